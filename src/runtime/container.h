@@ -1,0 +1,229 @@
+/*
+ * The execution environment: an OCI bundle in, a contained process out. This is all a caller (the monitor, tare-runtime,
+ * later the public library) sees of it.
+ *
+ *	container_create   groups made, namespaces and mounts set up; init waits, owned by the caller as its child
+ *	container_start    init becomes the user's program; returns when execve succeeded, or with its error
+ *	container_exec     one more process inside, same guarantee
+ *	container_destroy  everything killed, groups removed
+ *
+ * Nothing here waits for a process's end: that is for the caller, by pidfd (poll, then waitid P_PIDFD). The caller should
+ * be a subreaper if it wants orphans of a container without a pid namespace of its own.
+ *
+ * Crash rule: `on_groups` hears of every cgroup folder before the first is made. Mounts live in the container's own mount
+ * namespace, so groups are all that a killed caller leaves behind; container_adopt + container_destroy clears them.
+ *
+ * The caller calls container_process_prepare() once at its start, before it holds anything.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <sys/types.h>
+
+#include "base/err.h"
+
+struct container;
+struct oci_spec;
+struct oci_process;
+struct oci_resources;
+
+enum container_rootfs_kind {
+	CONTAINER_ROOTFS_PATH,    /* a folder */
+	CONTAINER_ROOTFS_OVERLAY, /* layers below, "upper" and "work" in one folder of ours */
+};
+
+struct container_rootfs {
+	enum container_rootfs_kind kind;
+	const char *path;          /* PATH: absolute, or relative to bundle_fd; NULL takes spec.root.path */
+	int layers_fd;             /* OVERLAY: the lowers are folders below this one ... */
+	const char *const *lowers; /* ... by relative path ("HEX/diff"), uppermost first, NULL-terminated */
+	int upper_fd;              /* folder that holds "upper" and "work", both existing; -1: read-only, no upper */
+	bool is_volatile;          /* upper is thrown away afterwards: no sync at unmount */
+};
+
+/* A file of ours that appears in the container (hostname, hosts, resolv.conf), mounted after the spec's mounts. */
+struct container_file {
+	const char *source; /* absolute host path, or relative to source_fd */
+	int source_fd;      /* AT_FDCWD where source is absolute */
+	const char *target; /* "/etc/hosts": resolved in the container's root, made if missing */
+	bool readonly;
+};
+
+/* A namespace taken over from a living process, instead of spec.linux.namespaces[].path. */
+struct container_join {
+	unsigned long clone_flag; /* CLONE_NEWNET, CLONE_NEWPID, ... */
+	int pidfd;
+};
+
+struct container_stdio {
+	/* Without a terminal: become 0, 1, 2 (-1: /dev/null). Borrowed; the caller closes its copies after the call. */
+	int fds[3];
+	/* With one (process.terminal): its first size, 0 x 0 leaves it alone. */
+	uint16_t rows;
+	uint16_t columns;
+	/* With one: a connected unix socket that gets the pty's master as runc sends it; -1: container_take_console. */
+	int console_socket;
+};
+
+#define CONTAINER_STDIO_INIT                                            \
+ {                                                                      \
+  .fds = { -1, -1, -1 }, .rows = 0, .columns = 0, .console_socket = -1, \
+ }
+
+enum container_cgroup_manager {
+	CONTAINER_CGROUPFS, /* v1, hybrid and v2, whichever the host has */
+	CONTAINER_SYSTEMD,  /* refused (ERR_UNSUPPORTED) for now */
+};
+
+/* `folders`: absolute paths. Non-zero (-errno) ends the creation before anything was made. */
+typedef int container_groups_fn(char *const *folders, void *user);
+
+/* Degradations the user should hear of ("no CAP_SYS_RESOURCE: oom_score_adj left at 0"). */
+typedef void container_warn_fn(const char *message, void *user);
+
+struct container_options {
+	const char *id;
+	int bundle_fd;           /* relative paths of the spec start here; -1: the spec has none */
+	const char *bundle_path; /* for hooks' state; may be NULL */
+	struct container_rootfs rootfs;
+	struct container_stdio stdio;
+
+	/* Docker's user string ("", "1000", "name:group"), resolved in the container's own etc/passwd and etc/group; sets
+	 * HOME where process.env has none. NULL: process.user as it stands. group_add: names or numbers. */
+	const char *user;
+	char *const *group_add;
+	/* With `user`: make process.cwd where it is missing, owned by that user (images' WORKDIR). */
+	bool make_cwd;
+
+	enum container_cgroup_manager cgroup_manager;
+	/* Compiled filter (struct sock_filter[]) for spec.linux.seccomp, from seccomp_cache.h; -1 where the spec has none. A
+	 * spec with a filter and no program is refused. Borrowed. */
+	int seccomp_fd;
+
+	/* The static init program to run as PID 1 above the user's command (--init), an fd on it; -1: none. It is executed
+	 * through a read-only mount of its own. Borrowed. */
+	int init_fd;
+
+	const struct container_file *files;
+	size_t file_count;
+	const struct container_join *joins;
+	size_t join_count;
+
+	unsigned preserve_fds; /* 3 .. 3 + n - 1 of the caller stay open inside */
+	bool no_pivot;
+	bool no_new_keyring;
+	/* A listening SOCK_SEQPACKET socket on which init waits for container_start_remote, when another process than the
+	 * creator will start it; -1: container_start. Borrowed. */
+	int start_listen_fd;
+
+	container_groups_fn *on_groups;
+	container_warn_fn *on_warn;
+	void *user_data; /* for both */
+};
+
+/* Everything unset: descriptors -1, pointers NULL. */
+#define CONTAINER_OPTIONS_INIT                                                                                     \
+ {                                                                                                                 \
+  .bundle_fd = -1, .rootfs = { .layers_fd = -1, .upper_fd = -1 }, .stdio = CONTAINER_STDIO_INIT, .seccomp_fd = -1, \
+  .init_fd = -1, .start_listen_fd = -1,                                                                            \
+ }
+
+/*
+ * Once, first thing in main, by every program that will create or enter containers: closes what it inherited above
+ * `keep_below` (close_range), makes itself undumpable, and goes on from a read-only detached mount of its own binary if it
+ * does not run from one already (so it may re-execute argv). Returns 0 when done, or -errno.
+ */
+int container_process_prepare(int keep_below, char **argv);
+
+/*
+ * Everything up to the waiting init. On failure nothing is left. The spec and the options are borrowed for the call; what
+ * start needs is kept. Hooks prestart, createRuntime and createContainer have run.
+ */
+int container_create(const struct oci_spec *spec, const struct container_options *options, struct container **ret,
+	struct err **reterr);
+
+/*
+ * Lets init go on. 0 once execve succeeded (with `init_fd`: once the user's command was executed). ERR_CMD_NOT_FOUND and
+ * ERR_CMD_NOT_EXEC with runc's sentences (`exec: "foo": executable file not found in $PATH`) are the user's mistake; init
+ * is then dead but not reaped. poststart hooks have run.
+ */
+int container_start(struct container *container, struct err **reterr);
+/* The same from another process, over a connection to the creator's start_listen_fd. Takes `fd`. */
+int container_start_remote(int fd, struct err **reterr);
+
+/*
+ * A container made by another process, or before a crash: its groups, and init if it still lives (pidfd -1 otherwise,
+ * takes it on success). `folders` as on_groups heard them. Serves exec, kill, limits and destroy.
+ */
+int container_adopt(const char *id, char *const *folders, pid_t pid, int pidfd, struct container **ret,
+	struct err **reterr);
+
+/* Frees the handle and its descriptors; the container lives on. */
+void container_free(struct container *container);
+DEFINE_AUTOFREE(container, struct container *, container_free);
+
+int container_pidfd(const struct container *container); /* borrows; -1 if adopted dead */
+pid_t container_pid(const struct container *container);
+/* The pty's master, nonblocking not set, given away once; -1: none. */
+int container_take_console(struct container *container);
+char *const *container_groups(const struct container *container);
+
+struct container_exec_options {
+	struct container_stdio stdio;
+	const char *user; /* as in container_options */
+	char *const *group_add;
+	int seccomp_fd; /* the container's filter; -1: none */
+	unsigned preserve_fds;
+	bool no_new_keyring;
+	container_warn_fn *on_warn;
+	void *user_data;
+};
+
+#define CONTAINER_EXEC_OPTIONS_INIT                              \
+ {                                                               \
+  .stdio = CONTAINER_STDIO_INIT, .user = NULL, .seccomp_fd = -1, \
+ }
+
+struct container_process {
+	pid_t pid;
+	int pidfd;      /* the receiver's to close */
+	int console_fd; /* pty master, likewise; -1: none */
+};
+
+/* A process in all of the container's namespaces and groups, child of the caller. Returns when execve succeeded, or with the
+ * same errors as container_start, the process then reaped. ERR_CONFLICT if init is gone. */
+int container_exec(struct container *container, const struct oci_process *process,
+	const struct container_exec_options *options, struct container_process *ret, struct err **reterr);
+
+/* To init alone, by pidfd. ERR_CONFLICT if it is gone. */
+int container_kill(struct container *container, int signo, struct err **reterr);
+/* SIGKILL to everything in the groups, frozen or not (cgroup.kill, else freeze and signal), and returns without waiting for
+ * their end. */
+int container_kill_all(struct container *container, struct err **reterr);
+/* One signal to everything in the groups. */
+int container_signal_all(struct container *container, int signo, struct err **reterr);
+
+int container_pause(struct container *container, struct err **reterr);
+int container_resume(struct container *container, struct err **reterr);
+bool container_is_paused(struct container *container);
+
+/* Members that are unset stay as they are. */
+int container_resources_set(struct container *container, const struct oci_resources *resources, struct err **reterr);
+
+/* Host pids in the container's groups; heap, the receiver's. */
+int container_pids(struct container *container, pid_t **ret, size_t *ret_count, struct err **reterr);
+
+/*
+ * OOM: an fd to poll and the count of kills so far. v1: an eventfd on memory.oom_control, POLLIN; v2: memory.events as
+ * inotify, POLLIN. Read it empty with container_oom_drain and look at the count. -1 without a memory controller.
+ */
+int container_oom_open(struct container *container); /* returns an fd, the receiver's, or -errno */
+void container_oom_drain(int fd);
+int container_oom_kills(struct container *container, uint64_t *ret);
+
+/* Kills what is left, waits for its end up to `timeout_ms`, removes the groups. Runs no hooks. Idempotent. ERR_UNAVAILABLE
+ * if something does not die (a process in D state): call again later. */
+int container_destroy(struct container *container, int timeout_ms, struct err **reterr);
