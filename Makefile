@@ -1,0 +1,38 @@
+# A short front for Meson. `make quickstart` and `make test` also install what is missing, from Debian's packages.
+
+BUILD ?= build
+PREFIX ?= /usr/local
+MESON := $(firstword $(wildcard /usr/bin/meson) meson)
+
+.PHONY: all build quickstart test bench install clean format deps
+
+all: build
+
+deps:
+	@scripts/install-deps build
+
+$(BUILD)/build.ninja: | deps
+	@$(MESON) setup $(BUILD) --prefix $(PREFIX) -Dwerror=true >/dev/null
+
+build: $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+
+quickstart: build
+	@scripts/quickstart $(BUILD)
+
+test: build
+	@scripts/install-deps test
+	@tests/run $(BUILD) $(TESTS)
+
+bench: build
+	@scripts/install-deps bench
+	@bench/run $(BUILD)
+
+install: build
+	@$(MESON) install -C $(BUILD)
+
+format:
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+clean:
+	rm -rf $(BUILD) build-*

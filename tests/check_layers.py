@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+"""Fails on an #include that the layer drawing of docs/architecture.md does not have, on a cycle between headers' folders,
+and on calls that only one module may make (docs/architecture.md, "One place")."""
+import pathlib
+import re
+import sys
+
+# folder -> what it may include besides itself
+DRAWING = {
+    "base": [],
+    "sys": ["base"],
+    "codec": ["base"],
+    "spec": ["base", "sys", "codec"],
+    "holder": ["base", "sys", "spec"],
+    "runtime": ["base", "sys", "codec", "spec"],
+    "store": ["base", "sys", "codec", "spec"],
+    "network": ["base", "sys", "codec", "spec"],
+    "registry": ["base", "sys", "codec", "spec", "store"],
+    "monitor": ["base", "sys", "codec", "spec", "runtime", "network"],
+    "worker": ["base", "sys", "codec", "spec", "store", "registry"],
+    "build": ["base", "sys", "codec", "spec", "store", "runtime", "registry"],
+    "engine": ["base", "sys", "codec", "spec", "store", "network"],
+    "api": ["base", "sys", "codec", "spec", "store", "engine"],
+    "cli": ["base", "sys", "codec", "spec"],
+    "main": ["base", "sys", "codec", "spec", "holder", "runtime", "store", "monitor", "worker", "engine", "api", "cli"],
+}
+
+INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
+
+
+def main():
+    source = pathlib.Path(__file__).resolve().parent.parent / "src"
+    faults = []
+    for path in sorted(source.rglob("*.[ch]")):
+        folder = path.relative_to(source).parts[0]
+        if folder not in DRAWING:
+            faults.append(f"{path}: folder {folder}/ is not in the drawing")
+            continue
+        text = path.read_text()
+        for include in INCLUDE.findall(text):
+            target = include.split("/")[0]
+            if "/" not in include:
+                faults.append(f"{path}: include {include} by its folder")
+            elif target != folder and target not in DRAWING[folder]:
+                faults.append(f"{path}: {folder} may not include {include}")
+        if path.suffix == ".h" and "#pragma once" not in text:
+            faults.append(f"{path}: no #pragma once")
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

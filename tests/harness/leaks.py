@@ -1,0 +1,86 @@
+"""The leak check: what an engine must not leave behind once its containers are gone. Scoped to the engine's own folders and
+group; never machine-wide totals."""
+import json
+import os
+import pathlib
+
+from .engine import processes, wait_for
+
+
+def cgroup_folders(name):
+    found = []
+    for line in pathlib.Path("/proc/self/mounts").read_text().splitlines():
+        _, point, kind = line.split()[:3]
+        if kind not in ("cgroup", "cgroup2"):
+            continue
+        for folder, _, _ in os.walk(point):
+            if f"/{name}/" in f"{folder}/" and not folder.endswith(name):
+                found.append(folder)
+    return found
+
+
+def mounts(engine):
+    lines = pathlib.Path("/proc/self/mountinfo").read_text().splitlines()
+    return [line for line in lines if str(engine.root) in line]
+
+
+def entries(folder):
+    return sorted(os.listdir(folder)) if folder.is_dir() else []
+
+
+def sockets(engine):
+    lines = pathlib.Path("/proc/net/unix").read_text().splitlines()[1:]
+    paths = [line.split(maxsplit=7)[7] for line in lines if len(line.split(maxsplit=7)) == 8]
+    return [path for path in paths if str(engine.root) in path and not path.endswith("tare.sock") or path.startswith("@tare")]
+
+
+def zombies():
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                fields = pathlib.Path("/proc", entry, "stat").read_text().rsplit(")", 1)
+            except OSError:
+                continue
+            if fields[1].split()[0] == "Z" and "tare" in fields[0]:
+                found.append(f"zombie {fields[0]})")
+    return found
+
+
+def snapshot(engine):
+    container_group = engine.cgroup_parent()
+    return {
+        "monitors": processes(lambda c: "tare-monitor" in c[0] and str(engine.exec_root) in c),
+        "workers": processes(lambda c: "tare-worker" in c[0] and str(engine.data) in c),
+        "cgroups": [f for f in cgroup_folders(container_group.split("/")[0]) if f"{container_group}/" in f"{f}/" and not f.endswith(container_group)],
+        "mounts": mounts(engine),
+        "run folders": entries(engine.exec_root / "containers"),
+        "container folders": entries(engine.data / "containers"),
+        "jobs": entries(engine.data / "tmp"),
+        "trash": entries(engine.data / "trash"),
+        "sockets": sockets(engine),
+        "zombies": zombies(),
+    }
+
+
+def find(engine, timeout=10):
+    """What is left although no container is; background removal gets `timeout` seconds."""
+    left = {}
+
+    def clean():
+        left.clear()
+        left.update({kind: things for kind, things in snapshot(engine).items() if things})
+        return not left
+    try:
+        wait_for(clean, "nothing left", timeout)
+    except AssertionError:
+        return [f"{kind}: {json.dumps(things)}" for kind, things in left.items()]
+    return []
+
+
+def find_after_end(engine):
+    alive = processes(lambda c: "tare" in c[0] and str(engine.exec_root) in c)
+    found = [f"processes after tared's end: {alive}"] if alive else []
+    if engine.socket.exists():
+        found.append("the socket is still there after tared's end")
+    return found

@@ -1,0 +1,36 @@
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from harness import images  # noqa: E402
+from harness.engine import Engine  # noqa: E402
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: left out of the run with sanitizers")
+
+
+@pytest.fixture(scope="module")
+def engine():
+    """One engine for a module's tests, with the busybox image loaded; fails the module if it leaves anything behind."""
+    engine = Engine().start()
+    try:
+        engine.tare("load", "-q", "-i", images.busybox())
+        yield engine
+    finally:
+        left = engine.stop()
+    assert not left, left
+
+
+@pytest.fixture
+def fresh_engine():
+    """An engine of the test's own, without images."""
+    engine = Engine().start()
+    try:
+        yield engine
+    finally:
+        left = engine.stop()
+    assert not left, left

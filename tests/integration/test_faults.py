@@ -1,0 +1,232 @@
+"""kill -9 of each process at bad moments, and the races that lose bytes. Bounded: TARE_RACES multiplies."""
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+from harness import images
+from harness.engine import PROGRAMS, UnixConnection, docker_program, wait_for
+from harness.terminal import Terminal
+
+RACES = int(os.environ.get("TARE_RACES", "300"))
+
+
+def clients():
+    return [str(PROGRAMS / "tare"), docker_program()]
+
+
+def finish(process, timeout=30):
+    out, err = process.communicate(timeout=timeout)
+    return process.returncode, out.decode(), err.decode()
+
+
+@pytest.mark.parametrize("program", clients(), ids=["tare", "docker"])
+def test_engine_killed_under_every_stream(engine, program):
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    gate = "while [ ! -e /gate ]; do sleep 0.02; done"
+    engine.tare("run", "-d", "--name", "k", "busybox", "sh", "-c", f"echo start; {gate}; echo end; exit 11")
+    run = engine.popen(program, "run", "--rm", "--name", "k2", "busybox", "sh", "-c", f"echo start; {gate}; echo end; exit 12", **streams)
+    attach = engine.popen(program, "attach", "k", **streams)
+    execution = engine.popen(program, "exec", "k", "sh", "-c", f"echo start; {gate}; echo end; exit 13", **streams)
+    logs = engine.popen(program, "logs", "-f", "k", **streams)
+    waiting = engine.popen(program, "wait", "k", **streams)
+    terminal = Terminal(engine, program, "exec", "-it", "k", "sh")
+    terminal.expect("# ")
+    wait_for(lambda: engine.tare("ps", "-q", "-f", "name=k2").stdout, "the second container")
+    time.sleep(0.5)  # attach and wait give no sign of having been taken over
+
+    assert engine.kill_engine() < 1  # with the machine idle: 0.2; see test_engine_is_back_at_once
+    terminal.type("echo still $((1+1))\n")
+    terminal.expect("still 2")
+    terminal.type("exit 14\n")
+    assert terminal.wait() == 14
+    engine.tare("exec", "k2", "touch", "/gate")
+    engine.tare("exec", "k", "touch", "/gate")
+    assert finish(run)[:2] == (12, "start\nend\n")
+    assert finish(execution)[:2] == (13, "start\nend\n")
+    code, out, _ = finish(attach)
+    assert code == 11 and out.endswith("end\n")
+    assert finish(logs)[:2] == (0, "start\nend\n")
+    assert finish(waiting)[:2] == (0, "11\n")
+    engine.tare("rm", "k")
+
+
+def test_engine_is_back_at_once(engine):
+    times = sorted(engine.kill_engine() for _ in range(5))
+    assert times[0] < 0.2, times
+
+
+def test_engine_killed_during_load(engine):
+    archive = images.busybox().read_bytes()
+    connection = UnixConnection(engine.socket)
+    connection.putrequest("POST", "/v1.50/images/load?quiet=1")
+    connection.putheader("Transfer-Encoding", "chunked")
+    connection.endheaders()
+    half = len(archive) // 2
+    connection.send(b"%x\r\n" % half + archive[:half] + b"\r\n")
+    wait_for(lambda: [p for p in os.listdir(engine.data / "tmp")], "the worker's job folder")
+    engine.kill_engine()
+    connection.send(b"%x\r\n" % (len(archive) - half) + archive[half:] + b"\r\n0\r\n\r\n")
+    response = connection.getresponse()
+    assert response.status == 200 and b"Loaded image" in response.read()
+
+
+def test_holder_killed(engine):
+    engine.tare("run", "-d", "--name", "h", "busybox", "sh", "-c", "while [ ! -e /gate ]; do sleep 0.02; done; echo end; exit 21")
+    follower = engine.popen(str(PROGRAMS / "tare"), "logs", "-f", "h", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    time.sleep(0.3)
+    monitor = engine.monitor_pid(engine.tare("ps", "-q", "--no-trunc").stdout.strip())
+    engine.holder.kill()
+    engine.holder.wait()
+    engine.start()
+    identity = engine.tare("ps", "-q", "--no-trunc").stdout.strip()
+    assert engine.monitor_pid(identity) == monitor
+    engine.tare("exec", "h", "touch", "/gate")
+    assert engine.tare("wait", "h").stdout == "21\n"
+    assert finish(follower)[:2] == (0, "end\n")
+    # The holder that adopted this monitor notices its death too.
+    engine.tare("start", "h")
+    engine.tare("rm", "-f", "h")
+
+
+def test_monitor_killed(engine):
+    engine.tare("run", "-d", "--name", "other", "busybox", "sh", "-c", "while :; do echo tick; sleep 0.05; done")
+    engine.tare("run", "-d", "--name", "m", "busybox", "sleep", "1000")
+    engine.tare("run", "-d", "--name", "mr", "--restart", "always", "busybox", "sleep", "1000")
+    for name, status in (("m", "exited"), ("mr", "running")):
+        identity, pid = engine.tare("inspect", "-f", "{{.Id}} {{.State.Pid}}", name).stdout.split()
+        os.kill(engine.monitor_pid(identity), signal.SIGKILL)
+        wait_for(lambda: not os.path.exists(f"/proc/{pid}"), "the container's end")
+
+        def state():
+            document = json.loads(engine.tare("inspect", name).stdout)[0]
+            return (document["State"]["Status"], document["RestartCount"])
+        wait_for(lambda: state() == (status, int(name == "mr")), f"{name} {status}; it is {state()}")
+    document = json.loads(engine.tare("inspect", "m").stdout)[0]["State"]
+    assert document["ExitCode"] == 137 and "monitor lost" in document["Error"]
+    assert engine.tare("inspect", "-f", "{{.State.Running}} {{.RestartCount}}", "other").stdout == "true 0\n"
+    engine.tare("rm", "-f", "other", "m", "mr")
+
+
+def test_attach_races_an_immediate_exit(engine):
+    """Over the API, as `docker run` does it: create, attach, wait, start; no lost byte, no wrong code, no hang."""
+    for turn in range(RACES):
+        code = turn % 200
+        status, made = engine.api("POST", "/containers/create", {"Image": "busybox", "Cmd": ["sh", "-c", f"echo {turn}; exit {code}"],
+                                                                  "AttachStdout": True, "HostConfig": {"AutoRemove": turn % 2 == 0}})
+        assert status == 201, made
+        attach = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        attach.settimeout(30)
+        attach.connect(str(engine.socket))
+        attach.sendall(f"POST /v1.50/containers/{made['Id']}/attach?stream=1&stdout=1 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n".encode())
+        waiter = UnixConnection(engine.socket, 30)
+        waiter.request("POST", f"/v1.50/containers/{made['Id']}/wait?condition={'removed' if turn % 2 == 0 else 'next-exit'}")
+        response = waiter.getresponse()
+        assert engine.api("POST", f"/containers/{made['Id']}/start")[0] == 204
+        data = b""
+        while chunk := attach.recv(65536):
+            data += chunk
+        attach.close()
+        text = f"{turn}\n".encode()
+        assert data.split(b"\r\n\r\n", 1)[1] == b"\1\0\0\0" + len(text).to_bytes(4, "big") + text
+        assert json.loads(response.read())["StatusCode"] == code
+        waiter.close()
+        if turn % 2:
+            assert engine.api("GET", f"/containers/{made['Id']}/json")[1]["State"]["ExitCode"] == code
+            assert engine.api("DELETE", f"/containers/{made['Id']}")[0] == 204
+        else:
+            assert engine.api("GET", f"/containers/{made['Id']}/json")[0] == 404
+
+
+def start_exec(engine, container, command):
+    _, made = engine.api("POST", f"/containers/{container}/exec", {"Cmd": command, "AttachStdout": True, "AttachStdin": True})
+    stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    stream.settimeout(30)
+    stream.connect(str(engine.socket))
+    body = b'{"Detach":false,"Tty":false}'
+    stream.sendall(f"POST /v1.50/exec/{made['Id']}/start HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: Upgrade\r\n"
+                   f"Upgrade: tcp\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+    return made["Id"], stream
+
+
+def test_one_stalled_exec_reader_and_fifty_lively_ones(engine):
+    engine.tare("run", "-d", "--name", "ex", "busybox", "sleep", "1000")
+    _, stalled = start_exec(engine, "ex", ["sh", "-c", "yes | head -c 50000000"])
+    start = time.monotonic()
+    lively = [start_exec(engine, "ex", ["sh", "-c", f"cat; echo end {i}; exit {i}"]) for i in range(50)]
+    for i, (identity, stream) in enumerate(lively):
+        stream.sendall(b"ping\n")
+        stream.shutdown(socket.SHUT_WR)
+        data = b""
+        while chunk := stream.recv(65536):
+            data += chunk
+        assert b"ping\n" in data and f"end {i}\n".encode() in data
+        assert engine.api("GET", f"/exec/{identity}/json")[1]["ExitCode"] == i
+    assert time.monotonic() - start < 30
+    total = 0
+    while chunk := stalled.recv(1 << 20):
+        total += len(chunk)
+    assert total > 50000000  # and then the stalled one gets every byte
+    engine.tare("rm", "-f", "ex")
+
+
+def test_refused_upload_is_a_clean_error(engine):
+    """The engine answers in the middle of a body it does not want, and the client can read the answer."""
+    connection = UnixConnection(engine.socket)
+    connection.putrequest("POST", "/v1.50/images/create?fromSrc=-&repo=UPPER")
+    connection.putheader("Transfer-Encoding", "chunked")
+    connection.endheaders()
+    try:
+        for _ in range(200):
+            connection.send(b"10000\r\n" + b"x" * 65536 + b"\r\n")
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    response = connection.getresponse()
+    assert response.status == 400 and b"invalid reference format" in response.read()
+
+
+def test_bad_bodies(engine):
+    status, answer = engine.api("POST", "/containers/create", b"{broken", {"Content-Type": "application/json"})
+    assert status == 400 and answer["message"]
+    connection = UnixConnection(engine.socket)
+    connection.putrequest("POST", "/v1.50/containers/create")
+    connection.putheader("Content-Type", "application/json")
+    connection.putheader("Content-Length", str(1 << 30))
+    connection.endheaders()
+    try:
+        for _ in range(1024):
+            connection.send(b" " * (1 << 20))
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    assert connection.getresponse().status in (400, 413)
+    assert engine.answers()
+
+
+def test_second_engine_on_the_same_root(engine):
+    other = subprocess.run([PROGRAMS / "tared", "--data-root", engine.data, "--exec-root", engine.root / "run2", "-H", f"unix://{engine.root}/other.sock"],
+                           env=engine.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=20)
+    assert other.returncode != 0 and "in use" in other.stdout
+    assert engine.answers()
+
+
+def test_connection_pool_of_docker_py(engine):
+    docker = pytest.importorskip("docker")
+    client = docker.DockerClient(base_url=f"unix://{engine.socket}", version="1.41", timeout=30)
+    for turn in range(20):
+        container = client.containers.run("busybox", ["sh", "-c", f"echo {turn}"], detach=True)
+        assert container.wait()["StatusCode"] == 0
+        assert container.logs() == f"{turn}\n".encode()
+        assert b"".join(container.logs(stream=True, follow=True)) == f"{turn}\n".encode()
+        assert client.ping()
+        container.remove()
+    running = client.containers.run("busybox", ["sleep", "100"], detach=True)
+    for turn in range(20):
+        assert running.exec_run(["echo", str(turn)]) == (0, f"{turn}\n".encode())
+        assert client.ping()
+    running.remove(force=True)
+    client.close()
