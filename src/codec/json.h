@@ -116,7 +116,7 @@ void json_finish(const struct json_table *table, void *object);
 /* The same for a heap struct, and the struct itself. */
 void json_free(const struct json_table *table, void *object);
 /* Deep copy by way of the table; returns 0 or -ENOMEM. `out` need not be initialised. */
-int json_copy(const struct json_table *table, const void *in, void *out);
+int json_clone(const struct json_table *table, const void *in, void *out);
 
 static inline void json_decref_cleanup(json_t **value)
 {
