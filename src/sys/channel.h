@@ -19,7 +19,10 @@
 
 struct channel;
 
-/* The descriptors are the callee's: set those it takes to -1, the rest are closed afterwards. */
+/*
+ * `data[len]` is a NUL. The descriptors are the callee's: it sets those it takes to -1, the rest are closed afterwards.
+ * The channel may be freed inside.
+ */
 typedef void channel_message_fn(struct channel *channel, const char *data, size_t len, int *fds, size_t fd_count,
 	void *user);
 /* End of file or a broken peer; called once, and the channel may be freed inside. */
@@ -42,10 +45,13 @@ int channel_peer(const struct channel *channel, uid_t *ret_uid, pid_t *ret_pid);
 
 /* The same framing without a loop, blocking or not as the socket is: for children and short programs. */
 int message_send(int fd, const void *data, size_t len, const int *fds, size_t fd_count);
-/* Returns the length, 0 at end of file, -errno. Received descriptors are O_CLOEXEC; unused slots are -1. */
+/* Returns the length, 0 at end of file, -errno (-EMSGSIZE: more bytes or descriptors than fit). Received descriptors are
+ * O_CLOEXEC; unused slots are -1. */
 ssize_t message_receive(int fd, void *data, size_t size, int fds[CHANNEL_FDS_MAX], size_t *ret_fd_count);
 
 /* Connected pair, and a listener/connector on a path reached through a folder's descriptor (sun_path is short). */
 int channel_pair(int ret_fds[2]);
+/* Mode 0600, non-blocking; replaces what has that name, so the caller holds the folder's lock. */
 int channel_listen(int dirfd, const char *name, int *ret_fd);
+/* -ENOENT or -ECONNREFUSED: nobody listens; -EAGAIN: it listens, but its backlog is full. */
 int channel_connect(int dirfd, const char *name, int *ret_fd);
