@@ -1,0 +1,165 @@
+#include "spec/handover.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const struct json_field handover_attach_fields[] = {
+	JSON_FIELD(struct handover_attach, stream, "stream", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_attach, logs, "logs", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_attach, stdin_wanted, "stdin", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_attach, stdout_wanted, "stdout", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_attach, stderr_wanted, "stderr", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_attach, detach_keys, "detach_keys", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+};
+static const struct json_table handover_attach_table = JSON_TABLE(struct handover_attach, handover_attach_fields);
+
+static const struct json_field handover_wait_fields[] = {
+	JSON_FIELD(struct handover_wait, condition, "condition", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
+};
+static const struct json_table handover_wait_table = JSON_TABLE(struct handover_wait, handover_wait_fields);
+
+static const struct json_field handover_logs_fields[] = {
+	JSON_FIELD(struct handover_logs, follow, "follow", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_logs, stdout_wanted, "stdout", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_logs, stderr_wanted, "stderr", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_logs, timestamps, "timestamps", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_logs, details, "details", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_logs, since_ns, "since", JSON_OPT_INT, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_logs, until_ns, "until", JSON_OPT_INT, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_logs, tail, "tail", JSON_INT),
+};
+static const struct json_table handover_logs_table = JSON_TABLE(struct handover_logs, handover_logs_fields);
+
+static const struct json_field handover_exec_start_fields[] = {
+	JSON_FIELD(struct handover_exec_start, exec, "exec", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
+	JSON_FIELD(struct handover_exec_start, detach, "detach", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_exec_start, tty, "tty", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_exec_start, console_height, "console_height", JSON_INT, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_exec_start, console_width, "console_width", JSON_INT, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_exec_start, detach_keys, "detach_keys", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+};
+static const struct json_table handover_exec_start_table = JSON_TABLE(struct handover_exec_start,
+	handover_exec_start_fields);
+
+static const struct json_field handover_load_fields[] = {
+	JSON_FIELD(struct handover_load, quiet, "quiet", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_load, platform, "platform", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+};
+static const struct json_table handover_load_table = JSON_TABLE(struct handover_load, handover_load_fields);
+
+static const struct json_field handover_import_fields[] = {
+	JSON_FIELD(struct handover_import, repo, "repo", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_import, tag, "tag", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_import, message, "message", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_import, changes, "changes", JSON_STRV, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_import, platform, "platform", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+};
+static const struct json_table handover_import_table = JSON_TABLE(struct handover_import, handover_import_fields);
+
+static const struct json_field handover_body_fields[] = {
+	JSON_FIELD(struct handover_body, content_length, "content_length", JSON_OPT_INT, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_body, chunked, "chunked", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_body, expect_continue, "expect_continue", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_body, upgrade, "upgrade", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_body, http_minor, "http_minor", JSON_INT),
+};
+static const struct json_table handover_body_table = JSON_TABLE(struct handover_body, handover_body_fields);
+
+static const struct json_field handover_fields[] = {
+	JSON_FIELD(struct handover, kind, "kind", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
+	JSON_FIELD(struct handover, method, "method", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
+	JSON_FIELD(struct handover, api_minor, "api_minor", JSON_INT),
+	JSON_FIELD(struct handover, container, "container", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover, container_name, "container_name", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover, body, "body", JSON_OBJECT_FIELD, .table = &handover_body_table),
+	JSON_FIELD(struct handover, peer_uid, "peer_uid", JSON_INT),
+	JSON_FIELD(struct handover, attach, "attach", JSON_OBJECT_PTR, .table = &handover_attach_table,
+		.flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover, wait, "wait", JSON_OBJECT_PTR, .table = &handover_wait_table,
+		.flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover, logs, "logs", JSON_OBJECT_PTR, .table = &handover_logs_table,
+		.flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover, exec_start, "exec_start", JSON_OBJECT_PTR, .table = &handover_exec_start_table,
+		.flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover, load, "load", JSON_OBJECT_PTR, .table = &handover_load_table,
+		.flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover, import, "import", JSON_OBJECT_PTR, .table = &handover_import_table,
+		.flags = JSON_OMITEMPTY),
+};
+const struct json_table handover_table = JSON_TABLE(struct handover, handover_fields);
+
+static const struct {
+	const char *name;
+	size_t offset; /* of the pointer to its parameters */
+} kinds[] = {
+	[HANDOVER_ATTACH] = { "attach", offsetof(struct handover, attach) },
+	[HANDOVER_WAIT] = { "wait", offsetof(struct handover, wait) },
+	[HANDOVER_LOGS] = { "logs", offsetof(struct handover, logs) },
+	[HANDOVER_EXEC_START] = { "exec-start", offsetof(struct handover, exec_start) },
+	[HANDOVER_LOAD] = { "load", offsetof(struct handover, load) },
+	[HANDOVER_IMPORT] = { "import", offsetof(struct handover, import) },
+};
+
+const char *handover_kind_name(enum handover_kind kind)
+{
+	return kinds[kind].name;
+}
+
+enum handover_kind handover_kind(const struct handover *handover)
+{
+	enum handover_kind kind = 0;
+	while (kind < HANDOVER_KIND_COUNT && strcmp(handover->kind, kinds[kind].name) != 0)
+		kind++;
+	return kind;
+}
+
+json_t *handover_message(int64_t id, const struct handover *handover)
+{
+	_autojson_ json_t *message = message_new("handover", id);
+	if (message_add(message, "request", json_write(&handover_table, handover)) < 0)
+		return NULL;
+	return TAKE(message);
+}
+
+static int check_wait(const struct handover_wait *wait, struct err **reterr)
+{
+	static const char *const conditions[] = { "not-running", "next-exit", "removed" };
+	for (size_t i = 0; i < ARRAY_SIZE(conditions); i++)
+		if (strcmp(wait->condition, conditions[i]) == 0)
+			return 0;
+	return err_set(reterr, ERR_INVALID, 0, "invalid condition: \"%s\"", wait->condition);
+}
+
+static int check(const struct handover *handover, struct err **reterr)
+{
+	enum handover_kind kind = handover_kind(handover);
+	if (kind == HANDOVER_KIND_COUNT)
+		return err_set(reterr, ERR_UNSUPPORTED, 0, "hand-over of unknown kind \"%s\"", handover->kind);
+	const void *parameters = *(void *const *)(const void *)((const char *)handover + kinds[kind].offset);
+	if (!parameters)
+		return err_set(reterr, ERR_INVALID, 0, "hand-over of kind %s without its parameters", handover->kind);
+	const struct json_opt_int *length = &handover->body.content_length;
+	if (length->set && (length->value < 0 || handover->body.chunked))
+		return err_set(reterr, ERR_INVALID, 0, "hand-over with a senseless body length");
+	return handover->wait ? check_wait(handover->wait, reterr) : 0;
+}
+
+int handover_read(const struct message *message, struct handover *out, struct err **reterr)
+{
+	memset(out, 0, sizeof *out);
+	json_t *request = json_object_get(message->body, "request");
+	if (!request)
+		return err_set(reterr, ERR_INVALID, 0, "hand-over without a request");
+	int r = json_read(&handover_table, request, out, reterr);
+	if (r < 0)
+		return err_wrap(reterr, r, "invalid hand-over");
+	r = check(out, reterr);
+	if (r < 0)
+		handover_finish(out);
+	return r;
+}
+
+void handover_finish(struct handover *handover)
+{
+	json_finish(&handover_table, handover);
+}

@@ -1,0 +1,113 @@
+/*
+ * The request document of a hand-over: what the engine has read and understood of a client's request before it gives the
+ * client's socket away. The receiver (a monitor, a worker) parses no HTTP head; it answers the client, and needs nothing
+ * but this, the socket and the surplus.
+ *
+ * On the channel it is the member `request` of a message with op `handover` (messages.h). Of the structs behind the
+ * pointers exactly the one that belongs to `kind` is there; load and import are read by workers, all others by monitors.
+ */
+#pragma once
+
+#include "spec/messages.h"
+
+/* POST /containers/ID/attach */
+struct handover_attach {
+	bool stream; /* what comes from now on */
+	bool logs;   /* what was written before */
+	bool stdin_wanted;
+	bool stdout_wanted;
+	bool stderr_wanted;
+	char *detach_keys; /* "ctrl-p,ctrl-q" unless given; "" is none */
+};
+
+/* POST /containers/ID/wait */
+struct handover_wait {
+	char *condition; /* not-running, next-exit, removed */
+};
+
+/* GET /containers/ID/logs */
+struct handover_logs {
+	bool follow;
+	bool stdout_wanted;
+	bool stderr_wanted;
+	bool timestamps;
+	bool details;
+	struct json_opt_int since_ns; /* nanoseconds since 1970 */
+	struct json_opt_int until_ns;
+	int64_t tail; /* lines from the end; -1: all */
+};
+
+/* POST /exec/ID/start */
+struct handover_exec_start {
+	char *exec;
+	bool detach;
+	bool tty;
+	int64_t console_height;
+	int64_t console_width;
+	char *detach_keys; /* from the exec's creation */
+};
+
+/* POST /images/load */
+struct handover_load {
+	bool quiet;
+	char *platform; /* "linux/amd64"; NULL: all that the archive has */
+};
+
+/* POST /images/create?fromSrc=- */
+struct handover_import {
+	char *repo;
+	char *tag;
+	char *message;
+	char **changes; /* Dockerfile lines */
+	char *platform;
+};
+
+/* How the rest of the request is framed, and what the client agreed to. */
+struct handover_body {
+	struct json_opt_int content_length; /* of the whole body, surplus included */
+	bool chunked;
+	bool expect_continue; /* nothing has been answered yet */
+	bool upgrade;         /* the client asked to go on with a raw stream: 101 */
+	int64_t http_minor;   /* 0: HTTP/1.0, which knows no chunks */
+};
+
+struct handover {
+	char *kind; /* attach, wait, logs, exec-start, load, import */
+	char *method;
+	int64_t api_minor; /* of version 1.x that the client speaks */
+	char *container;   /* its full ID */
+	char *container_name;
+	struct handover_body body;
+	int64_t peer_uid; /* -1: not known */
+	struct handover_attach *attach;
+	struct handover_wait *wait;
+	struct handover_logs *logs;
+	struct handover_exec_start *exec_start;
+	struct handover_load *load;
+	struct handover_import *import;
+};
+
+extern const struct json_table handover_table;
+
+enum handover_kind {
+	HANDOVER_ATTACH,
+	HANDOVER_WAIT,
+	HANDOVER_LOGS,
+	HANDOVER_EXEC_START,
+	HANDOVER_LOAD,
+	HANDOVER_IMPORT,
+	HANDOVER_KIND_COUNT, /* a kind that this build does not know */
+};
+
+const char *handover_kind_name(enum handover_kind kind);
+/* From `kind`'s word. */
+enum handover_kind handover_kind(const struct handover *handover);
+
+/* The whole message, a new reference; NULL when out of memory. */
+json_t *handover_message(int64_t id, const struct handover *handover);
+/*
+ * The receiver's side. ERR_UNSUPPORTED for an unknown kind (a newer engine), ERR_INVALID when the kind's parameters are
+ * missing or a value is out of range.
+ */
+int handover_read(const struct message *message, struct handover *out, struct err **reterr);
+void handover_finish(struct handover *handover);
