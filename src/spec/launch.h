@@ -1,7 +1,7 @@
 /*
  * launch.json: all that a monitor needs to start its container, and to start it again years later while no engine runs.
- * The engine writes it before each `start` (it replaces the file, so the monitor reads the old or the new one), the
- * monitor only reads it.
+ * The engine writes it before it spawns a monitor, whose first client may want to attach or read the log, and again before
+ * each `start` (it replaces the file, so the monitor reads the old or the new one); the monitor only reads it.
  *
  * What an OCI document can say is said in `oci` and nowhere else: arguments, environment, terminal and its first size,
  * hostname, capabilities, rlimits, no_new_privileges, LSM labels, mounts with their options (binds, volumes, tmpfs,
