@@ -1,0 +1,135 @@
+/*
+ * clone(CLONE_VM | CLONE_VFORK) on a stack of its own: no page table is copied, we sleep until the child has executed or
+ * failed, and read its errno from the memory we share. All signals are blocked meanwhile, so that no handler of ours
+ * runs in the child; it resets the dispositions before it opens the mask.
+ *
+ * In the child: no allocation, no lock, nothing that leaves our memory other than it was. Its descriptor table is a copy.
+ * Descriptors are placed in two steps, first all up and out of the way, then down to their places, because a source may
+ * sit on another's place. What is above is marked close-on-exec rather than closed: the program itself is among it.
+ */
+#include "sys/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include <linux/close_range.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "base/cleanup.h"
+
+#define SPAWN_STACK_BYTES (64 * 1024)
+#define FIRST_PLACED_FD   3
+
+struct child {
+	const struct spawn *spawn;
+	volatile int error;
+};
+
+static void child_reset_signals(void)
+{
+	const struct sigaction by_default = { .sa_handler = SIG_DFL };
+	for (int signo = 1; signo < NSIG; signo++)
+		sigaction(signo, &by_default,
+			NULL); /* refused for KILL, STOP and the library's own two: as they should be */
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int child_raise_fd(int fd, int floor)
+{
+	if (fd >= 0)
+		return fcntl(fd, F_DUPFD_CLOEXEC, floor);
+	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	return null_fd < 0 ? -1 : fcntl(null_fd, F_DUPFD_CLOEXEC, floor);
+}
+
+/* The program's descriptor as it is now, -1 for none, or -2 with errno. */
+static int child_place_fds(const struct spawn *spawn)
+{
+	int floor = FIRST_PLACED_FD + (int)spawn->fd_count;
+	int raised[FIRST_PLACED_FD + SPAWN_FDS_MAX];
+	int program_fd = -1;
+	if (spawn->program_fd >= 0) {
+		program_fd = fcntl(spawn->program_fd, F_DUPFD_CLOEXEC, floor);
+		if (program_fd < 0)
+			return -2;
+	}
+	for (int i = 0; i < floor; i++) {
+		raised[i] = child_raise_fd(i < FIRST_PLACED_FD ? spawn->stdio[i] : spawn->fds[i - FIRST_PLACED_FD],
+			floor);
+		if (raised[i] < 0)
+			return -2;
+	}
+	for (int i = 0; i < floor; i++)
+		if (dup2(raised[i], i) < 0)
+			return -2;
+	if (syscall(SYS_close_range, (unsigned)floor, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+		return -2;
+	return program_fd;
+}
+
+static int child_main(void *data)
+{
+	struct child *child = data;
+	const struct spawn *spawn = child->spawn;
+	char *const no_env[] = { NULL };
+	char *const *env = spawn->env ? spawn->env : no_env;
+
+	child_reset_signals();
+	umask(022);
+	int program_fd = child_place_fds(spawn);
+	if (program_fd != -2 && setsid() >= 0 && chdir("/") == 0) {
+		if (program_fd >= 0)
+			syscall(SYS_execveat, program_fd, "", spawn->argv, env, AT_EMPTY_PATH);
+		else
+			execve(spawn->path, spawn->argv, env);
+	}
+	child->error = errno;
+	_exit(127);
+}
+
+static pid_t spawn_clone(struct child *child, int *ret_pidfd)
+{
+	char *stack = mmap(NULL, SPAWN_STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1,
+		0);
+	if (stack == MAP_FAILED)
+		return -errno;
+	sigset_t all, before;
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	int flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD;
+	pid_t pid = clone(child_main, stack + SPAWN_STACK_BYTES, flags, child, ret_pidfd);
+	if (pid < 0)
+		pid = -errno;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	munmap(stack, SPAWN_STACK_BYTES);
+	return pid;
+}
+
+int spawn_program(const struct spawn *spawn, pid_t *ret_pid, int *ret_pidfd)
+{
+	if (spawn->fd_count > SPAWN_FDS_MAX)
+		return -E2BIG;
+	_autoclose_ int pidfd = -1;
+	struct child child = { .spawn = spawn, .error = 0 };
+	pid_t pid = spawn_clone(&child, &pidfd);
+	if (pid < 0)
+		return pid;
+	if (child.error) {
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+		return -child.error;
+	}
+	*ret_pid = pid;
+	if (ret_pidfd)
+		*ret_pidfd = TAKE_FD(pidfd);
+	return 0;
+}

@@ -1,0 +1,37 @@
+/*
+ * Starts another program from a process of any size at the price of a small one: the child borrows our memory until it
+ * executes (vfork), and it inherits nothing that is not named here.
+ *
+ * The program gets: standard descriptors as given, `fds` as 3, 4, ..., no other descriptor; an empty signal mask and
+ * default dispositions; exactly the environment given; "/" as its folder; umask 022; a session of its own.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include <sys/types.h>
+
+#define SPAWN_FDS_MAX 32
+
+struct spawn {
+	int program_fd;   /* an open program, such as a sealed memfd (no script), or -1: `path` */
+	const char *path; /* absolute, or a name for program_fd's errors */
+	char *const *argv;
+	char *const *env; /* NULL is an empty one */
+	int stdio[3];     /* -1: /dev/null */
+	const int *fds;   /* borrowed; may hold a descriptor twice */
+	size_t fd_count;
+};
+
+#define SPAWN_STDIO_INHERIT \
+ {                          \
+  0, 1, 2                   \
+ }
+#define SPAWN_STDIO_NULL \
+ {                       \
+  -1, -1, -1             \
+ }
+
+/* Returns once the program runs; a program that can't be executed is the -errno of execve, and leaves no child. The pid
+ * is unreaped, so it can't be another's. `ret_pidfd` may be NULL. */
+int spawn_program(const struct spawn *spawn, pid_t *ret_pid, int *ret_pidfd);
