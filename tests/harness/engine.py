@@ -77,19 +77,10 @@ class Engine:
         with open(self.log, "ab") as log:
             self.holder = subprocess.Popen(
                 [PROGRAMS / "tared", "--data-root", self.data, "--exec-root", self.exec_root,
-                 "-H", f"unix://{self.socket}", "--cgroup-parent", self.cgroup_parent(), *self.options],
+                 "-H", f"unix://{self.socket}", *self.options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
         wait_for(self.answers, f"the engine's socket; its log: {self.tail_log()}")
         return self
-
-    @staticmethod
-    def cgroup_parent():
-        """Below the group this process is in, which tests/isolate made with the same name in every hierarchy."""
-        for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines():
-            name = line.rsplit("/", 1)[-1]
-            if name.startswith("tare-test-"):
-                return f"{name}/c"
-        raise AssertionError("not in a group of our own: run by tests/run or tests/isolate")
 
     def tail_log(self):
         return self.log.read_text(errors="replace")[-3000:] if self.log.exists() else "(none)"

@@ -213,20 +213,3 @@ def test_second_engine_on_the_same_root(engine):
     assert other.returncode != 0 and "in use" in other.stdout
     assert engine.answers()
 
-
-def test_connection_pool_of_docker_py(engine):
-    docker = pytest.importorskip("docker")
-    client = docker.DockerClient(base_url=f"unix://{engine.socket}", version="1.41", timeout=30)
-    for turn in range(20):
-        container = client.containers.run("busybox", ["sh", "-c", f"echo {turn}"], detach=True)
-        assert container.wait()["StatusCode"] == 0
-        assert container.logs() == f"{turn}\n".encode()
-        assert b"".join(container.logs(stream=True, follow=True)) == f"{turn}\n".encode()
-        assert client.ping()
-        container.remove()
-    running = client.containers.run("busybox", ["sleep", "100"], detach=True)
-    for turn in range(20):
-        assert running.exec_run(["echo", str(turn)]) == (0, f"{turn}\n".encode())
-        assert client.ping()
-    running.remove(force=True)
-    client.close()
