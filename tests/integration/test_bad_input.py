@@ -1,0 +1,146 @@
+"""Archives that are broken or hostile, a disk that is full: a clear error, nothing half there, the engine goes on."""
+import hashlib
+import io
+import json
+import os
+import subprocess
+import tarfile
+
+import pytest
+
+from harness import images
+from harness.engine import PROGRAMS, Engine, wait_for
+
+
+@pytest.fixture
+def canary(tmp_path):
+    """A host file and folder that must never change."""
+    (tmp_path / "canary").write_text("untouched")
+    (tmp_path / "empty").mkdir()
+    yield tmp_path
+    assert (tmp_path / "canary").read_text() == "untouched" and os.listdir(tmp_path / "empty") == []
+    assert sorted(os.listdir(tmp_path)) == ["canary", "empty"]
+
+
+def layer(*entries):
+    """A layer tar of (name, type, link or bytes) entries."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as tar:
+        for name, kind, content in entries:
+            info = tarfile.TarInfo(name)
+            info.type = kind
+            if kind == tarfile.REGTYPE:
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+            else:
+                info.linkname = content or ""
+                tar.addfile(info)
+    return data.getvalue()
+
+
+def archive(layer_tar, tag="bad:1", diff_id=None, config_name=None, **manifest):
+    """A docker-archive around one layer; keywords replace members of its manifest."""
+    diff_id = diff_id or "sha256:" + hashlib.sha256(layer_tar).hexdigest()
+    config = json.dumps({"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/bin/sh"]}, "rootfs": {"type": "layers", "diff_ids": [diff_id]}}).encode()
+    config_name = config_name or hashlib.sha256(config).hexdigest() + ".json"
+    document = {"Config": config_name, "RepoTags": [tag], "Layers": ["layer.tar"], **manifest}
+    return layer(("layer.tar", tarfile.REGTYPE, layer_tar), (config_name.lstrip("./"), tarfile.REGTYPE, config),
+                 ("manifest.json", tarfile.REGTYPE, json.dumps([document]).encode()))
+
+
+def load(engine, data):
+    done = engine.run(str(PROGRAMS / "tare"), "load", input=data, check=False, text=False)
+    return done.returncode, (done.stdout + done.stderr).decode()
+
+
+def refused(engine, data, *words):
+    before = engine.tare("images", "-aq", "--no-trunc").stdout
+    code, text = load(engine, data)
+    assert code == 1, text
+    assert any(word in text for word in words), text
+    assert len(text.strip().splitlines()) <= 2, text
+    assert engine.tare("images", "-aq", "--no-trunc").stdout == before
+    assert engine.answers()
+
+
+def test_truncated_and_corrupt(engine):
+    whole = images.busybox().read_bytes()
+    for length in (0, 1, 511, 512, 1000, len(whole) // 3, len(whole) - 20000):
+        refused(engine, whole[:length], "unexpected end", "truncated", "not an image archive", "empty", "invalid tar", "missing")
+    refused(engine, b"\x1f\x8b" + os.urandom(5000), "gzip", "corrupt", "invalid", "archive")
+    refused(engine, os.urandom(5000), "archive", "invalid")
+    middle = bytearray(whole)
+    middle[len(whole) // 2] ^= 0xff
+    refused(engine, bytes(middle), "digest", "diff ID", "does not match")
+
+
+def test_wrong_digest(engine):
+    refused(engine, archive(layer(("f", tarfile.REGTYPE, b"x")), diff_id="sha256:" + "0" * 64), "diff ID", "digest", "does not match")
+
+
+def test_manifest_tricks(engine, canary):
+    good = layer(("f", tarfile.REGTYPE, b"x"))
+    refused(engine, archive(good, Layers=["../../../../etc/passwd"]), "layer", "invalid", "outside")
+    refused(engine, archive(good, Layers=[]), "layer", "diff_ids", "match")
+    refused(engine, archive(good, config_name="../x.json"), "onfig", "invalid")
+    refused(engine, archive(good, tag="UPPER:1"), "invalid reference format", "invalid")
+    refused(engine, archive(good, tag="a\nb:1"), "invalid reference format", "invalid")
+    refused(engine, layer(("manifest.json", tarfile.REGTYPE, b"[{")), "manifest.json", "JSON")
+
+
+def test_climbing_entries_stay_inside(engine, canary):
+    """Names that climb are refused or re-rooted; nothing appears outside either way, and nothing of the host inside."""
+    target = str(canary / "empty")
+    hostile = {
+        "dots": [(f"../../../../../../../..{target}/x", tarfile.REGTYPE, b"x")],
+        "absolute": [(f"{target}/x", tarfile.REGTYPE, b"x")],
+        "symlinked parent": [("a", tarfile.SYMTYPE, target), ("a/x", tarfile.REGTYPE, b"x")],
+        "relative symlinked parent": [("a", tarfile.SYMTYPE, "../" * 20 + target), ("a/x", tarfile.REGTYPE, b"x")],
+        "hard link out": [("h", tarfile.LNKTYPE, str(canary / "canary"))],
+        "hard link by dots": [("h", tarfile.LNKTYPE, "../" * 20 + str(canary / "canary"))],
+        "hard link through a link": [("a", tarfile.SYMTYPE, str(canary)), ("h", tarfile.LNKTYPE, "a/canary")],
+        "root as a link": [("./", tarfile.SYMTYPE, target)],
+    }
+    for name, entries in hostile.items():
+        code, text = load(engine, archive(layer(*entries), tag="hostile:1"))
+        if code == 0:
+            engine.tare("rmi", "-f", "hostile:1")
+        else:
+            assert "error" in text.lower() or "refused" in text or "invalid" in text, (name, text)
+        assert os.stat(canary / "canary").st_nlink == 1, name
+        assert os.listdir(canary / "empty") == [], name
+
+
+def test_import_of_garbage(engine):
+    done = engine.run(str(PROGRAMS / "tare"), "import", "-", "x:1", input=os.urandom(3000), text=False, check=False)
+    assert done.returncode == 1 and done.stderr.strip()
+    assert engine.tare("images", "-q", "x").stdout == ""
+
+
+@pytest.mark.slow
+def test_full_disk():
+    engine = Engine()
+    engine.data.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "small", engine.data], check=True)
+    try:
+        engine.start()
+        engine.tare("load", "-q", "-i", images.busybox())
+        before = os.statvfs(engine.data).f_bfree
+        done = engine.tare("load", "-i", images.debian(), check=False)
+        assert done.returncode == 1 and "no space left on device" in (done.stdout + done.stderr).lower()
+        assert engine.tare("images", "-q", "debian").stdout == ""
+        wait_for(lambda: os.statvfs(engine.data).f_bfree >= before - 64, "the space to be given back")
+        with open(engine.data / "fill", "wb") as fill:
+            try:
+                while True:
+                    fill.write(bytes(4096))
+            except OSError:
+                pass
+        engine.tare("ps")
+        engine.tare("create", "busybox", check=False)
+        os.unlink(engine.data / "fill")
+        assert engine.tare("run", "--rm", "busybox", "echo", "fine").stdout == "fine\n"
+    finally:
+        left = engine.stop()
+        subprocess.run(["umount", "-l", engine.data], check=False)
+    assert not left, left
