@@ -439,6 +439,11 @@ struct http_framing http_head_framing(const struct http_head *head)
 	return head->framing;
 }
 
+int http_head_minor(const struct http_head *head)
+{
+	return head->parser.http_minor;
+}
+
 bool http_head_keep_alive(const struct http_head *head)
 {
 	if (head->framing.kind == HTTP_BODY_UNTIL_EOF || http_head_has_token(head, "Connection", "close"))

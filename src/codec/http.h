@@ -66,6 +66,8 @@ const char *http_head_header(const struct http_head *head, const char *name);
 /* Whether one of the comma-separated words of all headers of that name is `token`, in any case. */
 bool http_head_has_token(const struct http_head *head, const char *name, const char *token);
 
+/* 0 for HTTP/1.0, which knows no chunks; else 1. */
+int http_head_minor(const struct http_head *head);
 struct http_framing http_head_framing(const struct http_head *head);
 bool http_head_keep_alive(const struct http_head *head);
 /* The protocol asked for (request) or switched to (status 101); NULL if none. */
