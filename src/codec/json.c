@@ -14,6 +14,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/parse.h"
 #include "codec/json_types.h"
 
 #define PATH_TEXT_MAX 512
@@ -125,6 +126,56 @@ static int syntax_error(const json_error_t *error, struct err **reterr)
 		error->line, error->column);
 }
 
+/* A number that int64 can't hold but uint64 can, and a double keeps exactly (or whose double stands for UINT64_MAX). */
+static bool is_wide_natural(const char *digits, size_t count)
+{
+	char number[24];
+	uint64_t value;
+	if (count < 19 || count > 20)
+		return false;
+	memcpy(number, digits, count);
+	number[count] = '\0';
+	if (parse_u64(number, UINT64_MAX, &value) < 0 || value <= INT64_MAX)
+		return false;
+	return value == UINT64_MAX || ((double)value < 0x1p64 && (uint64_t)(double)value == value);
+}
+
+/*
+ * jansson's integers end at int64. rlimits and seccomp arguments go on to uint64, as "no limit" most of all; those are
+ * made reals, which JSON_UINT takes back. Only texts that jansson has refused for a number come here.
+ */
+static int widen_naturals(const char *text, size_t len, struct buf *out)
+{
+	bool in_string = false, in_number = false;
+	for (size_t i = 0; i < len;) {
+		size_t digits = 0;
+		while (!in_string && !in_number && i + digits < len && text[i + digits] >= '0' &&
+			text[i + digits] <= '9')
+			digits++;
+		bool ends = i + digits >= len || !strchr(".eE+-", text[i + digits]) || !text[i + digits];
+		size_t take = digits ? digits : 1;
+		if (in_string && text[i] == '\\' && i + 1 < len)
+			take = 2;
+		int r = buf_append(out, text + i, take);
+		if (r == 0 && digits && ends && is_wide_natural(text + i, digits))
+			r = buf_puts(out, ".0");
+		if (r < 0)
+			return r;
+		in_string ^= text[i] == '"';
+		in_number = !in_string && (digits || strchr("0123456789.eE+-", text[i]));
+		i += take;
+	}
+	return 0;
+}
+
+static json_t *load_wide(const char *text, size_t len, json_error_t *error)
+{
+	_cleanup_(buf_finish) struct buf wide = BUF_INIT(len + len / 4 + 16);
+	if (widen_naturals(text, len, &wide) < 0)
+		return NULL;
+	return json_loadb(wide.data, wide.len, JSON_DECODE_ANY, error);
+}
+
 int json_load(const char *text, size_t len, json_t **ret, struct err **reterr)
 {
 	if (is_blank(text, len))
@@ -135,6 +186,8 @@ int json_load(const char *text, size_t len, json_t **ret, struct err **reterr)
 
 	json_error_t error;
 	json_t *value = json_loadb(text, len, JSON_DECODE_ANY, &error);
+	if (!value && json_error_code(&error) == json_error_numeric_overflow)
+		value = load_wide(text, len, &error);
 	if (!value)
 		return syntax_error(&error, reterr);
 	*ret = value;

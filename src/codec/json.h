@@ -103,7 +103,8 @@ struct json_table {
 int json_parse(const struct json_table *table, const char *text, size_t len, void *out, struct err **reterr);
 int json_read(const struct json_table *table, json_t *value, void *out, struct err **reterr);
 
-/* Syntax only, with the bounds above; returns a new reference. Integers outside int64 are refused. */
+/* Syntax only, with the bounds above; returns a new reference. Integers outside int64 are refused; but naturals up to
+ * uint64's end that a double keeps exactly, and UINT64_MAX, come as reals, which JSON_UINT (and no JSON_INT) accepts. */
 int json_load(const char *text, size_t len, json_t **ret, struct err **reterr);
 
 /* Returns a new reference, or NULL when out of memory. json_print appends compact text. */

@@ -160,9 +160,21 @@ static bool opt_int_is_empty(const struct json_field *field, const void *object)
 	return !((struct json_opt_int *)json_member(field, object))->set;
 }
 
+/* Naturals past int64 come as reals (json_load): exact, or 2^64 for UINT64_MAX. */
+static bool wide_natural(const json_t *value, uint64_t *ret)
+{
+	double number = json_real_value(value);
+	if (!json_is_real(value) || number < 0x1p63 || number > 0x1p64)
+		return false;
+	*ret = number == 0x1p64 ? UINT64_MAX : (uint64_t)number;
+	return true;
+}
+
 static int uint_read(const struct json_field *field, json_t *value, void *object, const struct json_path *path,
 	struct err **reterr)
 {
+	if (wide_natural(value, json_member(field, object)))
+		return 0;
 	if (!json_is_integer(value))
 		return json_expected(path, "an integer", value, reterr);
 	if (json_integer_value(value) < 0)
@@ -171,7 +183,7 @@ static int uint_read(const struct json_field *field, json_t *value, void *object
 	return 0;
 }
 
-/* jansson's integers are signed: above them only a real is left, which is what its readers could take at best. */
+/* jansson's integers are signed: above them only a real is left, which uint_read takes back. */
 static json_t *uint_write(const struct json_field *field, const void *object)
 {
 	uint64_t number = *(uint64_t *)json_member(field, object);

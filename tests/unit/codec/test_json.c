@@ -226,9 +226,9 @@ static void broken_text_is_refused(void **state)
 {
 	(void)state;
 	static const char *const texts[] = { "{", "{\"a\":1,}", "{} {}", "{}x", "{'a':1}", "{\"a\":\"\\u0000\"}",
-		"{\"a\":9223372036854775808}", "{\"a\":-9223372036854775809}", "{\"a\":1e999}", "{\"a\":\"\xff\"}",
-		"{\"a\":\"\\ud800\"}", "\xef\xbb\xbf{}", "// no\n{}", "nul", "{\"a\":01}", "{\"a\":\"\n\"}", "\"",
-		"\\" };
+		"{\"a\":9223372036854775809}", "{\"a\":18446744073709551616}", "{\"a\":-9223372036854775809}",
+		"{\"a\":1e999}", "{\"a\":\"\xff\"}", "{\"a\":\"\\ud800\"}", "\xef\xbb\xbf{}", "// no\n{}", "nul",
+		"{\"a\":01}", "{\"a\":\"\n\"}", "\"", "\\" };
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		_autofree_(err) struct err *err = NULL;
 		json_t *value = NULL;
@@ -238,6 +238,32 @@ static void broken_text_is_refused(void **state)
 	}
 	json_t *value = NULL;
 	assert_int_equal(json_load("{}\0", 3, &value, NULL), -EINVAL);
+}
+
+static void read_natural(const char *text, uint64_t expected)
+{
+	struct everything all = { 0 }, again = { 0 };
+	assert_int_equal(json_parse(&everything_table, text, strlen(text), &all, NULL), 0);
+	assert_true(all.natural == expected);
+	_cleanup_(buf_finish) struct buf out = BUF_INIT(1 << 16);
+	assert_int_equal(json_print(&everything_table, &all, &out), 0);
+	assert_int_equal(json_parse(&everything_table, out.data, out.len, &again, NULL), 0);
+	assert_true(again.natural == expected);
+	json_finish(&everything_table, &all);
+	json_finish(&everything_table, &again);
+}
+
+static void naturals_reach_the_end_of_uint64(void **state)
+{
+	(void)state;
+	read_natural("{\"Natural\":9223372036854775807}", INT64_MAX);
+	read_natural("{\"Natural\":9223372036854775808}", (uint64_t)INT64_MAX + 1);
+	read_natural("{\"Natural\":18446744069414584320,\"String\":\"\\\"18446744073709551615\"}", 0xffffffff00000000);
+	read_natural("{\"Natural\":18446744073709551615}", UINT64_MAX);
+	read_natural("{\"Natural\" : 18446744073709551615 }", UINT64_MAX);
+	expect_error("{\"Integer\":18446744073709551615}",
+		"Integer: expected an integer, got a number with a fraction or exponent");
+	expect_error("{\"Natural\":1.5}", "Natural: expected an integer, got a number with a fraction or exponent");
 }
 
 static int load_nested(size_t depth)
@@ -366,6 +392,7 @@ int main(void)
 		cmocka_unit_test(defaults_survive_unless_replaced),
 		cmocka_unit_test(errors_name_the_path),
 		cmocka_unit_test(broken_text_is_refused),
+		cmocka_unit_test(naturals_reach_the_end_of_uint64),
 		cmocka_unit_test(bounds_hold),
 		cmocka_unit_test(flags_decide_what_empty_looks_like),
 		cmocka_unit_test(invalid_utf8_is_repaired_when_written),
