@@ -1,12 +1,25 @@
 /*
  * Structs inside structs. Ownership is the same everywhere: the outer struct owns the inner one, and the inner table says
  * how to free it. A map's entries belong to a table that map_free could not know, so they are emptied here before the map
- * goes. null as an element or a map's value is a struct with nothing set.
+ * goes. null as an element or a map's value is a struct with nothing set, where the table requires
+ * nothing.
  */
 #include "codec/json_objects.h"
 
 #include <errno.h>
 #include <stdlib.h>
+
+static int element_read(const struct json_table *table, json_t *element, void *inner, const struct json_path *path,
+	struct err **reterr)
+{
+	if (!json_is_null(element))
+		return json_read_object(table, element, inner, path, reterr);
+	for (size_t i = 0; i < table->field_count; i++)
+		if (table->fields[i].flags & JSON_REQUIRED)
+			return json_invalid(&(struct json_path){ path, table->fields[i].key, 0 }, "is required",
+				reterr);
+	return 0;
+}
 
 /* --- embedded --- */
 
@@ -105,9 +118,7 @@ static int array_read(const struct json_field *field, json_t *value, void *objec
 
 	for (size_t i = 0; i < count; i++) {
 		json_t *element = json_array_get(value, i);
-		if (json_is_null(element))
-			continue;
-		int ret = json_read_object(field->table, element, items + i * field->table->size,
+		int ret = element_read(field->table, element, items + i * field->table->size,
 			&(struct json_path){ path, NULL, i }, reterr);
 		if (ret < 0)
 			return ret;
@@ -194,9 +205,7 @@ static int map_read(const struct json_field *field, json_t *value, void *object,
 		void *inner = map_add(field, map, key);
 		if (!inner)
 			return err_oom(reterr);
-		if (json_is_null(element))
-			continue;
-		int ret = json_read_object(field->table, element, inner, &(struct json_path){ path, key, 0 }, reterr);
+		int ret = element_read(field->table, element, inner, &(struct json_path){ path, key, 0 }, reterr);
 		if (ret < 0)
 			return ret;
 	}
