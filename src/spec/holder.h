@@ -22,6 +22,9 @@
 #define HOLDER_ARGV_MAX    64
 #define HOLDER_ID_MAX      128 /* without the NUL */
 
+/* Status of an engine that can't serve its root and never will, such as one that another engine holds. tared ends too. */
+#define HOLDER_EXIT_CANNOT_START 78
+
 enum holder_type {
 	HOLDER_SPAWN = 1,
 	HOLDER_EXITED = 2,

@@ -14,6 +14,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <linux/close_range.h>
@@ -51,6 +52,16 @@ static int child_raise_fd(int fd, int floor)
 	return null_fd < 0 ? -1 : fcntl(null_fd, F_DUPFD_CLOEXEC, floor);
 }
 
+/* Not being able to is no reason not to run. */
+static void child_set_oom_score(const char *text)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	if (fd >= 0 && write(fd, text, strlen(text)) < 0)
+		errno = 0;
+	if (fd >= 0)
+		close(fd);
+}
+
 /* The program's descriptor as it is now, -1 for none, or -2 with errno. */
 static int child_place_fds(const struct spawn *spawn)
 {
@@ -85,6 +96,8 @@ static int child_main(void *data)
 
 	child_reset_signals();
 	umask(022);
+	if (spawn->oom_score_adj)
+		child_set_oom_score(spawn->oom_score_adj);
 	int program_fd = child_place_fds(spawn);
 	if (program_fd != -2 && setsid() >= 0 && chdir("/") == 0) {
 		if (program_fd >= 0)

@@ -17,9 +17,10 @@ struct spawn {
 	int program_fd;   /* an open program, such as a sealed memfd (no script), or -1: `path` */
 	const char *path; /* absolute, or a name for program_fd's errors */
 	char *const *argv;
-	char *const *env; /* NULL is an empty one */
-	int stdio[3];     /* -1: /dev/null */
-	const int *fds;   /* borrowed; may hold a descriptor twice */
+	char *const *env;          /* NULL is an empty one */
+	int stdio[3];              /* -1: /dev/null */
+	const char *oom_score_adj; /* text for that file, may only raise it without privilege; NULL: inherited */
+	const int *fds;            /* borrowed; may hold a descriptor twice */
 	size_t fd_count;
 };
 
