@@ -91,12 +91,10 @@ struct container_options {
 	struct container_rootfs rootfs;
 	struct container_stdio stdio;
 
-	/* Docker's user string ("", "1000", "name:group"), resolved in the container's own etc/passwd and etc/group; sets
+	/* process.cwd is made where it is missing. Docker's user string ("", "1000", "name:group"), resolved in the container's own etc/passwd and etc/group; sets
 	 * HOME where process.env has none. NULL: process.user as it stands. group_add: names or numbers. */
 	const char *user;
 	char *const *group_add;
-	/* With `user`: make process.cwd where it is missing, owned by that user (images' WORKDIR). */
-	bool make_cwd;
 
 	enum container_cgroup_manager cgroup_manager;
 	/* Compiled filter (struct sock_filter[]) for spec.linux.seccomp, from seccomp_cache.h; -1 where the spec has none. A
@@ -140,7 +138,8 @@ int container_process_prepare(int keep_below, char **argv);
 
 /*
  * Everything up to the waiting init. On failure nothing is left. The spec and the options are borrowed for the call; what
- * start needs is kept. Hooks prestart, createRuntime and createContainer have run.
+ * start needs is kept. Hooks prestart, createRuntime and createContainer have run. The user's command was looked up: a
+ * missing one fails here already, with the kinds told at container_start.
  */
 int container_create(const struct oci_spec *spec, const struct container_options *options, struct container **ret,
 	struct err **reterr);

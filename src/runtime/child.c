@@ -1,0 +1,477 @@
+/*
+ * Order, and why:
+ *
+ *	descriptors   only those of the plan stay, before anything else can be looked at from inside
+ *	cgroups       joined by ourselves, first of all, so every page charged from here on is the container's
+ *	id maps       waited for; only then are we root in the user namespace
+ *	keyring       while still charged to the host's root, whose quota is not the container's
+ *	namespaces    host name, loopback, sysctls through a private procfs
+ *	mounts        below the detached root, all by descriptor; then the hooks; then pivot_root
+ *	identity      rlimits, groups, gid, uid; working folder as that user; the command is looked up
+ *	READY         the creator's container_create returns; only sync, stdio and the listener are open now
+ *	START         startContainer hooks, seccomp and capabilities, execve
+ *
+ * Undumpable from the creator on (prctl in container_process_prepare) and again after each setuid, until execve.
+ */
+#include "runtime/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/close_range.h>
+#include <linux/sched.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "runtime/lookup.h"
+#include "runtime/sysctl.h"
+#include "sys/inroot.h"
+#include "sys/keyring.h"
+#include "sys/loopback.h"
+#include "sys/procfs.h"
+
+void child_fail(const struct child *child, enum report_stage stage, int errnum, const char *format, ...)
+{
+	struct report report = { .type = REPORT_FAILED, .stage = stage, .errnum = errnum < 0 ? -errnum : errnum };
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(report.detail, sizeof(report.detail), format, args);
+	va_end(args);
+	report_send(child->sync, &report, -1);
+	_exit(stage == STAGE_COMMAND && report.errnum == ENOENT ? 127 : 126);
+}
+
+void child_warn(const struct child *child, const char *format, ...)
+{
+	struct report report = { .type = REPORT_WARN };
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(report.detail, sizeof(report.detail), format, args);
+	va_end(args);
+	report_send(child->sync, &report, -1);
+}
+
+void child_close_others(const int *keep, size_t keep_count, int also)
+{
+	unsigned next = 3;
+
+	for (size_t i = 0; i <= keep_count;) {
+		bool take_also = also >= (int)next && (i == keep_count || also <= keep[i]);
+		if (i == keep_count && !take_also)
+			break;
+		int fd = take_also ? also : keep[i];
+		if (take_also)
+			also = -1;
+		else
+			i++;
+		if (fd < (int)next)
+			continue;
+		if ((unsigned)fd > next)
+			close_range(next, (unsigned)fd - 1, 0);
+		next = (unsigned)fd + 1;
+	}
+	close_range(next, ~0U, 0);
+}
+
+int child_procfs(struct child *child, enum report_stage stage)
+{
+	if (child->proc_fd < 0) {
+		child->proc_fd = procfs_open(0);
+		if (child->proc_fd < 0)
+			child_fail(child, stage, child->proc_fd, "(private procfs)");
+	}
+	return child->proc_fd;
+}
+
+static void say(const struct child *child, enum report_type type)
+{
+	const struct report report = { .type = type };
+
+	if (report_send(child->sync, &report, -1) < 0)
+		_exit(125);
+}
+
+static void wait_for(const struct child *child, enum report_type type)
+{
+	struct report report;
+
+	if (report_receive(child->sync, &report, NULL) != 1 || report.type != type)
+		_exit(125); /* the creator is gone: so is the reason to live */
+}
+
+static void reset_signals(void)
+{
+	struct sigaction action = { .sa_handler = SIG_DFL };
+	sigset_t none;
+
+	for (int signo = 1; signo <= SIGRTMAX; signo++)
+		if (signo != SIGKILL && signo != SIGSTOP && signo != 32 && signo != 33)
+			sigaction(signo, &action, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* ---- namespaces ---- */
+
+static void join_cgroups(const struct child *child)
+{
+	const struct plan *plan = child->plan;
+	int r = plan->joined_cgroups ? 0 : cgroup_join(plan->join_fds, plan->join_fd_count);
+
+	if (r < 0)
+		child_fail(child, STAGE_JOIN_CGROUP, r, "%s", "");
+	if (plan->new_cgroup_namespace && unshare(CLONE_NEWCGROUP) < 0)
+		child_fail(child, STAGE_CGROUP_NAMESPACE, errno, "%s", "");
+}
+
+/* User and pid namespaces were joined before this process was born; the others now. */
+static void join_namespaces(const struct child *child)
+{
+	const struct plan *plan = child->plan;
+
+	for (size_t i = 0; i < plan->join_count; i++) {
+		const struct plan_join *join = &plan->joins[i];
+		if (join->flag == CLONE_NEWUSER || join->flag == CLONE_NEWPID)
+			continue;
+		if (setns(join->fd, (int)join->flag) < 0)
+			child_fail(child, STAGE_JOIN_NAMESPACE, errno, "(of kind 0x%llx)",
+				(unsigned long long)join->flag);
+	}
+}
+
+static void become_root(const struct child *child)
+{
+	if (setgroups(0, NULL) < 0 && errno != EPERM)
+		child_fail(child, STAGE_BECOME_ROOT, errno, "%s", "");
+	if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+		child_fail(child, STAGE_BECOME_ROOT, errno, "%s", "");
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+static void set_names(const struct child *child)
+{
+	const struct plan *plan = child->plan;
+
+	if (plan->hostname && sethostname(plan->hostname, strlen(plan->hostname)) < 0)
+		child_fail(child, STAGE_HOSTNAME, errno, "%s", plan->hostname);
+	if (plan->domainname && setdomainname(plan->domainname, strlen(plan->domainname)) < 0)
+		child_fail(child, STAGE_HOSTNAME, errno, "%s", plan->domainname);
+}
+
+static void set_sysctls(struct child *child)
+{
+	char name[SYSCTL_PATH_MAX], path[SYSCTL_PATH_MAX + 8];
+	struct map_entry *entry;
+
+	if (!child->plan->sysctls)
+		return;
+	map_foreach (entry, child->plan->sysctls) {
+		if (sysctl_path(entry->key, name) < 0)
+			child_fail(child, STAGE_SYSCTL, EINVAL, "%s", entry->key);
+		snprintf(path, sizeof(path), "sys/%s", name);
+		int r = procfs_write(child_procfs(child, STAGE_SYSCTL), path, entry->value);
+		if (r < 0)
+			child_fail(child, STAGE_SYSCTL, r, "%s", entry->key);
+	}
+}
+
+static void enter_namespaces(struct child *child)
+{
+	const struct plan *plan = child->plan;
+
+	join_cgroups(child);
+	if (plan->new_namespaces & CLONE_NEWUSER)
+		wait_for(child, REPORT_GO);
+	if (plan->process.new_keyring) {
+		int r = keyring_join_new_session();
+		if (r < 0)
+			child_fail(child, STAGE_KEYRING, r, "%s", "");
+	}
+	if (plan->becomes_root)
+		become_root(child);
+	join_namespaces(child);
+	if (plan->loopback) {
+		int r = loopback_up();
+		if (r < 0)
+			child_fail(child, STAGE_LOOPBACK, r, "%s", "");
+	}
+	set_names(child);
+	set_sysctls(child);
+}
+
+/* ---- stdio, working folder, command ---- */
+
+static void set_stdio(struct child *child)
+{
+	const struct plan_process *process = &child->plan->process;
+
+	if (process->terminal) {
+		setsid();
+		if (ioctl(child->console_fd, TIOCSCTTY, 0) < 0)
+			child_fail(child, STAGE_CONSOLE, errno, "%s", "");
+		for (int fd = 0; fd < 3; fd++)
+			if (dup2(child->console_fd, fd) < 0)
+				child_fail(child, STAGE_STDIO, errno, "%s", "");
+		if (child->console_fd > 2)
+			fd_close(&child->console_fd);
+		return;
+	}
+	setsid();
+	/* The plan's may be 0, 1, 2 in any order: first out of the way. */
+	int moved[3];
+	for (int fd = 0; fd < 3; fd++) {
+		moved[fd] = process->stdio[fd] < 0 ? open("/dev/null", O_RDWR | O_CLOEXEC)
+						   : fcntl(process->stdio[fd], F_DUPFD_CLOEXEC, 3);
+		if (moved[fd] < 0)
+			child_fail(child, STAGE_STDIO, errno, "%s", "");
+	}
+	for (int fd = 0; fd < 3; fd++)
+		if (moved[fd] == fd ? fcntl(fd, F_SETFD, 0) < 0 : dup2(moved[fd], fd) < 0)
+			child_fail(child, STAGE_STDIO, errno, "%s", "");
+	for (int fd = 0; fd < 3; fd++)
+		if (moved[fd] > 2)
+			close(moved[fd]);
+}
+
+/* A container without a stdio of its own should own the pipes it is given (/dev/stdout reopened by a user that is not root). */
+static void own_stdio(const struct child *child)
+{
+	struct stat st;
+
+	for (int fd = 0; fd < 3; fd++) {
+		if (fstat(fd, &st) < 0 || (!S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode) && !S_ISSOCK(st.st_mode)) ||
+			(S_ISCHR(st.st_mode) && !isatty(fd)) || st.st_uid == child->plan->process.identity->uid)
+			continue;
+		/* Best effort: a pipe from outside the user namespace, or somebody's terminal, may not be given away. */
+		if (fchown(fd, child->plan->process.identity->uid, (gid_t)-1) < 0)
+			continue;
+	}
+}
+
+static void check_cwd_inside(const struct child *child)
+{
+	char cwd[PATH_MAX];
+	long len = syscall(SYS_getcwd, cwd, sizeof(cwd));
+
+	/* The raw call says "(unreachable)" where glibc would make up an answer (CVE-2024-21626). */
+	if (len < 0 && errno == ENOENT)
+		child_fail(child, STAGE_CWD_OUTSIDE, ENOENT, "(\"%s\")", child->plan->process.cwd);
+	if (len < 0 || cwd[0] != '/')
+		child_fail(child, STAGE_CWD_OUTSIDE, len < 0 ? errno : ENOENT, "(\"%s\")", child->plan->process.cwd);
+}
+
+/* As root, then as the user: a folder may let in only one of the two. */
+static bool enter_cwd(const struct child *child, bool is_last_try)
+{
+	if (chdir(child->plan->process.cwd) == 0)
+		return true;
+	if (!is_last_try && errno == EACCES)
+		return false;
+	child_fail(child, STAGE_CWD, errno, "(\"%s\") set in config.json failed", child->plan->process.cwd);
+}
+
+static void find_command(struct child *child)
+{
+	const struct plan_process *process = &child->plan->process;
+	char why[LOOKUP_WHY_MAX];
+	int r = lookup_command(process->args[0], process->path_list, child->command, why);
+
+	if (r < 0)
+		child_fail(child, STAGE_COMMAND, r, "%s", why);
+}
+
+static void resolve_identity(struct child *child)
+{
+	const struct plan_process *process = &child->plan->process;
+	char why[IDENTITY_WHY_MAX];
+	int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (root < 0)
+		child_fail(child, STAGE_USER, errno, "%s", "");
+	if (process->user) {
+		int r = identity_resolve(root, process->user, process->group_add, process->identity, why);
+		if (r < 0)
+			child_fail(child, STAGE_USER, r, "%s", why);
+	} else if (process->needs_home) {
+		identity_home(root, process->identity->uid, process->identity->home);
+	}
+	fd_close(&root);
+	if (process->needs_home) {
+		int len = snprintf(child->home_entry, sizeof(child->home_entry), "HOME=%s", process->identity->home);
+		if (len > 0 && (size_t)len < sizeof(child->home_entry))
+			process->env[process->env_count] = child->home_entry;
+	}
+}
+
+/* ---- the end ---- */
+
+/*
+ * --init: this process forks, the new one goes on to be the user's command, and this one becomes the init program, told whose
+ * signals to forward. Both hold the sync socket until they execute.
+ */
+static void split_off_init(struct child *child)
+{
+	const struct plan_process *process = &child->plan->process;
+	char pid_text[16];
+	char *argv[4] = { "/sbin/docker-init", "-p", pid_text, NULL };
+	pid_t pid = fork();
+
+	if (pid < 0)
+		child_fail(child, STAGE_INIT_PROGRAM, errno, "(fork)");
+	if (pid == 0) {
+		/* A job of its own, in the foreground where there is a terminal. */
+		setpgid(0, 0);
+		signal(SIGTTOU, SIG_IGN);
+		tcsetpgrp(0, getpid());
+		signal(SIGTTOU, SIG_DFL);
+		return;
+	}
+	setpgid(pid, pid);
+	child_privileges_final(child);
+	snprintf(pid_text, sizeof(pid_text), "%d", pid);
+	execveat(process->init_fd, "", argv, process->env, AT_EMPTY_PATH);
+	child_fail(child, STAGE_INIT_PROGRAM, errno, "%s", "");
+}
+
+static const char *exec_errno_text(int errnum)
+{
+	switch (errnum) {
+	case ENOEXEC: return "exec format error";
+	case ENOENT: return "no such file or directory";
+	case EACCES: return "permission denied";
+	default: return strerror(errnum);
+	}
+}
+
+_Noreturn static void execute(struct child *child)
+{
+	const struct plan_process *process = &child->plan->process;
+
+	child_privileges_final(child);
+	execve(child->command, process->args, process->env);
+	child_fail(child, STAGE_EXEC, errno, "exec %s: %s", child->command, exec_errno_text(errno));
+}
+
+/* A start may come from another process; one that goes away before it said START does not count. */
+static void wait_for_start(struct child *child)
+{
+	struct report report;
+
+	if (child->plan->start_listen_fd < 0) {
+		say(child, REPORT_READY);
+		wait_for(child, REPORT_START);
+		return;
+	}
+	say(child, REPORT_READY);
+	fd_close(&child->sync);
+	for (;;) {
+		child->sync = accept4(child->plan->start_listen_fd, NULL, NULL, SOCK_CLOEXEC);
+		if (child->sync < 0 && errno != EINTR && errno != ECONNABORTED)
+			_exit(125);
+		if (child->sync >= 0 && report_receive(child->sync, &report, NULL) == 1 && report.type == REPORT_START)
+			return;
+		fd_close(&child->sync);
+	}
+}
+
+/* What is still needed: stdio, what is to be preserved, and these. */
+static void close_all_but(const struct child *child)
+{
+	int keep[5] = { child->plan->process.init_fd, child->plan->start_listen_fd, child->proc_fd, child->sync,
+		child->plan->state_fd };
+
+	for (int i = 1; i < 5; i++)
+		for (int k = i; k > 0 && keep[k] < keep[k - 1]; k--) {
+			int swap = keep[k];
+			keep[k] = keep[k - 1];
+			keep[k - 1] = swap;
+		}
+	unsigned next = 3 + child->plan->process.preserve_fds;
+	for (int i = 0; i < 5; i++) {
+		if (keep[i] < (int)next)
+			continue;
+		if ((unsigned)keep[i] > next)
+			close_range(next, (unsigned)keep[i] - 1, 0);
+		next = (unsigned)keep[i] + 1;
+	}
+	close_range(next, ~0U, 0);
+}
+
+static void become_user(struct child *child)
+{
+	resolve_identity(child);
+	bool entered = enter_cwd(child, false);
+	set_stdio(child);
+	own_stdio(child);
+	child_privileges_early(child);
+	if (!entered)
+		enter_cwd(child, true);
+	check_cwd_inside(child);
+	umask(child->plan->process.umask);
+	find_command(child);
+	close_all_but(child);
+}
+
+static void run_container(struct child *child)
+{
+	const struct plan *plan = child->plan;
+
+	enter_namespaces(child);
+	if (plan->wants_hook_stop && !(plan->new_namespaces & CLONE_NEWUSER))
+		wait_for(child, REPORT_GO); /* the creator has written the state document */
+	child_mounts(child);
+	become_user(child);
+	wait_for_start(child);
+	child_run_hooks(child, plan->hooks->start_container, plan->hooks->start_container_count, "startContainer");
+}
+
+static void run_exec(struct child *child)
+{
+	const struct plan *plan = child->plan;
+
+	if (plan->process.new_keyring) {
+		int r = keyring_join_new_session();
+		if (r < 0)
+			child_fail(child, STAGE_KEYRING, r, "%s", "");
+	}
+	if (plan->becomes_root)
+		become_root(child);
+	if (plan->process.terminal)
+		child_console(child, false);
+	become_user(child);
+}
+
+_Noreturn void child_run(const struct plan *plan, int sync, const int *keep, size_t keep_count)
+{
+	struct child child = { .plan = plan,
+		.sync = sync,
+		.root_fd = plan->root_fd,
+		.proc_fd = -1,
+		.proc_mount = -1,
+		.sys_mount = -1,
+		.dev_mount = -1,
+		.console_fd = -1 };
+
+	child_close_others(keep, keep_count, sync);
+	reset_signals();
+	umask(0);
+	if (plan->is_exec)
+		run_exec(&child);
+	else
+		run_container(&child);
+	if (plan->process.init_fd >= 0)
+		split_off_init(&child);
+	execute(&child);
+}

@@ -1,0 +1,343 @@
+/*
+ * The container's tree, built below a root that its author may have filled with traps. Each target is opened in-root once and
+ * used as a descriptor; /proc, /sys and /dev must be real folders. What was mounted on /proc and /sys is remembered by
+ * descriptor, and masked and read-only paths are found from there, so a tree that is moved away meanwhile hides nothing; at the
+ * end it is checked that the remembered mounts are what the container will see.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/magic.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+
+#include "runtime/child.h"
+#include "sys/inroot.h"
+
+void child_attach(struct child *child, int mount, int target, enum report_stage stage, const char *what)
+{
+	int r = mount_attach(mount, target);
+
+	if (r < 0)
+		child_fail(child, stage, r, "%s", what);
+}
+
+/* The new root lies on top of "/": any place in this private copy of the host's tree does. */
+static void attach_root(struct child *child)
+{
+	int r = mount_set_propagation_all(MS_PRIVATE);
+
+	if (r < 0)
+		child_fail(child, STAGE_PRIVATE_MOUNTS, r, "%s", "");
+	int host_root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (host_root < 0)
+		child_fail(child, STAGE_ROOTFS, errno, "%s", "");
+	child_attach(child, child->root_fd, host_root, STAGE_ROOTFS, "");
+	fd_close(&host_root);
+}
+
+/* A folder directly below the root that must not be a link: privileged files are found through it. */
+static int plain_root_dir(struct child *child, const char *name, enum report_stage stage)
+{
+	int fd = inroot_plain_dir(child->root_fd, name);
+
+	if (fd == -ENOENT && mkdirat(child->root_fd, name, 0755) == 0)
+		fd = inroot_plain_dir(child->root_fd, name);
+	if (fd == -ELOOP || fd == -ENOTDIR)
+		child_fail(child, stage, ENOTDIR, "\"/%s\": must be mounted on ordinary directory", name);
+	if (fd < 0)
+		child_fail(child, stage, fd, "\"/%s\"", name);
+	return fd;
+}
+
+/* A link in the tree may lead into the kernel's filesystems where the path as written did not. */
+static void check_target(const struct child *child, const struct plan_mount *mount, int target)
+{
+	struct statfs fs;
+	const char *to = mount->destination;
+
+	if (fstatfs(target, &fs) < 0)
+		child_fail(child, STAGE_MOUNT, errno, "to \"%s\"", to);
+	if (fs.f_type == PROC_SUPER_MAGIC && strncmp(to, "/proc", 5) != 0)
+		child_fail(child, STAGE_MOUNT_FORBIDDEN, EPERM, "\"%s\": it leads into /proc", to);
+	if ((fs.f_type == SYSFS_MAGIC || fs.f_type == CGROUP_SUPER_MAGIC || fs.f_type == CGROUP2_SUPER_MAGIC) &&
+		strncmp(to, "/sys/", 5) != 0)
+		child_fail(child, STAGE_MOUNT_FORBIDDEN, EPERM, "\"%s\": it leads into /sys", to);
+}
+
+static int open_target(struct child *child, const struct plan_mount *mount)
+{
+	const char *to = mount->destination;
+
+	if (strcmp(to, "/proc") == 0 || strcmp(to, "/sys") == 0 || strcmp(to, "/dev") == 0)
+		return plain_root_dir(child, to + 1, STAGE_MOUNT);
+	int fd = inroot_mount_target(child->root_fd, to, mount->is_dir);
+	if (fd < 0)
+		child_fail(child, STAGE_MOUNT, fd, "\"%s\" to rootfs at \"%s\"", mount->source ? mount->source : "",
+			to);
+	check_target(child, mount, fd);
+	return fd;
+}
+
+/* sysfs needs a network namespace owned by our user namespace: else the host's is bound. */
+static int new_instance(struct child *child, const struct plan_mount *mount, bool defer_readonly)
+{
+	size_t bad;
+	uint64_t attrs = mount->attrs.set;
+
+	if (defer_readonly)
+		attrs &= ~(uint64_t)MOUNT_ATTR_RDONLY;
+	int fd = mount_new(mount->type, mount->source, mount->options, mount->option_count, attrs, &bad);
+	if (fd == -EPERM && strcmp(mount->type, "sysfs") == 0) {
+		const struct mount_attrs change = { .set = attrs, .recursive = true };
+		fd = mount_clone(AT_FDCWD, "/sys", true);
+		int r = fd < 0 ? fd : mount_change(fd, &change);
+		if (r < 0)
+			child_fail(child, STAGE_MOUNT, r, "\"sysfs\" to rootfs at \"%s\"", mount->destination);
+	}
+	if (fd < 0 && bad < mount->option_count)
+		child_fail(child, STAGE_MOUNT, fd, "\"%s\" to rootfs at \"%s\": option %s", mount->type,
+			mount->destination, mount->options[bad].key);
+	if (fd < 0)
+		child_fail(child, STAGE_MOUNT, fd, "\"%s\" to rootfs at \"%s\"", mount->type, mount->destination);
+	const struct mount_attrs propagation = { .propagation = mount->attrs.propagation };
+	int r = mount_change(fd, &propagation);
+	if (r < 0)
+		child_fail(child, STAGE_MOUNT, r, "\"%s\" to rootfs at \"%s\": propagation", mount->type,
+			mount->destination);
+	return fd;
+}
+
+static void remember(struct child *child, const struct plan_mount *mount, int fd)
+{
+	int *slot = strcmp(mount->destination, "/proc") == 0  ? &child->proc_mount
+		    : strcmp(mount->destination, "/sys") == 0 ? &child->sys_mount
+		    : strcmp(mount->destination, "/dev") == 0 ? &child->dev_mount
+							      : NULL;
+
+	if (!slot) {
+		fd_close(&fd);
+		return;
+	}
+	fd_close(slot);
+	*slot = fd;
+}
+
+static void make_mount(struct child *child, const struct plan_mount *mount)
+{
+	int target = open_target(child, mount);
+	int fd = -1;
+
+	switch (mount->kind) {
+	case PLAN_MOUNT_CGROUP:
+		child_cgroup_mount(child, mount, target);
+		fd_close(&target);
+		return;
+	case PLAN_MOUNT_TREE: fd = mount->tree_fd; break;
+	case PLAN_MOUNT_NEW: fd = new_instance(child, mount, strcmp(mount->destination, "/dev") == 0); break;
+	}
+	child_attach(child, fd, target, STAGE_MOUNT, mount->destination);
+	fd_close(&target);
+	remember(child, mount, fd);
+}
+
+/* ---- masked and read-only paths ---- */
+
+/* -1: it does not exist, which is as good as masked. */
+static int open_path(struct child *child, const char *path, enum report_stage stage)
+{
+	int base = child->root_fd;
+	const char *rest = path;
+
+	if (child->proc_mount >= 0 && strncmp(path, "/proc/", 6) == 0) {
+		base = child->proc_mount;
+		rest = path + 6;
+	} else if (child->sys_mount >= 0 && strncmp(path, "/sys/", 5) == 0) {
+		base = child->sys_mount;
+		rest = path + 5;
+	}
+	int fd = inroot_open(base, rest, O_PATH);
+	if (fd < 0 && fd != -ENOENT && fd != -ENOTDIR)
+		child_fail(child, stage, fd, "%s", path);
+	return fd < 0 ? -1 : fd;
+}
+
+/* The host's own, found before the container's root covers anything; a tree could hold something else by that name. */
+static int open_null(const struct child *child)
+{
+	struct stat st;
+	int fd = open("/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		child_fail(child, STAGE_MASK, errno, "(/dev/null)");
+	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+		child_fail(child, STAGE_MASK, EINVAL, "(the host's /dev/null is not the null device)");
+	return fd;
+}
+
+/* One empty read-only folder serves for all: made for the first, cloned for the others. */
+static int empty_folder(struct child *child, int *first)
+{
+	static const struct mount_option options[] = { { "mode", "0755" }, { "nr_blocks", "1" }, { "nr_inodes", "1" } };
+	const uint64_t attrs = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+	int fd = *first >= 0 ? mount_clone(*first, "", false) : mount_new("tmpfs", "tmpfs", options, 3, attrs, NULL);
+
+	if (fd < 0)
+		child_fail(child, STAGE_MASK, fd, "(an empty folder)");
+	return fd;
+}
+
+static void mask_paths(struct child *child, int null_fd)
+{
+	int empty = -1;
+
+	for (char *const *path = child->plan->masked_paths; path && *path; path++) {
+		struct stat st;
+		int target = open_path(child, *path, STAGE_MASK);
+		if (target < 0)
+			continue;
+		if (fstat(target, &st) < 0)
+			child_fail(child, STAGE_MASK, errno, "%s", *path);
+		bool is_dir = S_ISDIR(st.st_mode);
+		int cover = is_dir ? empty_folder(child, &empty) : mount_clone(null_fd, "", false);
+		if (cover < 0)
+			child_fail(child, STAGE_MASK, cover, "%s", *path);
+		child_attach(child, cover, target, STAGE_MASK, *path);
+		fd_close(&target);
+		if (is_dir && empty < 0)
+			empty = cover;
+		else
+			fd_close(&cover);
+	}
+	fd_close(&empty);
+}
+
+static void protect_paths(struct child *child)
+{
+	static const struct mount_attrs readonly = { .set = MOUNT_ATTR_RDONLY, .recursive = true };
+
+	for (char *const *path = child->plan->readonly_paths; path && *path; path++) {
+		int target = open_path(child, *path, STAGE_READONLY_PATH);
+		if (target < 0)
+			continue;
+		int tree = mount_clone(target, "", true);
+		int r = tree < 0 ? tree : mount_change(tree, &readonly);
+		if (r < 0)
+			child_fail(child, STAGE_READONLY_PATH, r, "%s", *path);
+		child_attach(child, tree, target, STAGE_READONLY_PATH, *path);
+		fd_close(&tree);
+		fd_close(&target);
+	}
+}
+
+/* ---- the end ---- */
+
+static void make_readonly(struct child *child, int mount, const char *what)
+{
+	static const struct mount_attrs readonly = { .set = MOUNT_ATTR_RDONLY };
+	int r = mount_change(mount, &readonly);
+
+	if (r < 0)
+		child_fail(child, STAGE_ROOTFS, r, "(%s read-only)", what);
+}
+
+static void finish_readonly(struct child *child)
+{
+	const struct plan *plan = child->plan;
+
+	for (size_t i = 0; i < plan->mount_count; i++)
+		if (plan->mounts[i].kind == PLAN_MOUNT_NEW && plan->mounts[i].attrs.set & MOUNT_ATTR_RDONLY &&
+			strcmp(plan->mounts[i].destination, "/dev") == 0)
+			make_readonly(child, child->dev_mount, "/dev");
+	if (plan->root_readonly)
+		make_readonly(child, child->root_fd, "root");
+}
+
+static uint64_t mount_id(const struct child *child, int fd, const char *what)
+{
+	struct statx stx;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx) < 0)
+		child_fail(child, STAGE_MOUNT, errno, "%s", what);
+	return stx.stx_mnt_id;
+}
+
+/* A shared tree may have been rearranged while we worked: then what was masked is not what the container will see. */
+static void check_in_place(struct child *child, int mount, const char *name)
+{
+	if (mount < 0)
+		return;
+	int seen = inroot_plain_dir(child->root_fd, name);
+	if (seen < 0 || mount_id(child, seen, name) != mount_id(child, mount, name))
+		child_fail(child, STAGE_MOUNT_FORBIDDEN, EXDEV, "\"/%s\": the root filesystem was changed meanwhile",
+			name);
+	fd_close(&seen);
+}
+
+static void enter_root(struct child *child)
+{
+	int r = child->plan->no_pivot ? mount_move_to_root(child->root_fd) : mount_pivot(child->root_fd);
+
+	if (r < 0)
+		child_fail(child, STAGE_PIVOT, r, "%s", "");
+	if (child->plan->root_propagation) {
+		const struct mount_attrs attrs = { .propagation = child->plan->root_propagation };
+		r = mount_change(child->root_fd, &attrs);
+		if (r < 0)
+			child_fail(child, STAGE_PIVOT, r, "(propagation)");
+	}
+}
+
+static void make_cwd(struct child *child)
+{
+	int fd = inroot_mkdir_p(child->root_fd, child->plan->process.cwd, 0755);
+
+	if (fd < 0)
+		child_fail(child, STAGE_CWD, fd, "(\"%s\")", child->plan->process.cwd);
+	fd_close(&fd);
+}
+
+static void stop_for_hooks(struct child *child)
+{
+	const struct report report = { .type = REPORT_HOOKS };
+	struct report answer;
+
+	if (!child->plan->wants_hook_stop)
+		return;
+	if (report_send(child->sync, &report, -1) < 0 || report_receive(child->sync, &answer, NULL) != 1)
+		_exit(125);
+	child_run_hooks(child, child->plan->hooks->create_container, child->plan->hooks->create_container_count,
+		"createContainer");
+}
+
+void child_mounts(struct child *child)
+{
+	const struct plan *plan = child->plan;
+	int null_fd = open_null(child);
+
+	attach_root(child);
+	for (size_t i = 0; i < plan->mount_count; i++)
+		make_mount(child, &plan->mounts[i]);
+	if (plan->setup_dev)
+		child_devices(child);
+	if (plan->process.terminal)
+		child_console(child, plan->setup_dev);
+	make_cwd(child);
+	stop_for_hooks(child);
+	protect_paths(child);
+	mask_paths(child, null_fd);
+	fd_close(&null_fd);
+	finish_readonly(child);
+	check_in_place(child, child->proc_mount, "proc");
+	check_in_place(child, child->sys_mount, "sys");
+	enter_root(child);
+	fd_close(&child->proc_mount);
+	fd_close(&child->sys_mount);
+	fd_close(&child->dev_mount);
+	fd_close(&child->root_fd);
+}

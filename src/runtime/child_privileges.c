@@ -1,0 +1,144 @@
+/*
+ * From root to the user. While CAP_SETPCAP is held the bounding set shrinks; groups before gid before uid; capabilities survive
+ * setuid as permitted ones, unused, until the end. The filter comes last: with no_new_privs after everything, without it just
+ * before the last capset, since installing it needs CAP_SYS_ADMIN then.
+ */
+#include <errno.h>
+#include <grp.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <linux/securebits.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include "runtime/child.h"
+#include "sys/lsm.h"
+#include "sys/procfs.h"
+#include "sys/rlimits.h"
+#include "sys/seccomp.h"
+
+static void set_rlimits(const struct child *child)
+{
+	const struct plan_process *process = &child->plan->process;
+
+	for (size_t i = 0; i < process->rlimit_count; i++) {
+		int r = rlimit_set(process->rlimits[i].resource, process->rlimits[i].soft, process->rlimits[i].hard);
+		if (r < 0)
+			child_fail(child, STAGE_RLIMIT, r, "%s", process->rlimits[i].name);
+		if (r == 1)
+			child_warn(child,
+				"%s can't be raised without CAP_SYS_RESOURCE: left at the hard limit in force",
+				process->rlimits[i].name);
+	}
+}
+
+static void set_oom_score(struct child *child)
+{
+	const struct plan_process *process = &child->plan->process;
+	char text[16];
+
+	if (!process->set_oom_score)
+		return;
+	snprintf(text, sizeof(text), "%d", process->oom_score_adj);
+	int r = procfs_write_pid(child_procfs(child, STAGE_OOM_SCORE), getpid(), "oom_score_adj", text);
+	if (r == -EACCES || r == -EPERM)
+		child_warn(child, "oom_score_adj can't be lowered to %s without CAP_SYS_RESOURCE: left as it is", text);
+	else if (r < 0)
+		child_fail(child, STAGE_OOM_SCORE, r, "%s", text);
+}
+
+static void limit_bounding(const struct child *child)
+{
+	int r = caps_limit_bounding(child->plan->process.caps.bounding);
+
+	if (r < 0)
+		child_fail(child, STAGE_CAPABILITIES, r, "(bounding set)");
+}
+
+static void become_user(const struct child *child)
+{
+	const struct identity *identity = child->plan->process.identity;
+
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+		child_fail(child, STAGE_USER, errno, "%s", "");
+	/* Where groups are frozen (a user namespace made without privilege), none to set is no failure. */
+	if (setgroups(identity->group_count, identity->groups) < 0 && (errno != EPERM || identity->group_count))
+		child_fail(child, STAGE_USER, errno, "%s", "");
+	if (setresgid(identity->gid, identity->gid, identity->gid) < 0)
+		child_fail(child, STAGE_USER, errno, "%s", "");
+	if (setresuid(identity->uid, identity->uid, identity->uid) < 0)
+		child_fail(child, STAGE_USER, errno, "%s", "");
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+void child_privileges_early(struct child *child)
+{
+	set_oom_score(child);
+	if (child->plan->process.apparmor || child->plan->process.selinux)
+		child_procfs(child, STAGE_LABEL);
+	set_rlimits(child);
+	limit_bounding(child);
+	become_user(child);
+}
+
+static void set_labels(const struct child *child)
+{
+	const struct plan_process *process = &child->plan->process;
+	int r = process->apparmor ? lsm_set_exec_apparmor(child->proc_fd, process->apparmor) : 0;
+
+	if (r < 0)
+		child_fail(child, STAGE_LABEL, r, "%s", process->apparmor);
+	r = process->selinux ? lsm_set_exec_selinux(child->proc_fd, process->selinux) : 0;
+	if (r < 0)
+		child_fail(child, STAGE_LABEL, r, "%s", process->selinux);
+}
+
+static void install_filter(const struct child *child)
+{
+	const struct plan_process *process = &child->plan->process;
+
+	if (!process->filter)
+		return;
+	int r = seccomp_install(process->filter, process->filter_count, process->filter_flags);
+	if (r < 0)
+		child_fail(child, STAGE_SECCOMP, r, "%s", "");
+}
+
+/* What the host itself has not got, nobody can be given. */
+static struct cap_sets final_caps(const struct child *child, uint64_t have)
+{
+	struct cap_sets sets = child->plan->process.caps;
+
+	sets.permitted &= have;
+	sets.effective &= sets.permitted;
+	sets.inheritable &= have;
+	sets.ambient &= sets.permitted & sets.inheritable;
+	return sets;
+}
+
+void child_privileges_final(struct child *child)
+{
+	struct cap_sets now;
+	int r = caps_get(&now);
+
+	if (r == 0) {
+		struct cap_sets all = { .effective = now.permitted, .permitted = now.permitted };
+		r = caps_set(&all);
+	}
+	if (r < 0)
+		child_fail(child, STAGE_CAPABILITIES, r, "%s", "");
+	set_labels(child);
+	if (child->plan->process.no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		child_fail(child, STAGE_NO_NEW_PRIVILEGES, errno, "%s", "");
+	if (!child->plan->process.no_new_privileges)
+		install_filter(child);
+	struct cap_sets sets = final_caps(child, now.permitted);
+	r = caps_set(&sets);
+	if (r < 0)
+		child_fail(child, STAGE_CAPABILITIES, r, "%s", "");
+	if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0)
+		child_fail(child, STAGE_CAPABILITIES, errno, "%s", "");
+	if (child->plan->process.no_new_privileges)
+		install_filter(child);
+}

@@ -1,0 +1,679 @@
+/*
+ * The creator's side. Order of a creation:
+ *
+ *	plan          checked and opened, nothing made
+ *	on_groups     the caller has the folders on disk
+ *	groups        made, limits written
+ *	clone         the child goes its way (child.c); we answer: id maps, hooks
+ *	READY
+ *
+ * A failure anywhere kills the child by its pidfd, reaps it and removes the groups. A crash leaves groups (the caller knows
+ * them) and perhaps a child that ends by itself as its sync socket closes, unless another process is to start it.
+ */
+#include "runtime/container.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/close_range.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/io.h"
+#include "base/strv.h"
+#include "runtime/birth.h"
+#include "runtime/container_internal.h"
+#include "runtime/hooks.h"
+#include "runtime/resources.h"
+#include "sys/namespaces.h"
+#include "sys/procfs.h"
+#include "sys/selfexe.h"
+
+#define MAP_TEXT_MAX 4096
+
+int container_process_prepare(int keep_below, char **argv)
+{
+	/* Marked rather than closed: sockets handed to a program of ours by number are its own business until then. */
+	if (close_range((unsigned)keep_below, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+		return -errno;
+	int r = selfexe_protect(argv);
+	if (r < 0)
+		return r;
+	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? -errno : 0;
+}
+
+void container_free(struct container *container)
+{
+	if (!container)
+		return;
+	birth_finish(&container->init, false);
+	fd_close(&container->console_fd);
+	cgroup_free(container->group);
+	free(container->id);
+	free(container->bundle_path);
+	if (container->hooks_copied)
+		json_finish(&oci_spec_table, &container->hooks_spec);
+	free(container);
+}
+
+int container_pidfd(const struct container *container)
+{
+	return container->init.pidfd;
+}
+
+pid_t container_pid(const struct container *container)
+{
+	return container->init.pid;
+}
+
+int container_take_console(struct container *container)
+{
+	return TAKE_FD(container->console_fd);
+}
+
+char *const *container_groups(const struct container *container)
+{
+	return container->group ? cgroup_folders(container->group) : NULL;
+}
+
+static int container_new(const char *id, struct container **ret)
+{
+	struct container *container = calloc(1, sizeof(*container));
+
+	if (!container)
+		return -ENOMEM;
+	container->init = (struct birth)BIRTH_INIT;
+	container->console_fd = -1;
+	container->id = strdup(id);
+	if (!container->id) {
+		container_free(container);
+		return -ENOMEM;
+	}
+	*ret = container;
+	return 0;
+}
+
+/* ---- groups ---- */
+
+static int open_host(struct cgroup_host **ret, struct err **reterr)
+{
+	int r = cgroup_host_new(ret);
+
+	if (r == -ENODEV)
+		return err_set(reterr, ERR_UNSUPPORTED, ENODEV, "no cgroup hierarchy is mounted on this host");
+	return r < 0 ? err_errno(reterr, r, "cannot look at the host's cgroups") : 0;
+}
+
+static int name_groups(const struct oci_spec *spec, const struct container_options *options,
+	const struct cgroup_host *host, struct cgroup **ret, struct err **reterr)
+{
+	_autofree_(strv) char **folders = NULL;
+	const char *path = spec->linux_config.cgroups_path;
+
+	if (!path || !*path)
+		path = options->id;
+	int r = cgroup_host_folders(host, path, &folders);
+	if (r == 0)
+		r = cgroup_new(host, folders, ret);
+	if (r == -EINVAL)
+		return err_set(reterr, ERR_INVALID, 0, "invalid cgroup path \"%.200s\"", path);
+	return r < 0 ? err_errno(reterr, r, "cannot name the container's cgroups") : 0;
+}
+
+static int make_groups(struct container *container, const struct oci_spec *spec,
+	const struct container_options *options, struct err **reterr)
+{
+	const char *failed = "";
+	int r = 0;
+
+	if (options->on_groups)
+		r = options->on_groups(cgroup_folders(container->group), options->user_data);
+	if (r < 0)
+		return err_errno(reterr, r, "cannot note the container's cgroups");
+	r = cgroup_make(container->group, &failed);
+	if (r == -EBUSY)
+		return err_set(reterr, ERR_CONFLICT, EBUSY, "container's cgroup is not empty: %s is in use", failed);
+	if (r < 0)
+		return err_errno(reterr, r, "cannot make the cgroup %s", failed);
+	container->groups_made = true;
+	r = resources_apply(container->group, spec->linux_config.resources, true, reterr);
+	return r < 0 ? err_wrap(reterr, r, "error setting cgroup config for procHooks process") : 0;
+}
+
+static int open_join_fds(struct plan *plan, struct cgroup *group, struct err **reterr)
+{
+	int count = cgroup_open_for_join(group, plan->join_fds, &plan->cgroup_fd);
+
+	if (count < 0)
+		return err_errno(reterr, count, "cannot open the container's cgroups");
+	plan->join_fd_count = (size_t)count;
+	return 0;
+}
+
+/* ---- the conversation with the child ---- */
+
+static int write_map(int proc, pid_t pid, const char *file, const struct oci_id_mapping *maps, size_t count,
+	struct err **reterr)
+{
+	_cleanup_(buf_finish) struct buf text = BUF_INIT(MAP_TEXT_MAX);
+
+	for (size_t i = 0; i < count; i++) {
+		if (maps[i].container_id < 0 || maps[i].host_id < 0 || maps[i].size <= 0)
+			return err_set(reterr, ERR_INVALID, 0, "invalid id mapping");
+		if (buf_printf(&text, "%lld %lld %lld\n", (long long)maps[i].container_id, (long long)maps[i].host_id,
+			    (long long)maps[i].size) < 0)
+			return err_set(reterr, ERR_INVALID, EFBIG, "too many id mappings");
+	}
+	if (!count)
+		return 0;
+	int r = procfs_write_pid(proc, pid, file, text.data);
+	return r < 0 ? err_errno(reterr, r, "cannot write the %s of the user namespace", file) : 0;
+}
+
+static int write_maps(const struct container *container, const struct oci_linux *config, struct err **reterr)
+{
+	_autoclose_ int proc = procfs_open(1);
+
+	if (proc < 0)
+		return err_errno(reterr, proc, "cannot open a private procfs");
+	int r = write_map(proc, container->init.pid, "uid_map", config->uid_mappings, config->uid_mapping_count,
+		reterr);
+	return r < 0 ? r
+		     : write_map(proc, container->init.pid, "gid_map", config->gid_mappings, config->gid_mapping_count,
+			       reterr);
+}
+
+static int say(int sync, enum report_type type, struct err **reterr)
+{
+	const struct report report = { .type = type };
+	int r = report_send(sync, &report, -1);
+
+	return r < 0 ? err_errno(reterr, r, "lost the container's first process") : 0;
+}
+
+static char *state_text(const struct container *container, const char *status)
+{
+	return hooks_state_json(container->id, status, container->init.pid, container->bundle_path,
+		container->hooks_spec.annotations);
+}
+
+static int write_state_file(const struct container *container, const char *status, struct err **reterr)
+{
+	if (container->init.state_fd < 0)
+		return 0;
+	_cleanup_free_ char *text = state_text(container, status);
+	if (!text)
+		return err_oom(reterr);
+	size_t len = strlen(text);
+	if (ftruncate(container->init.state_fd, 0) < 0 ||
+		pwrite(container->init.state_fd, text, len, 0) != (ssize_t)len)
+		return err_errno(reterr, errno ? -errno : -EIO, "cannot write the hooks' state");
+	return 0;
+}
+
+static int run_create_hooks(const struct container *container, const struct oci_hooks *hooks, struct err **reterr)
+{
+	_cleanup_free_ char *state = state_text(container, "creating");
+
+	if (!state)
+		return err_oom(reterr);
+	int r = hooks_run(hooks->prestart, hooks->prestart_count, "prestart", state, reterr);
+	return r < 0 ? r
+		     : hooks_run(hooks->create_runtime, hooks->create_runtime_count, "createRuntime", state, reterr);
+}
+
+/* The pty's master goes to whoever listens on the console socket, with its name as runc's message. */
+static int deliver_console(int console_socket, int master, int *keep, struct err **reterr)
+{
+	static const char name[] = "/dev/pts/ptmx";
+
+	if (console_socket < 0) {
+		fd_close(keep);
+		*keep = master;
+		return 0;
+	}
+	struct iovec iov = { .iov_base = (void *)name, .iov_len = sizeof(name) - 1 };
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { .header = {
+			      .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int)) } };
+	memcpy(CMSG_DATA(&control.header), &master, sizeof(int));
+	struct msghdr message = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
+	};
+	ssize_t sent = sendmsg(console_socket, &message, MSG_NOSIGNAL);
+	int r = sent < 0 ? -errno : 0;
+	fd_close(&master);
+	return r < 0 ? err_errno(reterr, r, "cannot send the terminal to the console socket") : 0;
+}
+
+struct conversation {
+	int sync;
+	int console_socket;
+	int *console_fd;
+	container_warn_fn *on_warn;
+	void *user_data;
+};
+
+/* Handles what may come at any time. Returns 1 with a message of another kind in `report`, 0 at end of file, -errno. */
+static int hear(const struct conversation *talk, struct report *report, struct err **reterr)
+{
+	for (;;) {
+		int fd = -1;
+		int r = report_receive(talk->sync, report, &fd);
+		if (r < 0)
+			return err_errno(reterr, r, "lost the container's first process");
+		if (r == 1 && report->type == REPORT_CONSOLE && fd >= 0) {
+			r = deliver_console(talk->console_socket, fd, talk->console_fd, reterr);
+			if (r < 0)
+				return r;
+			continue;
+		}
+		fd_close(&fd);
+		if (r == 1 && report->type == REPORT_WARN) {
+			if (talk->on_warn)
+				talk->on_warn(report->detail, talk->user_data);
+			continue;
+		}
+		if (r == 1 && report->type == REPORT_FAILED)
+			return report_to_err(report, reterr);
+		return r;
+	}
+}
+
+/* How a first process ended that said nothing: by a signal, most often for want of memory. */
+static int died_silently(const struct container *container, struct err **reterr)
+{
+	uint64_t kills = 0;
+
+	if (container->group && cgroup_oom_kills(container->group, &kills) == 0 && kills > 0)
+		return err_set(reterr, ERR_INVALID, ENOMEM, "container init was OOM-killed (memory limit too low?)");
+	return err_set(reterr, ERR_INTERNAL, ECHILD, "the container's first process ended unexpectedly");
+}
+
+static int answer_until_ready(struct container *container, const struct oci_spec *spec,
+	const struct container_options *options, struct err **reterr)
+{
+	const struct conversation talk = { .sync = container->init.sync,
+		.console_socket = options->stdio.console_socket,
+		.console_fd = &container->console_fd,
+		.on_warn = options->on_warn,
+		.user_data = options->user_data };
+	struct report report;
+	int r;
+
+	while ((r = hear(&talk, &report, reterr)) == 1 && report.type == REPORT_HOOKS) {
+		r = run_create_hooks(container, &spec->hooks, reterr);
+		if (r == 0)
+			r = say(container->init.sync, REPORT_GO, reterr);
+		if (r < 0)
+			return r;
+	}
+	if (r == 1 && report.type == REPORT_READY)
+		return write_state_file(container, "created", reterr);
+	return r < 0 ? r : died_silently(container, reterr);
+}
+
+static int bring_up(struct container *container, struct plan *plan, const struct oci_spec *spec,
+	const struct container_options *options, struct err **reterr)
+{
+	bool own_user = plan->new_namespaces & CLONE_NEWUSER;
+	int r = birth_give(plan, &container->init, reterr);
+
+	if (r == 0)
+		r = write_state_file(container, "creating", reterr);
+	if (r == 0 && own_user)
+		r = write_maps(container, &spec->linux_config, reterr);
+	if (r == 0 && (own_user || plan->wants_hook_stop))
+		r = say(container->init.sync, REPORT_GO, reterr);
+	return r < 0 ? r : answer_until_ready(container, spec, options, reterr);
+}
+
+/* ---- create, start ---- */
+
+/* Annotations and the hooks that run later, as a copy of the document with nothing else in it. */
+static int keep_hooks(struct container *container, const struct oci_spec *spec)
+{
+	const struct oci_spec part = { .version = spec->version,
+		.hooks = { .poststart = spec->hooks.poststart, .poststart_count = spec->hooks.poststart_count },
+		.annotations = spec->annotations };
+	int r = json_clone(&oci_spec_table, &part, &container->hooks_spec);
+
+	container->hooks_copied = r == 0;
+	return r;
+}
+
+static int prepare_container(const struct oci_spec *spec, const struct container_options *options,
+	struct container **ret, struct plan **ret_plan, struct err **reterr)
+{
+	_autofree_(cgroup_host) struct cgroup_host *host = NULL;
+	_autofree_(container) struct container *container = NULL;
+
+	if (options->cgroup_manager == CONTAINER_SYSTEMD)
+		return err_set(reterr, ERR_UNSUPPORTED, 0,
+			"the systemd cgroup manager is not supported yet; use cgroupfs");
+	int r = container_new(options->id, &container);
+	if (r == 0)
+		r = keep_hooks(container, spec);
+	if (r < 0)
+		return err_oom(reterr);
+	if (options->bundle_path && !(container->bundle_path = strdup(options->bundle_path)))
+		return err_oom(reterr);
+	r = open_host(&host, reterr);
+	if (r == 0)
+		r = name_groups(spec, options, host, &container->group, reterr);
+	if (r == 0 && spec->linux_config.resources)
+		r = resources_check(spec->linux_config.resources, reterr);
+	if (r == 0)
+		r = plan_container(spec, options, container->group, host, ret_plan, reterr);
+	if (r < 0)
+		return r;
+	*ret = TAKE(container);
+	return 0;
+}
+
+int container_create(const struct oci_spec *spec, const struct container_options *options, struct container **ret,
+	struct err **reterr)
+{
+	_autofree_(container) struct container *container = NULL;
+	_autofree_(plan) struct plan *plan = NULL;
+	int r = prepare_container(spec, options, &container, &plan, reterr);
+
+	if (r < 0)
+		return r;
+	assert(container && plan);
+	container->on_warn = options->on_warn;
+	container->user_data = options->user_data;
+	r = make_groups(container, spec, options, reterr);
+	if (r == 0)
+		r = open_join_fds(plan, container->group, reterr);
+	if (r == 0)
+		r = bring_up(container, plan, spec, options, reterr);
+	if (r < 0) {
+		birth_finish(&container->init, true);
+		if (container->groups_made) {
+			cgroup_kill(container->group);
+			cgroup_remove(container->group, 2000);
+		}
+		return r;
+	}
+	*ret = TAKE(container);
+	return 0;
+}
+
+/* End of file is execve's doing, or a death: the process tells which by being alive, or by what it ended with. */
+static int hear_start(const struct conversation *talk, struct err **reterr)
+{
+	struct report report;
+	int r = say(talk->sync, REPORT_START, reterr);
+
+	if (r == 0)
+		r = hear(talk, &report, reterr);
+	if (r == 1)
+		return err_set(reterr, ERR_INTERNAL, EPROTO,
+			"the container's first process sent an unexpected message");
+	return r;
+}
+
+static int run_poststart(const struct container *container, struct err **reterr)
+{
+	const struct oci_hooks *hooks = &container->hooks_spec.hooks;
+
+	if (!hooks->poststart_count)
+		return 0;
+	_cleanup_free_ char *state = state_text(container, "running");
+	if (!state)
+		return err_oom(reterr);
+	return hooks_run(hooks->poststart, hooks->poststart_count, "poststart", state, reterr);
+}
+
+int container_start(struct container *container, struct err **reterr)
+{
+	struct conversation talk = { .sync = container->init.sync,
+		.console_socket = -1,
+		.console_fd = &container->console_fd,
+		.on_warn = container->on_warn,
+		.user_data = container->user_data };
+
+	if (container->init.sync < 0)
+		return err_set(reterr, ERR_CONFLICT, 0, "the container was started already");
+	int r = write_state_file(container, "created", reterr);
+	if (r == 0)
+		r = hear_start(&talk, reterr);
+	fd_close(&container->init.sync);
+	fd_close(&container->init.state_fd);
+	return r < 0 ? r : run_poststart(container, reterr);
+}
+
+int container_start_remote(int fd, struct err **reterr)
+{
+	int console = -1;
+	const struct conversation talk = { .sync = fd, .console_socket = -1, .console_fd = &console };
+	int r = hear_start(&talk, reterr);
+
+	fd_close(&fd);
+	fd_close(&console);
+	return r;
+}
+
+int container_adopt(const char *id, char *const *folders, pid_t pid, int pidfd, struct container **ret,
+	struct err **reterr)
+{
+	_autofree_(cgroup_host) struct cgroup_host *host = NULL;
+	_autofree_(container) struct container *container = NULL;
+	int r = open_host(&host, reterr);
+
+	if (r == 0 && container_new(id, &container) < 0)
+		r = err_oom(reterr);
+	if (r < 0)
+		return r;
+	r = cgroup_new(host, folders, &container->group);
+	if (r < 0)
+		return err_errno(reterr, r, "the cgroups of container %s are not this host's", id);
+	container->groups_made = true;
+	container->init.pid = pid;
+	container->init.pidfd = pidfd;
+	*ret = TAKE(container);
+	return 0;
+}
+
+/* ---- exec ---- */
+
+static bool is_alive(int pidfd)
+{
+	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
+
+	return pidfd >= 0 && poll(&ended, 1, 0) == 0;
+}
+
+/* Joining a user namespace that one is in already is an error: only those that differ are joined. */
+static int differing_namespaces(pid_t pid, uint64_t *ret)
+{
+	static const uint64_t flags[] = { CLONE_NEWUSER, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC,
+		CLONE_NEWUTS, CLONE_NEWCGROUP, CLONE_NEWTIME };
+	_autoclose_ int proc = procfs_open(1);
+	char own[64], other[64];
+	struct stat own_st, other_st;
+
+	if (proc < 0)
+		return proc;
+	*ret = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+		snprintf(own, sizeof(own), "%d/ns/%s", getpid(), namespace_file(flags[i]));
+		snprintf(other, sizeof(other), "%d/ns/%s", pid, namespace_file(flags[i]));
+		if (fstatat(proc, own, &own_st, 0) < 0)
+			continue; /* not of this kernel */
+		if (fstatat(proc, other, &other_st, 0) < 0)
+			return -errno;
+		if (own_st.st_ino != other_st.st_ino || own_st.st_dev != other_st.st_dev)
+			*ret |= flags[i];
+	}
+	return 0;
+}
+
+static int plan_joins(struct container *container, struct plan *plan, struct err **reterr)
+{
+	uint64_t flags;
+	int r = differing_namespaces(container->init.pid, &flags);
+
+	if (r < 0 || !is_alive(container->init.pidfd))
+		return err_set(reterr, ERR_CONFLICT, ESRCH, "container %s is not running", container->id);
+	plan->joins[0] = (struct plan_join){ .flag = flags, .fd = container->init.pidfd, .is_pidfd = true };
+	plan->join_count = flags ? 1 : 0;
+	plan->becomes_root = plan->process.in_user_namespace = flags & CLONE_NEWUSER;
+	return open_join_fds(plan, container->group, reterr);
+}
+
+static int hear_exec(const struct container_exec_options *options, struct birth *birth, int *console_fd,
+	struct err **reterr)
+{
+	const struct conversation talk = { .sync = birth->sync,
+		.console_socket = options->stdio.console_socket,
+		.console_fd = console_fd,
+		.on_warn = options->on_warn,
+		.user_data = options->user_data };
+	struct report report;
+	int r = hear(&talk, &report, reterr);
+
+	return r == 1 ? err_set(reterr, ERR_INTERNAL, EPROTO, "the new process sent an unexpected message") : r;
+}
+
+int container_exec(struct container *container, const struct oci_process *process,
+	const struct container_exec_options *options, struct container_process *ret, struct err **reterr)
+{
+	_autofree_(plan) struct plan *plan = NULL;
+	struct birth birth = BIRTH_INIT;
+	_autoclose_ int console_fd = -1;
+	int r = plan_exec(process, options, &plan, reterr);
+
+	if (r == 0 && cgroup_is_frozen(container->group) == 1)
+		r = err_set(reterr, ERR_CONFLICT, 0, "cannot exec in a paused container");
+	if (r == 0)
+		r = plan_joins(container, plan, reterr);
+	if (r == 0)
+		r = birth_give(plan, &birth, reterr);
+	if (r == 0)
+		r = hear_exec(options, &birth, &console_fd, reterr);
+	if (r < 0) {
+		birth_finish(&birth, true);
+		return r;
+	}
+	*ret = (struct container_process){
+		.pid = birth.pid, .pidfd = TAKE_FD(birth.pidfd), .console_fd = TAKE_FD(console_fd)
+	};
+	birth_finish(&birth, false);
+	return 0;
+}
+
+/* ---- signals, state, limits ---- */
+
+int container_kill(struct container *container, int signo, struct err **reterr)
+{
+	if (container->init.pidfd >= 0 && syscall(SYS_pidfd_send_signal, container->init.pidfd, signo, NULL, 0) == 0)
+		return 0;
+	if (container->init.pidfd < 0 || errno == ESRCH)
+		return err_set(reterr, ERR_CONFLICT, ESRCH, "container not running");
+	return err_errno(reterr, -errno, "cannot signal container %s", container->id);
+}
+
+int container_kill_all(struct container *container, struct err **reterr)
+{
+	int r = cgroup_kill(container->group);
+
+	if (container->init.pidfd >= 0)
+		syscall(SYS_pidfd_send_signal, container->init.pidfd, SIGKILL, NULL, 0);
+	return r < 0 ? err_errno(reterr, r, "cannot kill the processes of container %s", container->id) : 0;
+}
+
+int container_signal_all(struct container *container, int signo, struct err **reterr)
+{
+	int r = cgroup_signal(container->group, signo);
+
+	return r < 0 ? err_errno(reterr, r, "cannot signal the processes of container %s", container->id) : 0;
+}
+
+static int freeze(struct container *container, bool frozen, struct err **reterr)
+{
+	int r = cgroup_freeze(container->group, frozen);
+
+	if (r == -ENODEV)
+		return err_set(reterr, ERR_UNSUPPORTED, ENODEV,
+			"this host has no freezer cgroup to pause containers with");
+	return r < 0 ? err_errno(reterr, r, "cannot %s container %s", frozen ? "pause" : "resume", container->id) : 0;
+}
+
+int container_pause(struct container *container, struct err **reterr)
+{
+	return freeze(container, true, reterr);
+}
+
+int container_resume(struct container *container, struct err **reterr)
+{
+	return freeze(container, false, reterr);
+}
+
+bool container_is_paused(struct container *container)
+{
+	return cgroup_is_frozen(container->group) == 1;
+}
+
+int container_resources_set(struct container *container, const struct oci_resources *resources, struct err **reterr)
+{
+	return resources_apply(container->group, resources, false, reterr);
+}
+
+int container_pids(struct container *container, pid_t **ret, size_t *ret_count, struct err **reterr)
+{
+	int r = cgroup_pids(container->group, ret, ret_count);
+
+	return r < 0 ? err_errno(reterr, r, "cannot list the processes of container %s", container->id) : 0;
+}
+
+int container_oom_open(struct container *container)
+{
+	return cgroup_oom_open(container->group);
+}
+
+void container_oom_drain(int fd)
+{
+	char scratch[4096];
+
+	/* An eventfd gives its count, inotify a bunch of records: neither is looked at. */
+	while (read(fd, scratch, sizeof(scratch)) == (ssize_t)sizeof(scratch))
+		;
+}
+
+int container_oom_kills(struct container *container, uint64_t *ret)
+{
+	return cgroup_oom_kills(container->group, ret);
+}
+
+int container_destroy(struct container *container, int timeout_ms, struct err **reterr)
+{
+	int64_t deadline = clock_monotonic_ms() + timeout_ms;
+
+	if (container->init.pidfd >= 0)
+		syscall(SYS_pidfd_send_signal, container->init.pidfd, SIGKILL, NULL, 0);
+	cgroup_kill(container->group);
+	int64_t left = deadline - clock_monotonic_ms();
+	int r = cgroup_remove(container->group, left > 0 ? (int)left : 0);
+	if (r == -EBUSY)
+		return err_set(reterr, ERR_UNAVAILABLE, EBUSY,
+			"container %s has a process that does not die (waiting for a device or a file server?)",
+			container->id);
+	return r < 0 ? err_errno(reterr, r, "cannot remove the cgroups of container %s", container->id) : 0;
+}

@@ -1,0 +1,14 @@
+/* Hooks that run on the host's side: absolute path, the hook's own environment and nothing else, the state on stdin. */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/err.h"
+#include "spec/oci_runtime.h"
+
+/* One after the other; stops at the first failure. `state` is the JSON text. */
+int hooks_run(const struct oci_hook *hooks, size_t count, const char *name, const char *state, struct err **reterr);
+
+/* state.json's text for hooks and `state`; NULL when out of memory. */
+char *hooks_state_json(const char *id, const char *status, int64_t pid, const char *bundle,
+	const struct map *annotations);

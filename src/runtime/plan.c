@@ -1,0 +1,636 @@
+/*
+ * Order matters little here: nothing is made, only checked and opened, so a mistake in the spec costs no clean-up. The
+ * refusals are those that must not be silent: what the document asks for and this runtime or kernel can't give.
+ */
+#include "runtime/plan.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "base/strv.h"
+#include "runtime/mount_options.h"
+#include "sys/lsm.h"
+#include "sys/namespaces.h"
+#include "sys/rlimits.h"
+#include "sys/selfexe.h"
+
+void plan_mount_finish(struct plan_mount *mount)
+{
+	fd_close(&mount->tree_fd);
+	free(mount->options);
+}
+
+static void process_finish(struct plan_process *process)
+{
+	free(process->env); /* the strings are the spec's */
+	free(process->identity);
+	free(process->rlimits);
+	free(process->filter);
+	fd_close(&process->init_fd);
+}
+
+void plan_free(struct plan *plan)
+{
+	if (!plan)
+		return;
+	process_finish(&plan->process);
+	for (size_t i = 0; i < plan->join_count; i++)
+		if (!plan->joins[i].is_pidfd)
+			fd_close(&plan->joins[i].fd);
+	fd_close(&plan->root_fd);
+	for (size_t i = 0; i < plan->mount_count; i++)
+		plan_mount_finish(&plan->mounts[i]);
+	free(plan->mounts);
+	for (size_t i = 0; i < plan->device_count; i++)
+		fd_close(&plan->devices[i].tree_fd);
+	free(plan->devices);
+	for (size_t i = 0; i < plan->cgroup_view_count; i++) {
+		free(plan->cgroup_views[i].options);
+		strv_free(plan->cgroup_views[i].aliases);
+	}
+	for (size_t i = 0; i < plan->join_fd_count; i++)
+		fd_close(&plan->join_fds[i]);
+	fd_close(&plan->cgroup_fd);
+	fd_close(&plan->state_fd);
+	strv_free(plan->strings);
+	free(plan);
+}
+
+static struct plan *plan_new(void)
+{
+	struct plan *plan = calloc(1, sizeof(*plan));
+
+	if (!plan)
+		return NULL;
+	plan->root_fd = plan->state_fd = plan->cgroup_fd = plan->start_listen_fd = plan->process.init_fd = -1;
+	plan->process.identity = calloc(1, sizeof(*plan->process.identity));
+	if (!plan->process.identity) {
+		free(plan);
+		return NULL;
+	}
+	return plan;
+}
+
+/* ---- the process ---- */
+
+static int fill_caps(struct plan_process *process, const struct oci_capabilities *spec)
+{
+	struct {
+		char *const *names;
+		uint64_t *set;
+	} sets[] = {
+		{ spec->bounding, &process->caps.bounding },
+		{ spec->effective, &process->caps.effective },
+		{ spec->permitted, &process->caps.permitted },
+		{ spec->inheritable, &process->caps.inheritable },
+		{ spec->ambient, &process->caps.ambient },
+	};
+
+	/* An unknown name is one of a newer kernel; leaving it out only takes away. */
+	for (size_t i = 0; i < ARRAY_SIZE(sets); i++)
+		strv_foreach (name, sets[i].names) {
+			int cap = cap_from_name(*name);
+			if (cap >= 0)
+				*sets[i].set |= 1ULL << cap;
+		}
+	return 0;
+}
+
+static int fill_rlimits(struct plan_process *process, const struct oci_process *spec, struct err **reterr)
+{
+	process->rlimits = calloc(spec->rlimit_count + 1, sizeof(*process->rlimits));
+	if (!process->rlimits)
+		return err_oom(reterr);
+	for (size_t i = 0; i < spec->rlimit_count; i++) {
+		const struct oci_rlimit *limit = &spec->rlimits[i];
+		int resource = limit->type ? rlimit_from_name(limit->type) : -1;
+		if (resource < 0)
+			return err_set(reterr, ERR_INVALID, 0, "invalid rlimit type: %s",
+				limit->type ? limit->type : "");
+		for (size_t k = 0; k < i; k++)
+			if (process->rlimits[k].resource == resource)
+				return err_set(reterr, ERR_INVALID, 0, "rlimit %s is given twice", limit->type);
+		if (limit->soft > limit->hard)
+			return err_set(reterr, ERR_INVALID, 0,
+				"rlimit %s: the soft limit %llu is above the hard limit %llu", limit->type,
+				(unsigned long long)limit->soft, (unsigned long long)limit->hard);
+		process->rlimits[i].resource = resource;
+		process->rlimits[i].soft = limit->soft;
+		process->rlimits[i].hard = limit->hard;
+		process->rlimits[i].name = limit->type;
+		process->rlimit_count++;
+	}
+	return 0;
+}
+
+static int fill_user(struct plan_process *process, const struct oci_user *user, struct err **reterr)
+{
+	struct identity *identity = process->identity;
+
+	if (user->uid < 0 || user->uid > UINT32_MAX - 1 || user->gid < 0 || user->gid > UINT32_MAX - 1)
+		return err_set(reterr, ERR_INVALID, 0, "uids and gids must be in range 0-4294967294");
+	if (user->additional_gid_count > IDENTITY_GROUPS_MAX)
+		return err_set(reterr, ERR_INVALID, 0, "more additional groups than the kernel takes");
+	identity->uid = (uid_t)user->uid;
+	identity->gid = (gid_t)user->gid;
+	for (size_t i = 0; i < user->additional_gid_count; i++) {
+		int64_t gid = user->additional_gids[i];
+		if (gid < 0 || gid > UINT32_MAX - 1)
+			return err_set(reterr, ERR_INVALID, 0, "uids and gids must be in range 0-4294967294");
+		identity->groups[identity->group_count++] = (gid_t)gid;
+	}
+	process->umask = user->umask.set ? (mode_t)(user->umask.value & 07777) : 0022;
+	return 0;
+}
+
+static int fill_env(struct plan_process *process, char *const *env, struct err **reterr)
+{
+	size_t count = strv_count(env);
+
+	process->env = calloc(count + 3, sizeof(char *));
+	if (!process->env)
+		return err_oom(reterr);
+	for (size_t i = 0; i < count; i++) {
+		/* Without "=" it names nothing; it must not take a value from us (CVE-2026-57231). */
+		if (env[i][0] == '=' || !strchr(env[i], '='))
+			continue;
+		process->env[process->env_count++] = env[i];
+	}
+	process->path_list = strv_env_get(env, "PATH");
+	const char *home = strv_env_get(env, "HOME");
+	process->needs_home = !home || !*home;
+	return 0;
+}
+
+static int check_labels(const struct oci_process *spec, struct err **reterr)
+{
+	if (spec->apparmor_profile && *spec->apparmor_profile && !lsm_has_apparmor())
+		return err_set(reterr, ERR_UNSUPPORTED, 0, "apparmor: config provided but apparmor not supported");
+	if (spec->selinux_label && *spec->selinux_label && !lsm_has_selinux())
+		return err_set(reterr, ERR_UNSUPPORTED, 0,
+			"selinux label is specified in config, but selinux is disabled or not supported");
+	return 0;
+}
+
+static int check_process(const struct oci_process *spec, struct err **reterr)
+{
+	if (!spec->args || !spec->args[0])
+		return err_set(reterr, ERR_INVALID, 0, "process.args must have at least one element");
+	if (!spec->cwd || spec->cwd[0] != '/')
+		return err_set(reterr, ERR_INVALID, 0, "Cwd must be an absolute path");
+	if (strlen(spec->cwd) >= PATH_MAX)
+		return err_set(reterr, ERR_INVALID, ENAMETOOLONG, "Cwd is too long");
+	if (spec->scheduler || spec->io_priority || spec->exec_cpu_affinity)
+		return err_set(reterr, ERR_UNSUPPORTED, 0,
+			"process.scheduler, ioPriority and execCPUAffinity are not supported yet");
+	return check_labels(spec, reterr);
+}
+
+int plan_process_fill(struct plan_process *process, const struct oci_process *spec, struct err **reterr)
+{
+	int r = check_process(spec, reterr);
+
+	if (r < 0)
+		return r;
+	process->terminal = spec->terminal;
+	if (spec->console_size && spec->console_size->height <= UINT16_MAX && spec->console_size->width <= UINT16_MAX) {
+		process->rows = (uint16_t)spec->console_size->height;
+		process->columns = (uint16_t)spec->console_size->width;
+	}
+	process->args = spec->args;
+	process->cwd = spec->cwd;
+	process->no_new_privileges = spec->no_new_privileges;
+	process->apparmor = spec->apparmor_profile && *spec->apparmor_profile ? spec->apparmor_profile : NULL;
+	process->selinux = spec->selinux_label && *spec->selinux_label ? spec->selinux_label : NULL;
+	if (spec->oom_score_adj.set && (spec->oom_score_adj.value < -1000 || spec->oom_score_adj.value > 1000))
+		return err_set(reterr, ERR_INVALID, 0, "oomScoreAdj must be between -1000 and 1000");
+	process->set_oom_score = spec->oom_score_adj.set;
+	process->oom_score_adj = (int)spec->oom_score_adj.value;
+	if (spec->capabilities)
+		fill_caps(process, spec->capabilities);
+	r = fill_user(process, &spec->user, reterr);
+	if (r == 0)
+		r = fill_rlimits(process, spec, reterr);
+	return r < 0 ? r : fill_env(process, spec->env, reterr);
+}
+
+static void fill_stdio(struct plan_process *process, const struct container_stdio *stdio)
+{
+	memcpy(process->stdio, stdio->fds, sizeof(process->stdio));
+	if (stdio->rows || stdio->columns) {
+		process->rows = stdio->rows;
+		process->columns = stdio->columns;
+	}
+}
+
+int plan_read_filter(struct plan_process *process, int fd, struct err **reterr)
+{
+	struct stat st;
+
+	if (fd < 0)
+		return 0;
+	if (fstat(fd, &st) < 0)
+		return err_errno(reterr, -errno, "cannot read the compiled seccomp filter");
+	size_t count = (size_t)st.st_size / sizeof(struct sock_filter);
+	if (st.st_size <= 0 || count > 4096 || (size_t)st.st_size % sizeof(struct sock_filter))
+		return err_set(reterr, ERR_INVALID, 0, "the compiled seccomp filter is not a BPF program");
+	process->filter = calloc(count, sizeof(struct sock_filter));
+	if (!process->filter)
+		return err_oom(reterr);
+	if (pread(fd, process->filter, (size_t)st.st_size, 0) != st.st_size)
+		return err_errno(reterr, errno ? -errno : -EIO, "cannot read the compiled seccomp filter");
+	process->filter_count = count;
+	return 0;
+}
+
+int plan_exec(const struct oci_process *spec, const struct container_exec_options *options, struct plan **ret,
+	struct err **reterr)
+{
+	_autofree_(plan) struct plan *plan = plan_new();
+
+	if (!plan)
+		return err_oom(reterr);
+	plan->is_exec = true;
+	int r = plan_process_fill(&plan->process, spec, reterr);
+	if (r == 0)
+		r = plan_read_filter(&plan->process, options->seccomp_fd, reterr);
+	if (r < 0)
+		return r;
+	fill_stdio(&plan->process, &options->stdio);
+	plan->process.user = options->user;
+	plan->process.group_add = options->group_add;
+	plan->process.preserve_fds = options->preserve_fds;
+	plan->process.new_keyring = !options->no_new_keyring;
+	*ret = TAKE(plan);
+	return 0;
+}
+
+/* ---- namespaces ---- */
+
+static int add_join(struct plan *plan, uint64_t flag, int fd, bool is_pidfd, struct err **reterr)
+{
+	if (plan->join_count == ARRAY_SIZE(plan->joins))
+		return err_set(reterr, ERR_INVALID, 0, "too many namespaces to join");
+	plan->joins[plan->join_count++] = (struct plan_join){ .flag = flag, .fd = fd, .is_pidfd = is_pidfd };
+	return 0;
+}
+
+static int add_namespace(struct plan *plan, const struct oci_namespace *namespace, uint64_t *seen, struct err **reterr)
+{
+	uint64_t flag = namespace->type ? namespace_flag(namespace->type) : 0;
+
+	if (!flag)
+		return err_set(reterr, ERR_INVALID, 0, "invalid namespace type %s",
+			namespace->type ? namespace->type : "");
+	if (*seen & flag)
+		return err_set(reterr, ERR_INVALID, 0, "malformed spec file: duplicated ns %s", namespace->type);
+	*seen |= flag;
+	if (namespace->path && *namespace->path) {
+		if (strlen(namespace->path) >= PATH_MAX)
+			return err_set(reterr, ERR_INVALID, ENAMETOOLONG, "the path of namespace %s is too long",
+				namespace->type);
+		int fd = namespace_open(namespace->path, flag);
+		if (fd < 0)
+			return err_errno(reterr, fd, "cannot join the %s namespace %s", namespace->type,
+				namespace->path);
+		return add_join(plan, flag, fd, false, reterr);
+	}
+	if (flag == CLONE_NEWTIME)
+		return err_set(reterr, ERR_UNSUPPORTED, 0, "new time namespaces are not supported yet");
+	if (flag == CLONE_NEWCGROUP)
+		plan->new_cgroup_namespace = true;
+	else
+		plan->new_namespaces |= flag;
+	return 0;
+}
+
+static int fill_namespaces(struct plan *plan, const struct oci_spec *spec, const struct container_options *options,
+	struct err **reterr)
+{
+	uint64_t seen = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < spec->linux_config.namespace_count && r == 0; i++)
+		r = add_namespace(plan, &spec->linux_config.namespaces[i], &seen, reterr);
+	for (size_t i = 0; i < options->join_count && r == 0; i++) {
+		plan->new_namespaces &= ~(uint64_t)options->joins[i].clone_flag;
+		if (options->joins[i].clone_flag == CLONE_NEWCGROUP)
+			plan->new_cgroup_namespace = false;
+		r = add_join(plan, options->joins[i].clone_flag, options->joins[i].pidfd, true, reterr);
+	}
+	if (r < 0)
+		return r;
+	if (!(plan->new_namespaces & CLONE_NEWNS))
+		return err_set(reterr, ERR_UNSUPPORTED, 0, "a container needs a mount namespace of its own");
+	bool joins_user = false;
+	for (size_t i = 0; i < plan->join_count; i++)
+		joins_user = joins_user || plan->joins[i].flag == CLONE_NEWUSER;
+	plan->becomes_root = joins_user || (plan->new_namespaces & CLONE_NEWUSER);
+	plan->process.in_user_namespace = plan->becomes_root;
+	plan->loopback = plan->new_namespaces & CLONE_NEWNET;
+	return 0;
+}
+
+static int check_host_names(const struct plan *plan, const struct oci_spec *spec, struct err **reterr)
+{
+	bool own_uts = plan->new_namespaces & CLONE_NEWUTS;
+
+	for (size_t i = 0; i < plan->join_count; i++)
+		own_uts = own_uts || plan->joins[i].flag == CLONE_NEWUTS;
+	if (spec->hostname && *spec->hostname && !own_uts)
+		return err_set(reterr, ERR_INVALID, 0, "unable to set hostname without a private UTS namespace");
+	if (spec->domainname && *spec->domainname && !own_uts)
+		return err_set(reterr, ERR_INVALID, 0, "unable to set domainname without a private UTS namespace");
+	if ((spec->hostname && strlen(spec->hostname) > 64) || (spec->domainname && strlen(spec->domainname) > 64))
+		return err_set(reterr, ERR_INVALID, 0, "a host or domain name has at most 64 characters");
+	return 0;
+}
+
+/* ---- devices ---- */
+
+static const struct {
+	const char *path;
+	unsigned major;
+	unsigned minor;
+} default_devices[] = { { "/dev/null", 1, 3 }, { "/dev/zero", 1, 5 }, { "/dev/full", 1, 7 }, { "/dev/random", 1, 8 },
+	{ "/dev/urandom", 1, 9 }, { "/dev/tty", 5, 0 } };
+
+static int add_device(struct plan *plan, struct plan_device device, struct err **reterr)
+{
+	device.tree_fd = -1;
+	for (size_t i = 0; i < plan->device_count; i++)
+		if (strcmp(plan->devices[i].path, device.path) == 0) {
+			plan->devices[i] = device; /* the spec's wins over the default */
+			return 0;
+		}
+	plan->devices[plan->device_count++] = device;
+	(void)reterr;
+	return 0;
+}
+
+static int device_type(const char *type, mode_t *ret)
+{
+	if (strcmp(type, "c") == 0 || strcmp(type, "u") == 0)
+		*ret = S_IFCHR;
+	else if (strcmp(type, "b") == 0)
+		*ret = S_IFBLK;
+	else if (strcmp(type, "p") == 0)
+		*ret = S_IFIFO;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+static int fill_device(struct plan *plan, const struct oci_device *spec, struct err **reterr)
+{
+	struct plan_device device = { .path = spec->path };
+	mode_t type;
+
+	if (!spec->path || spec->path[0] != '/' || strlen(spec->path) >= PATH_MAX)
+		return err_set(reterr, ERR_INVALID, 0, "a device needs an absolute path");
+	if (!spec->type || device_type(spec->type, &type) < 0)
+		return err_set(reterr, ERR_INVALID, 0, "device %s: the type must be one of c, b, u, p", spec->path);
+	if (type != S_IFIFO && (spec->major < 0 || spec->minor < 0 || spec->major > 4095 || spec->minor > 1048575))
+		return err_set(reterr, ERR_INVALID, 0, "device %s: invalid device number", spec->path);
+	device.mode = type | (spec->file_mode.set ? (mode_t)(spec->file_mode.value & 07777) : 0666);
+	device.device = type == S_IFIFO ? 0 : makedev((unsigned)spec->major, (unsigned)spec->minor);
+	if (spec->uid.value < 0 || spec->uid.value > UINT32_MAX - 1 || spec->gid.value < 0 ||
+		spec->gid.value > UINT32_MAX - 1)
+		return err_set(reterr, ERR_INVALID, 0, "device %s: invalid owner", spec->path);
+	device.uid = (uid_t)spec->uid.value;
+	device.gid = (gid_t)spec->gid.value;
+	return add_device(plan, device, reterr);
+}
+
+/* mknod is not for user namespaces: the host's own node is bound in its place. */
+static int bind_devices(struct plan *plan, struct err **reterr)
+{
+	for (size_t i = 0; i < plan->device_count; i++) {
+		struct plan_device *device = &plan->devices[i];
+		struct stat st;
+		if (S_ISFIFO(device->mode))
+			continue;
+		device->tree_fd = mount_clone(AT_FDCWD, device->path, false);
+		if (device->tree_fd < 0)
+			return err_errno(reterr, device->tree_fd, "cannot bind the host's %s", device->path);
+		if (fstat(device->tree_fd, &st) < 0 || (st.st_mode & S_IFMT) != (device->mode & S_IFMT) ||
+			st.st_rdev != device->device)
+			return err_set(reterr, ERR_INVALID, 0, "the host's %s is another device", device->path);
+	}
+	return 0;
+}
+
+static int fill_devices(struct plan *plan, const struct oci_spec *spec, struct err **reterr)
+{
+	plan->devices = calloc(ARRAY_SIZE(default_devices) + spec->linux_config.device_count, sizeof(*plan->devices));
+	if (!plan->devices)
+		return err_oom(reterr);
+	for (size_t i = 0; i < ARRAY_SIZE(default_devices); i++) {
+		struct plan_device device = { .path = default_devices[i].path,
+			.mode = S_IFCHR | 0666,
+			.device = makedev(default_devices[i].major, default_devices[i].minor) };
+		add_device(plan, device, reterr);
+	}
+	for (size_t i = 0; i < spec->linux_config.device_count; i++) {
+		int r = fill_device(plan, &spec->linux_config.devices[i], reterr);
+		if (r < 0)
+			return r;
+	}
+	return plan->becomes_root ? bind_devices(plan, reterr) : 0;
+}
+
+/* ---- cgroup views ---- */
+
+static int fill_view(struct plan_cgroup_view *view, const struct cgroup_hierarchy *hierarchy)
+{
+	size_t count = 0;
+
+	view->is_v2 = hierarchy->is_v2;
+	if (view->is_v2)
+		return 0;
+	const char *slash = strrchr(hierarchy->mount, '/');
+	view->name = slash && slash[1] ? slash + 1 : hierarchy->name;
+	view->options = calloc(strv_count(hierarchy->controllers) + 1, sizeof(*view->options));
+	if (!view->options)
+		return -ENOMEM;
+	strv_foreach (controller, hierarchy->controllers) {
+		bool is_named = strncmp(*controller, "name=", 5) == 0;
+		if (is_named) /* no controller at all has to be said */
+			view->options[count++] = (struct mount_option){ .key = "none" };
+		view->options[count++] = is_named ? (struct mount_option){ .key = "name", .value = *controller + 5 }
+						  : (struct mount_option){ .key = *controller };
+		if (!is_named && strcmp(view->name, *controller) != 0 && strv_append(&view->aliases, *controller) < 0)
+			return -ENOMEM;
+		if (is_named)
+			break;
+	}
+	view->option_count = count;
+	return 0;
+}
+
+static int fill_cgroup_views(struct plan *plan, struct cgroup *group, const struct cgroup_host *host)
+{
+	plan->cgroup_v2_only = cgroup_host_is_unified(host);
+	for (size_t i = 0; i < cgroup_host_count(host); i++) {
+		const struct cgroup_hierarchy *hierarchy = cgroup_host_get(host, i);
+		struct plan_cgroup_view *view = &plan->cgroup_views[plan->cgroup_view_count++];
+		int r = fill_view(view, hierarchy);
+		if (r < 0)
+			return r;
+		view->folder = hierarchy->is_v2 ? cgroup_folder_of(group, "")
+						: cgroup_folder_of(group, hierarchy->controllers[0]);
+	}
+	return 0;
+}
+
+/* ---- the whole ---- */
+
+static int check_linux(const struct oci_spec *spec, struct err **reterr)
+{
+	const struct oci_linux *config = &spec->linux_config;
+
+	if (config->intel_rdt || config->memory_policy || (config->net_devices && map_count(config->net_devices)) ||
+		(config->time_offsets && map_count(config->time_offsets)) || config->personality)
+		return err_set(reterr, ERR_UNSUPPORTED, 0,
+			"linux.intelRdt, memoryPolicy, netDevices, timeOffsets and personality are not supported yet");
+	if (config->mount_label && *config->mount_label && !lsm_has_selinux())
+		return err_set(reterr, ERR_UNSUPPORTED, 0,
+			"selinux label is specified in config, but selinux is disabled or not supported");
+	return 0;
+}
+
+static int fill_init(struct plan *plan, int init_fd, struct err **reterr)
+{
+	if (init_fd < 0)
+		return 0;
+	plan->process.init_fd = selfexe_readonly_view(init_fd);
+	if (plan->process.init_fd < 0)
+		return err_errno(reterr, plan->process.init_fd, "cannot prepare the init program");
+	return 0;
+}
+
+static void fill_simple(struct plan *plan, const struct oci_spec *spec, const struct container_options *options)
+{
+	plan->hostname = spec->hostname && *spec->hostname ? spec->hostname : NULL;
+	plan->domainname = spec->domainname && *spec->domainname ? spec->domainname : NULL;
+	plan->masked_paths = spec->linux_config.masked_paths;
+	plan->readonly_paths = spec->linux_config.readonly_paths;
+	plan->sysctls = spec->linux_config.sysctl;
+	plan->hooks = &spec->hooks;
+	plan->wants_hook_stop = spec->hooks.prestart_count || spec->hooks.create_runtime_count ||
+				spec->hooks.create_container_count;
+	plan->no_pivot = options->no_pivot;
+	plan->start_listen_fd = options->start_listen_fd;
+	plan->process.user = options->user;
+	plan->process.group_add = options->group_add;
+	plan->process.preserve_fds = options->preserve_fds;
+	plan->process.new_keyring = !options->no_new_keyring;
+	fill_stdio(&plan->process, &options->stdio);
+}
+
+static int fill_filter(struct plan *plan, const struct oci_spec *spec, int fd, struct err **reterr)
+{
+	const struct oci_seccomp *seccomp = spec->linux_config.seccomp;
+
+	if (!seccomp)
+		return 0;
+	if (fd < 0)
+		return err_set(reterr, ERR_INTERNAL, 0,
+			"the spec has a seccomp profile but no compiled filter was given");
+	return plan_read_filter(&plan->process, fd, reterr);
+}
+
+static uint64_t private_namespaces(const struct plan *plan)
+{
+	uint64_t flags = plan->new_namespaces;
+
+	for (size_t i = 0; i < plan->join_count; i++)
+		flags |= plan->joins[i].flag;
+	return flags;
+}
+
+int plan_container(const struct oci_spec *spec, const struct container_options *options, struct cgroup *group,
+	const struct cgroup_host *host, struct plan **ret, struct err **reterr)
+{
+	_autofree_(plan) struct plan *plan = plan_new();
+
+	if (!plan)
+		return err_oom(reterr);
+	if (!spec->process)
+		return err_set(reterr, ERR_INVALID, 0, "process property must not be empty");
+	fill_simple(plan, spec, options);
+	int r = plan_process_fill(&plan->process, spec->process, reterr);
+	if (r == 0 && (options->stdio.rows || options->stdio.columns))
+		fill_stdio(&plan->process, &options->stdio);
+	if (r == 0)
+		r = check_linux(spec, reterr);
+	if (r == 0)
+		r = fill_namespaces(plan, spec, options, reterr);
+	if (r == 0)
+		r = check_host_names(plan, spec, reterr);
+	if (r == 0)
+		r = plan_check_sysctls(spec, private_namespaces(plan), reterr);
+	if (r == 0)
+		r = fill_filter(plan, spec, options->seccomp_fd, reterr);
+	if (r == 0)
+		r = fill_devices(plan, spec, reterr);
+	if (r == 0 && fill_cgroup_views(plan, group, host) < 0)
+		r = err_oom(reterr);
+	if (r == 0)
+		r = plan_rootfs(plan, spec, options, reterr);
+	if (r == 0)
+		r = plan_mounts(plan, spec, options, reterr);
+	if (r == 0)
+		r = fill_init(plan, options->init_fd, reterr);
+	if (r < 0)
+		return r;
+	*ret = TAKE(plan);
+	return 0;
+}
+
+static int compare_ints(const void *a, const void *b)
+{
+	int left = *(const int *)a, right = *(const int *)b;
+
+	return (left > right) - (left < right);
+}
+
+int plan_keep_fds(const struct plan *plan, int **ret, size_t *ret_count)
+{
+	size_t max = 16 + plan->process.preserve_fds + plan->mount_count + plan->device_count + plan->join_count +
+		     plan->join_fd_count;
+	size_t count = 0;
+	int *fds = calloc(max, sizeof(int));
+
+	if (!fds)
+		return -ENOMEM;
+	for (int i = 0; i < 3; i++)
+		fds[count++] = plan->process.stdio[i];
+	for (unsigned i = 0; i < plan->process.preserve_fds; i++)
+		fds[count++] = 3 + (int)i;
+	fds[count++] = plan->process.init_fd;
+	fds[count++] = plan->root_fd;
+	fds[count++] = plan->state_fd;
+	fds[count++] = plan->start_listen_fd;
+	for (size_t i = 0; i < plan->mount_count; i++)
+		fds[count++] = plan->mounts[i].kind == PLAN_MOUNT_TREE ? plan->mounts[i].tree_fd : -1;
+	for (size_t i = 0; i < plan->device_count; i++)
+		fds[count++] = plan->devices[i].tree_fd;
+	for (size_t i = 0; i < plan->join_count; i++)
+		fds[count++] = plan->joins[i].fd;
+	for (size_t i = 0; i < plan->join_fd_count; i++)
+		fds[count++] = plan->join_fds[i];
+	qsort(fds, count, sizeof(int), compare_ints);
+	*ret = fds;
+	*ret_count = count;
+	return 0;
+}

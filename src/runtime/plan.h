@@ -1,0 +1,176 @@
+/*
+ * A plan: everything about one process to be contained, worked out, checked and opened by its creator before clone, so that
+ * the child only executes it. The child sees it by copy-on-write and changes nothing in it but what is said to be its own.
+ * All strings are borrowed from the spec and the options unless they are in `strings`.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <linux/filter.h>
+#include <sys/types.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "runtime/container.h"
+#include "runtime/identity.h"
+#include "runtime/report.h"
+#include "spec/oci_runtime.h"
+#include "sys/caps.h"
+#include "sys/cgroup.h"
+#include "sys/mounts.h"
+
+enum plan_mount_kind {
+	PLAN_MOUNT_TREE,   /* a bind: a detached tree made by the creator, its attributes set */
+	PLAN_MOUNT_NEW,    /* a filesystem instance, made by the child in its namespaces */
+	PLAN_MOUNT_CGROUP, /* what /sys/fs/cgroup shows */
+};
+
+struct plan_mount {
+	enum plan_mount_kind kind;
+	const char *destination;
+	const char *source;
+	const char *type;
+	int tree_fd;
+	bool is_dir;
+	struct mount_option *options; /* ours */
+	size_t option_count;
+	struct mount_attrs attrs;
+};
+
+struct plan_device {
+	const char *path; /* "/dev/null" */
+	mode_t mode;      /* with type */
+	dev_t device;
+	uid_t uid;
+	gid_t gid;
+	int tree_fd; /* in a user namespace, which has no mknod: the host's node; else -1 */
+};
+
+/* What /sys/fs/cgroup needs to know, one for each hierarchy. */
+struct plan_cgroup_view {
+	const char *name;   /* folder below /sys/fs/cgroup: "memory" */
+	const char *folder; /* the container's group on the host */
+	struct mount_option *options;
+	size_t option_count;
+	char **aliases; /* "cpu" for "cpu,cpuacct" */
+	bool is_v2;
+};
+
+struct plan_join {
+	uint64_t flag;
+	int fd; /* namespace file or pidfd */
+	bool is_pidfd;
+};
+
+/* The process part, which container_exec has too. */
+struct plan_process {
+	bool terminal;
+	uint16_t rows;
+	uint16_t columns;
+	int stdio[3];
+	char *const *args;
+	char **env; /* ours, one slot left for HOME and one for LISTEN_PID */
+	size_t env_count;
+	const char *path_list; /* PATH's value in env, or NULL */
+	bool needs_home;
+	const char *cwd;
+
+	const char *user; /* to be resolved; NULL: `identity` is set */
+	char *const *group_add;
+	struct identity *identity; /* the child fills it */
+	mode_t umask;
+
+	struct cap_sets caps;
+	bool no_new_privileges;
+	struct {
+		int resource;
+		uint64_t soft;
+		uint64_t hard;
+		const char *name;
+	} * rlimits;
+	size_t rlimit_count;
+	int oom_score_adj;
+	bool set_oom_score;
+	const char *apparmor;
+	const char *selinux;
+
+	struct sock_filter *filter; /* ours */
+	size_t filter_count;
+	unsigned filter_flags;
+
+	unsigned preserve_fds;
+	bool new_keyring;
+	bool in_user_namespace;
+	int init_fd; /* read-only view; -1: none */
+};
+
+struct plan {
+	struct plan_process process;
+	bool is_exec; /* process only */
+
+	uint64_t new_namespaces; /* CLONE_NEW*; the cgroup one is unshared after joining */
+	bool new_cgroup_namespace;
+	struct plan_join joins[16];
+	size_t join_count;
+	bool becomes_root; /* of a user namespace, new or joined */
+
+	int root_fd; /* detached tree */
+	bool root_readonly;
+	uint64_t root_propagation; /* MS_*, of "/" in the end */
+	bool no_pivot;
+	const char *hostname;
+	const char *domainname;
+	bool loopback;
+
+	struct plan_mount *mounts;
+	size_t mount_count;
+	bool setup_dev;
+	struct plan_device *devices;
+	size_t device_count;
+	struct plan_cgroup_view cgroup_views[CGROUP_HIERARCHIES];
+	size_t cgroup_view_count;
+	bool cgroup_v2_only;
+
+	char *const *masked_paths;
+	char *const *readonly_paths;
+	struct map *sysctls;
+
+	const struct oci_hooks *hooks;
+	bool wants_hook_stop; /* prestart, createRuntime or createContainer */
+	int state_fd;         /* hooks' standard input inside: a memory file that the creator fills; -1: no hooks */
+
+	int join_fds[CGROUP_HIERARCHIES]; /* v1 tasks files */
+	size_t join_fd_count;
+	int cgroup_fd;       /* v2, or -1 */
+	bool joined_cgroups; /* by the joiner already */
+	int start_listen_fd;
+
+	char **strings;
+};
+
+/* A plan for a container; its groups exist already. Sets everything but sync. */
+int plan_container(const struct oci_spec *spec, const struct container_options *options, struct cgroup *group,
+	const struct cgroup_host *host, struct plan **ret, struct err **reterr);
+
+/* A plan for one more process in it. */
+int plan_exec(const struct oci_process *process, const struct container_exec_options *options, struct plan **ret,
+	struct err **reterr);
+
+void plan_free(struct plan *plan);
+DEFINE_AUTOFREE(plan, struct plan *, plan_free);
+
+/* Every descriptor the child needs, sorted ascending; heap. */
+int plan_keep_fds(const struct plan *plan, int **ret, size_t *ret_count);
+
+/* Parts of plan_container, each in its file. */
+int plan_process_fill(struct plan_process *process, const struct oci_process *spec, struct err **reterr);
+int plan_read_filter(struct plan_process *process, int fd, struct err **reterr);
+int plan_mounts(struct plan *plan, const struct oci_spec *spec, const struct container_options *options,
+	struct err **reterr);
+int plan_rootfs(struct plan *plan, const struct oci_spec *spec, const struct container_options *options,
+	struct err **reterr);
+int plan_check_sysctls(const struct oci_spec *spec, uint64_t own_namespaces, struct err **reterr);
+void plan_mount_finish(struct plan_mount *mount);

@@ -1,0 +1,288 @@
+/*
+ * Mounts, from the creator's side: bind sources are opened here, once, before anything that a container controls is entered,
+ * as detached trees with their attributes set. The root too: an overlay made here belongs to no mount table, and dies with
+ * the descriptor or the container's mount namespace.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "base/strv.h"
+#include "runtime/mount_options.h"
+#include "runtime/overlay.h"
+#include "runtime/plan.h"
+
+static const char *const proc_allowed[] = { "/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat",
+	"/proc/swaps", "/proc/uptime", "/proc/loadavg", "/proc/slabinfo", "/proc/net/dev",
+	"/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled" };
+
+static const char *const sys_allowed[] = { "/sys/fs/cgroup", "/sys/fs/bpf", "/sys/fs/fuse/connections",
+	"/sys/fs/pstore", "/sys/fs/selinux", "/sys/firmware", "/sys/firmware/efi/efivars", "/sys/kernel/config",
+	"/sys/kernel/debug", "/sys/kernel/debug/tracing", "/sys/kernel/security", "/sys/kernel/tracing" };
+
+static bool is_listed(const char *path, const char *const *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(list[i], path) == 0)
+			return true;
+	return false;
+}
+
+/* Lexically: no "." or empty components, ".." taken back, never above "/". In place. */
+static void clean_path(char *path)
+{
+	char *out = path;
+
+	for (const char *at = path; *at;) {
+		at += strspn(at, "/");
+		size_t len = strcspn(at, "/");
+		if (len == 2 && at[0] == '.' && at[1] == '.') {
+			while (out > path && *--out != '/')
+				;
+		} else if (len && !(len == 1 && at[0] == '.')) {
+			*out++ = '/';
+			memmove(out, at, len);
+			out += len;
+		}
+		at += len;
+	}
+	if (out == path)
+		*out++ = '/';
+	*out = '\0';
+}
+
+static bool is_bind(const struct oci_mount *spec, const struct mount_words *words)
+{
+	return words->is_bind || (spec->type && strcmp(spec->type, "bind") == 0);
+}
+
+static bool is_cgroup_type(const char *type)
+{
+	return type && (strcmp(type, "cgroup") == 0 || strcmp(type, "cgroup2") == 0);
+}
+
+/* What lies in procfs or sysfs may only be covered where that can't fake what a privileged process relies on. */
+static int check_destination(const char *destination, const struct oci_mount *spec, bool bind, struct err **reterr)
+{
+	bool in_proc = strcmp(destination, "/proc") == 0 || strncmp(destination, "/proc/", 6) == 0;
+	bool in_sys = strncmp(destination, "/sys/", 5) == 0;
+
+	if (strcmp(destination, "/") == 0)
+		return err_set(reterr, ERR_INVALID, 0,
+			"invalid mount destination \"/\": the root is not to be mounted over");
+	if (strcmp(destination, "/proc") == 0) {
+		if (!bind && spec->type && strcmp(spec->type, "proc") == 0)
+			return 0;
+		return err_set(reterr, ERR_FORBIDDEN, 0, "\"%s\" cannot be mounted because it is not of type proc",
+			destination);
+	}
+	if (in_proc && !is_listed(destination, proc_allowed, ARRAY_SIZE(proc_allowed)))
+		return err_set(reterr, ERR_FORBIDDEN, 0, "\"%s\" cannot be mounted because it is inside /proc",
+			destination);
+	if (in_sys && !is_listed(destination, sys_allowed, ARRAY_SIZE(sys_allowed)) &&
+		!(!bind && is_cgroup_type(spec->type) && strncmp(destination, "/sys/fs/cgroup/", 15) == 0))
+		return err_set(reterr, ERR_FORBIDDEN, 0, "\"%s\" cannot be mounted because it is inside /sys",
+			destination);
+	return 0;
+}
+
+static int apply_attributes(int tree, const struct mount_words *words)
+{
+	struct mount_attrs own = words->attrs;
+
+	own.recursive = false;
+	int r = mount_change(tree, &words->recursive_attrs);
+	return r < 0 ? r : mount_change(tree, &own);
+}
+
+static int bind_tree(int dir_fd, const char *source, bool recursive, struct plan_mount *out)
+{
+	struct stat st;
+
+	/* Looked at first: "stat X: no such file" is what people know, and open_tree says the same. */
+	out->tree_fd = mount_clone(dir_fd, source, recursive);
+	if (out->tree_fd < 0)
+		return out->tree_fd;
+	if (fstat(out->tree_fd, &st) < 0)
+		return -errno;
+	out->kind = PLAN_MOUNT_TREE;
+	out->is_dir = S_ISDIR(st.st_mode);
+	return 0;
+}
+
+static int fill_bind(struct plan_mount *out, const struct oci_mount *spec, const struct mount_words *words,
+	int bundle_fd, struct err **reterr)
+{
+	struct mount_words applied = *words;
+
+	if (!spec->source || !*spec->source)
+		return err_set(reterr, ERR_INVALID, 0, "the bind mount at %s has no source", spec->destination);
+	int dir_fd = spec->source[0] == '/' || bundle_fd < 0 ? AT_FDCWD : bundle_fd;
+	int r = bind_tree(dir_fd, spec->source, words->is_recursive_bind, out);
+	if (r < 0)
+		return err_errno(reterr, r, "error mounting \"%s\" to rootfs at \"%s\"", spec->source,
+			spec->destination);
+	/* Not to share by accident what the host shares. */
+	if (!applied.attrs.propagation && !applied.recursive_attrs.propagation) {
+		applied.recursive_attrs.propagation = MS_PRIVATE;
+		applied.recursive_attrs.recursive = true;
+	}
+	applied.recursive_attrs.recursive = true;
+	r = apply_attributes(out->tree_fd, &applied);
+	if (r < 0)
+		return err_errno(reterr, r, "error setting the options of the mount of \"%s\" at \"%s\"", spec->source,
+			spec->destination);
+	return 0;
+}
+
+static int fill_mount(struct plan *plan, struct plan_mount *out, const struct oci_mount *spec, int bundle_fd,
+	struct err **reterr)
+{
+	struct mount_words words;
+	int r;
+
+	if (!spec->destination || !*spec->destination || strlen(spec->destination) >= PATH_MAX - 1)
+		return err_set(reterr, ERR_INVALID, 0, "a mount has no valid destination");
+	if (spec->uid_mapping_count || spec->gid_mapping_count)
+		return err_set(reterr, ERR_UNSUPPORTED, 0, "the mount at %s: idmapped mounts are not supported yet",
+			spec->destination);
+	/* Relative ones count from "/", as runc takes them. */
+	if (strv_appendf(&plan->strings, "/%s", spec->destination) < 0)
+		return err_oom(reterr);
+	char *destination = plan->strings[strv_count(plan->strings) - 1];
+	clean_path(destination);
+	out->destination = destination;
+	r = mount_words_parse(spec->options, &plan->strings, &words, reterr);
+	if (r < 0)
+		return err_wrap(reterr, r, "the mount at %s", destination);
+	out->options = words.data;
+	out->option_count = words.data_count;
+
+	bool bind = is_bind(spec, &words);
+	r = check_destination(destination, spec, bind, reterr);
+	if (r < 0)
+		return r;
+	if (bind)
+		return fill_bind(out, spec, &words, bundle_fd, reterr);
+	if (!spec->type || !*spec->type)
+		return err_set(reterr, ERR_INVALID, 0, "the mount at %s has no type", destination);
+	out->kind = is_cgroup_type(spec->type) ? PLAN_MOUNT_CGROUP : PLAN_MOUNT_NEW;
+	out->type = spec->type;
+	out->source = spec->source && *spec->source ? spec->source : spec->type;
+	out->is_dir = true;
+	/* A new instance has nothing below it: both sorts are its own. */
+	out->attrs = words.attrs;
+	out->attrs.set |= words.recursive_attrs.set;
+	out->attrs.propagation = words.attrs.propagation ? words.attrs.propagation : words.recursive_attrs.propagation;
+	out->attrs.recursive = false;
+	return 0;
+}
+
+static int fill_file(struct plan_mount *out, const struct container_file *file, struct err **reterr)
+{
+	struct mount_attrs attrs = { .set = file->readonly ? MOUNT_ATTR_RDONLY : 0, .propagation = MS_PRIVATE };
+
+	out->destination = file->target;
+	int r = bind_tree(file->source_fd, file->source, false, out);
+	if (r == 0)
+		r = mount_change(out->tree_fd, &attrs);
+	if (r < 0)
+		return err_errno(reterr, r, "error mounting \"%s\" to rootfs at \"%s\"", file->source, file->target);
+	return 0;
+}
+
+static bool covers_dev_with_bind(const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->mount_count; i++)
+		if (plan->mounts[i].kind == PLAN_MOUNT_TREE && strcmp(plan->mounts[i].destination, "/dev") == 0)
+			return true;
+	return false;
+}
+
+int plan_mounts(struct plan *plan, const struct oci_spec *spec, const struct container_options *options,
+	struct err **reterr)
+{
+	plan->mounts = calloc(spec->mount_count + options->file_count + 1, sizeof(*plan->mounts));
+	if (!plan->mounts)
+		return err_oom(reterr);
+	for (size_t i = 0; i < spec->mount_count + options->file_count; i++) {
+		struct plan_mount *mount = &plan->mounts[plan->mount_count++];
+		mount->tree_fd = -1;
+		int r = i < spec->mount_count ? fill_mount(plan, mount, &spec->mounts[i], options->bundle_fd, reterr)
+					      : fill_file(mount, &options->files[i - spec->mount_count], reterr);
+		if (r < 0)
+			return r;
+	}
+	plan->setup_dev = !covers_dev_with_bind(plan);
+	return 0;
+}
+
+/* ---- the root ---- */
+
+static const struct {
+	const char *name;
+	uint64_t flag;
+} root_propagations[] = { { "private", MS_PRIVATE }, { "rprivate", MS_PRIVATE }, { "slave", MS_SLAVE },
+	{ "rslave", MS_SLAVE }, { "shared", MS_SHARED }, { "rshared", MS_SHARED }, { "unbindable", MS_UNBINDABLE },
+	{ "runbindable", MS_UNBINDABLE } };
+
+static int fill_propagation(struct plan *plan, const char *name, struct err **reterr)
+{
+	if (!name || !*name)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(root_propagations); i++)
+		if (strcmp(root_propagations[i].name, name) == 0) {
+			plan->root_propagation = root_propagations[i].flag;
+			return 0;
+		}
+	return err_set(reterr, ERR_INVALID, 0, "rootfsPropagation=%s is not supported", name);
+}
+
+static int clone_path_root(struct plan *plan, const struct oci_spec *spec, const struct container_options *options,
+	struct err **reterr)
+{
+	const char *path = options->rootfs.path;
+	struct stat st;
+
+	if (!path)
+		path = spec->root ? spec->root->path : NULL;
+	if (!path || !*path)
+		return err_set(reterr, ERR_INVALID, 0, "the spec has no root");
+	int dir_fd = path[0] == '/' || options->bundle_fd < 0 ? AT_FDCWD : options->bundle_fd;
+	plan->root_fd = mount_clone(dir_fd, path, true);
+	if (plan->root_fd < 0)
+		return err_errno(reterr, plan->root_fd, "invalid rootfs %s", path);
+	if (fstat(plan->root_fd, &st) < 0 || !S_ISDIR(st.st_mode))
+		return err_set(reterr, ERR_INVALID, ENOTDIR, "invalid rootfs %s: not a folder", path);
+	return 0;
+}
+
+int plan_rootfs(struct plan *plan, const struct oci_spec *spec, const struct container_options *options,
+	struct err **reterr)
+{
+	int r = fill_propagation(plan, spec->linux_config.rootfs_propagation, reterr);
+
+	if (r < 0)
+		return r;
+	plan->root_readonly = spec->root && spec->root->readonly;
+	if (options->rootfs.kind == CONTAINER_ROOTFS_OVERLAY)
+		r = overlay_mount(&options->rootfs, &plan->root_fd, reterr);
+	else
+		r = clone_path_root(plan, spec, options, reterr);
+	if (r < 0)
+		return r;
+
+	/* Shared roots stay peers of the host's mount, slaves stay its slaves; else nothing goes either way. */
+	uint64_t propagation = plan->root_propagation == MS_SHARED  ? 0
+			       : plan->root_propagation == MS_SLAVE ? MS_SLAVE
+								    : MS_PRIVATE;
+	const struct mount_attrs attrs = { .propagation = propagation, .recursive = true };
+	r = mount_change(plan->root_fd, &attrs);
+	return r < 0 ? err_errno(reterr, r, "cannot set the propagation of the root filesystem") : 0;
+}

@@ -1,0 +1,15 @@
+/*
+ * The OCI document's resources written into a container's groups. Each controller is written in the form of the hierarchy it
+ * is in, so v1, v2 and hybrid hosts are one case. A limit whose controller the host has not got is an error, never silence.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "spec/oci_runtime.h"
+#include "sys/cgroup.h"
+
+/* `is_new`: also closes the groups to all devices but the listed and the usual ones, and takes v1's inherited cpusets. */
+int resources_apply(struct cgroup *group, const struct oci_resources *resources, bool is_new, struct err **reterr);
+
+/* What is wrong in itself, without touching anything. */
+int resources_check(const struct oci_resources *resources, struct err **reterr);

@@ -1,0 +1,128 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/resources_internal.h"
+#include "sys/device_filter.h"
+
+/* After the spec's own rules, as every runtime does: making nodes harms nobody, and these few are /dev's. */
+static const struct device_rule always_allowed[] = {
+	{ true, 'c', DEVICE_ANY, DEVICE_ANY, DEVICE_MKNOD }, { true, 'b', DEVICE_ANY, DEVICE_ANY, DEVICE_MKNOD },
+	{ true, 'c', 1, 3, DEVICE_ALL },            /* null */
+	{ true, 'c', 1, 5, DEVICE_ALL },            /* zero */
+	{ true, 'c', 1, 7, DEVICE_ALL },            /* full */
+	{ true, 'c', 1, 8, DEVICE_ALL },            /* random */
+	{ true, 'c', 1, 9, DEVICE_ALL },            /* urandom */
+	{ true, 'c', 5, 0, DEVICE_ALL },            /* tty */
+	{ true, 'c', 5, 1, DEVICE_ALL },            /* console */
+	{ true, 'c', 5, 2, DEVICE_ALL },            /* ptmx */
+	{ true, 'c', 136, DEVICE_ANY, DEVICE_ALL }, /* pts */
+};
+
+static int parse_access(const char *text, unsigned *ret)
+{
+	*ret = text && *text ? 0 : DEVICE_ALL;
+	for (; text && *text; text++) {
+		if (*text == 'r')
+			*ret |= DEVICE_READ;
+		else if (*text == 'w')
+			*ret |= DEVICE_WRITE;
+		else if (*text == 'm')
+			*ret |= DEVICE_MKNOD;
+		else
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static int parse_number(const struct json_opt_int *value, int64_t *ret)
+{
+	*ret = value->set ? value->value : DEVICE_ANY;
+	return *ret < DEVICE_ANY || *ret > UINT32_MAX / 2 ? -EINVAL : 0;
+}
+
+static int parse_rule(const struct oci_device_rule *spec, struct device_rule *out, struct err **reterr)
+{
+	const char *type = spec->type && *spec->type ? spec->type : "a";
+
+	*out = (struct device_rule){ .allow = spec->allow, .type = type[0] };
+	if (type[1] || !strchr("abc", type[0]) || parse_access(spec->access, &out->access) < 0 ||
+		parse_number(&spec->major, &out->major) < 0 || parse_number(&spec->minor, &out->minor) < 0)
+		return err_set(reterr, ERR_INVALID, 0, "invalid device rule: type \"%s\", access \"%s\"", type,
+			spec->access ? spec->access : "");
+	return 0;
+}
+
+static void format_number(int64_t number, char out[static 24])
+{
+	if (number == DEVICE_ANY)
+		strcpy(out, "*");
+	else
+		snprintf(out, 24, "%lld", (long long)number);
+}
+
+static int write_v1(struct cgroup *group, const struct device_rule *rule, struct err **reterr)
+{
+	const char *file = rule->allow ? "devices.allow" : "devices.deny";
+	char major[24], minor[24];
+
+	/* "a" alone replaces the whole list. */
+	if (rule->type == 'a' && rule->major == DEVICE_ANY && rule->minor == DEVICE_ANY && rule->access == DEVICE_ALL)
+		return resources_set(group, reterr, "devices", file, "a");
+	format_number(rule->major, major);
+	format_number(rule->minor, minor);
+	for (const char *type = rule->type == 'a' ? "bc" : "x"; *type; type++) {
+		int r = resources_set(group, reterr, "devices", file, "%c %s:%s %s%s%s",
+			*type == 'x' ? rule->type : *type, major, minor, rule->access & DEVICE_READ ? "r" : "",
+			rule->access & DEVICE_WRITE ? "w" : "", rule->access & DEVICE_MKNOD ? "m" : "");
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int apply_v1(struct cgroup *group, const struct device_rule *rules, size_t count, struct err **reterr)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = write_v1(group, &rules[i], reterr);
+	return r;
+}
+
+static int apply_v2(struct cgroup *group, const struct device_rule *rules, size_t count, struct err **reterr)
+{
+	_autoclose_ int fd = open(cgroup_folder_of(group, ""), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = fd < 0 ? -errno : device_filter_attach(fd, rules, count);
+
+	return r < 0 ? err_errno(reterr, r, "cannot restrict the container's devices") : 0;
+}
+
+int resources_devices(struct cgroup *group, const struct oci_resources *resources, struct err **reterr)
+{
+	size_t spec_count = resources ? resources->device_count : 0;
+	size_t count = 1;
+
+	if (spec_count > DEVICE_RULES_MAX / 2)
+		return err_set(reterr, ERR_INVALID, 0, "more than %d device rules", DEVICE_RULES_MAX / 2);
+	_cleanup_free_ struct device_rule *rules = calloc(1 + spec_count + ARRAY_SIZE(always_allowed),
+		sizeof(struct device_rule));
+	if (!rules)
+		return err_oom(reterr);
+	/* An empty list denies everything (GHSA-g54h). */
+	rules[0] = (struct device_rule){ .type = 'a', .major = DEVICE_ANY, .minor = DEVICE_ANY, .access = DEVICE_ALL };
+	for (size_t i = 0; i < spec_count; i++) {
+		int r = parse_rule(&resources->devices[i], &rules[count++], reterr);
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(always_allowed); i++)
+		rules[count++] = always_allowed[i];
+	if (cgroup_folder_of(group, "devices"))
+		return apply_v1(group, rules, count, reterr);
+	if (cgroup_folder_of(group, ""))
+		return apply_v2(group, rules, count, reterr);
+	return err_set(reterr, ERR_UNSUPPORTED, ENODEV,
+		"this host has no devices cgroup to restrict the container with");
+}

@@ -1,0 +1,4 @@
+/* The loopback interface of the calling thread's network namespace. */
+#pragma once
+
+int loopback_up(void);

@@ -1,0 +1,86 @@
+#include "sys/namespaces.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/nsfs.h>
+#include <linux/sched.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+
+#include "base/cleanup.h"
+
+static const struct {
+	const char *type;
+	const char *file;
+	uint64_t flag;
+} kinds[] = {
+	{ "mount", "mnt", CLONE_NEWNS },
+	{ "pid", "pid", CLONE_NEWPID },
+	{ "network", "net", CLONE_NEWNET },
+	{ "uts", "uts", CLONE_NEWUTS },
+	{ "ipc", "ipc", CLONE_NEWIPC },
+	{ "user", "user", CLONE_NEWUSER },
+	{ "cgroup", "cgroup", CLONE_NEWCGROUP },
+	{ "time", "time", CLONE_NEWTIME },
+};
+
+uint64_t namespace_flag(const char *type)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (strcmp(kinds[i].type, type) == 0)
+			return kinds[i].flag;
+	return 0;
+}
+
+const char *namespace_type(uint64_t flag)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (kinds[i].flag == flag)
+			return kinds[i].type;
+	return NULL;
+}
+
+const char *namespace_file(uint64_t flag)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (kinds[i].flag == flag)
+			return kinds[i].file;
+	return NULL;
+}
+
+int namespace_open(const char *path, uint64_t flag)
+{
+	/* Not blocking: a FIFO by that name must not hold us. */
+	_autoclose_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0)
+		return -errno;
+	int type = ioctl(fd, NS_GET_NSTYPE);
+	if (type < 0 || (uint64_t)type != flag)
+		return -EINVAL;
+	return TAKE_FD(fd);
+}
+
+pid_t process_clone(uint64_t flags, int cgroup_fd, int *ret_pidfd)
+{
+	int pidfd = -1;
+	struct clone_args args = { .flags = flags | CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)&pidfd };
+
+	if (!(flags & CLONE_PARENT)) /* which keeps its creator's */
+		args.exit_signal = SIGCHLD;
+	if (cgroup_fd >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)cgroup_fd;
+	}
+	long pid = syscall(SYS_clone3, &args, sizeof(args));
+	if (pid < 0)
+		return -errno;
+	if (pid > 0)
+		*ret_pidfd = pidfd;
+	return (pid_t)pid;
+}

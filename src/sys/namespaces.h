@@ -1,0 +1,22 @@
+/* Namespace kinds by the OCI document's names, and processes born into new ones. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <sys/types.h>
+
+/* "network" to CLONE_NEWNET; 0 if unknown. */
+uint64_t namespace_flag(const char *type);
+/* And back: "network"; NULL if unknown. The name in /proc/PID/ns is namespace_file: "net". */
+const char *namespace_type(uint64_t flag);
+const char *namespace_file(uint64_t flag);
+
+/* An nsfs file at `path` of the kind `flag`: a descriptor, or -EINVAL if it is something else. */
+int namespace_open(const char *path, uint64_t flag);
+
+/*
+ * clone3 as fork(2) goes: 0 in the child. `cgroup_fd` is CLONE_INTO_CGROUP's folder or -1. With CLONE_PARENT in `flags` the
+ * child becomes its creator's sibling. The child is single-threaded and must not call what caches thread ids (abort, raise).
+ */
+pid_t process_clone(uint64_t flags, int cgroup_fd, int *ret_pidfd);

@@ -1,0 +1,15 @@
+/*
+ * Protection of our own binary against what it will run (CVE-2019-5736): a process in a container may open /proc/PID/exe of
+ * any process of ours that it sees. So a program that creates or enters containers runs from a detached read-only mount of
+ * its file, which nobody can open for writing, and is undumpable.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+/* Re-executes the calling program from such a mount, unless it runs from one: returns 0 then. Without CAP_SYS_ADMIN a sealed
+ * copy in memory serves instead. `argv` and the environment are kept. -errno: could not be done. */
+int selfexe_protect(char **argv);
+
+/* A descriptor on `fd`'s file through a detached read-only mount, for execveat; -errno. */
+int selfexe_readonly_view(int fd);
