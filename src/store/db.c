@@ -2,8 +2,13 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
+
+/* The log is copied back at 1,000 pages; this holds far more than one transaction of ours. */
+#define DB_RESERVE_BYTES (1024 * 1024)
 
 static int db_errno(int code)
 {
@@ -75,6 +80,26 @@ static int db_upgrade(struct db *db, const char *const *upgrades, int version, s
 	return db_commit(&transaction, reterr);
 }
 
+/*
+ * Room for a few transactions, kept for the day the disk is full: removing things must work then. The log file stays
+ * between opens, and what is allocated behind its end is there when it grows.
+ */
+static int db_reserve(struct db *db, const char *path, struct err **reterr)
+{
+	_cleanup_free_ char *log_path = NULL;
+	_autoclose_ int fd = -1;
+	int persist = 1;
+
+	sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_PERSIST_WAL, &persist);
+	if (asprintf(&log_path, "%s-wal", path) < 0)
+		return err_oom(reterr);
+	fd = open(log_path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	/* A filesystem that can't, or has no room now: then there is no reserve. */
+	if (fd >= 0)
+		(void)fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, DB_RESERVE_BYTES);
+	return 0;
+}
+
 int db_open(const char *path, const char *name, const char *const *upgrades, int version, struct db **ret,
 	struct err **reterr)
 {
@@ -98,6 +123,9 @@ int db_open(const char *path, const char *name, const char *const *upgrades, int
 	if (r < 0)
 		return r;
 	r = db_upgrade(db, upgrades, version, reterr);
+	if (r < 0)
+		return r;
+	r = db_reserve(db, path, reterr);
 	if (r < 0)
 		return r;
 

@@ -54,6 +54,9 @@ DEFINE_AUTOFREE(store_image, struct store_image *, store_image_free);
  */
 int store_image_find(struct store *store, const char *name, struct store_image **ret, struct err **reterr);
 
+/* Only the ID, by the same rules. */
+int store_image_id(struct store *store, const char *name, char ret_id[static STORE_DIGEST_SIZE], struct err **reterr);
+
 /* All of them, the newest first; filters are the caller's. Each is freed with store_image_free, the array with free, or
  * both with store_images_free. */
 int store_image_list(struct store *store, struct store_image ***ret, size_t *ret_count, struct err **reterr);
@@ -63,6 +66,6 @@ void store_images_free(struct store_image **images, size_t count);
 int store_image_history(const struct store_image *image, struct store_history **ret, size_t *ret_count,
 	struct err **reterr);
 
-/* Points `reference` ("repo[:tag]", tag "latest" by default) at the image found by `name`, taking it from any other. A
+/* Points `reference_text` ("repo[:tag]", tag "latest" by default) at the image found by `name`, taking it from any other. A
  * reference with a digest is refused. */
-int store_image_tag(struct store *store, const char *name, const char *reference, struct err **reterr);
+int store_image_tag(struct store *store, const char *name, const char *reference_text, struct err **reterr);

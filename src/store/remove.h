@@ -19,8 +19,8 @@ struct store_removed {
 typedef bool store_user_fn(const char *image_id, bool running, char ret_container[static 65], void *data);
 
 /*
- * Docker's rules for DELETE /images/NAME: a name untags, and deletes the image with its last name; an ID deletes if all
- * names are of one repository, or with `force`. Conflicts (ERR_CONFLICT) have Docker's sentences: in use by a container,
+ * Docker's rules for DELETE /images/NAME: a name untags, and deletes the image with its last name; an ID deletes if it
+ * has one tag at most, or with `force`. Conflicts (ERR_CONFLICT) have Docker's sentences: in use by a container,
  * several repositories, child images. With `prune_parents`, nameless parents without other children go too. Layers and
  * blobs that nothing reaches any more are moved to trash/.
  */

@@ -1,0 +1,22 @@
+/* Adding an image whose layers are in the store: the last step of a load, an import, a pull. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "store/image.h"
+#include "store/job.h"
+
+struct image_added {
+	char id[STORE_DIGEST_SIZE];
+	bool existed;
+	char **renamed; /* "NAME ID" of images that lost their name to this one, in the order of the names */
+};
+
+/*
+ * Stores the config and gives the image its names ("repo:tag", checked here), in one transaction: image and names are seen
+ * together or not at all. The ID is computed here, from the bytes. Every layer that the config names is held by the job.
+ */
+int store_image_add(struct job *job, const char *config, size_t config_len, char *const *names, struct image_added *ret,
+	struct err **reterr);
+void image_added_finish(struct image_added *added);
