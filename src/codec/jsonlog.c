@@ -21,13 +21,18 @@ static bool is_plain(uint8_t byte)
 	return byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\' && byte != '<' && byte != '>' && byte != '&';
 }
 
+static bool any_lane(lanes mask)
+{
+	halves both = (halves)mask;
+	return both[0] | both[1];
+}
+
 static bool are_plain(const uint8_t *text)
 {
 	lanes bytes;
 	memcpy(&bytes, text, sizeof bytes);
-	halves special = (halves)((bytes < 0x20) | (bytes >= 0x80) | (bytes == '"') | (bytes == '\\') | (bytes == '<') |
-				  (bytes == '>') | (bytes == '&'));
-	return !(special[0] | special[1]);
+	return !any_lane((lanes)((bytes < 0x20) | (bytes >= 0x80) | (bytes == '"') | (bytes == '\\') | (bytes == '<') |
+				 (bytes == '>') | (bytes == '&')));
 }
 
 static size_t plain_length(const uint8_t *text, size_t len)
@@ -36,6 +41,20 @@ static size_t plain_length(const uint8_t *text, size_t len)
 	while (len - at >= sizeof(lanes) && are_plain(text + at))
 		at += sizeof(lanes);
 	while (at < len && is_plain(text[at]))
+		at++;
+	return at;
+}
+
+/* Up to the end of a JSON string, an escape, or what may not stand in one. */
+static size_t text_length(const uint8_t *text, size_t len)
+{
+	size_t at = 0;
+	for (lanes bytes; len - at >= sizeof bytes; at += sizeof bytes) {
+		memcpy(&bytes, text + at, sizeof bytes);
+		if (any_lane((lanes)((bytes < 0x20) | (bytes == '"') | (bytes == '\\'))))
+			break;
+	}
+	while (at < len && text[at] >= 0x20 && text[at] != '"' && text[at] != '\\')
 		at++;
 	return at;
 }
@@ -223,13 +242,11 @@ static int take_string(struct cursor *in, const char **ret, size_t *ret_len)
 		return -EINVAL;
 	char *start = in->at, *out = in->at;
 	for (;;) {
-		char *run = in->at;
-		while (in->at < in->end && (uint8_t)*in->at >= 0x20 && *in->at != '"' && *in->at != '\\')
-			in->at++;
-		size_t len = (size_t)(in->at - run);
-		if (out != run)
-			memmove(out, run, len);
+		size_t len = text_length((const uint8_t *)in->at, (size_t)(in->end - in->at));
+		if (out != in->at)
+			memmove(out, in->at, len);
 		out += len;
+		in->at += len;
 		if (in->at == in->end || (uint8_t)*in->at < 0x20)
 			return -EINVAL;
 		if (*in->at++ == '"')
