@@ -33,7 +33,11 @@ struct child {
 	volatile int error;
 };
 
-static void child_reset_signals(void)
+/* The child runs in the parent's memory, on a stack that is unmapped behind it: a sanitizer's notes about that stack would
+ * be taken for the next mapping's. */
+#define IN_PARENTS_MEMORY __attribute__((no_sanitize("address")))
+
+IN_PARENTS_MEMORY static void child_reset_signals(void)
 {
 	const struct sigaction by_default = { .sa_handler = SIG_DFL };
 	for (int signo = 1; signo < NSIG; signo++)
@@ -44,7 +48,7 @@ static void child_reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int child_raise_fd(int fd, int floor)
+IN_PARENTS_MEMORY static int child_raise_fd(int fd, int floor)
 {
 	if (fd >= 0)
 		return fcntl(fd, F_DUPFD_CLOEXEC, floor);
@@ -53,7 +57,7 @@ static int child_raise_fd(int fd, int floor)
 }
 
 /* Not being able to is no reason not to run. */
-static void child_set_oom_score(const char *text)
+IN_PARENTS_MEMORY static void child_set_oom_score(const char *text)
 {
 	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 	if (fd >= 0 && write(fd, text, strlen(text)) < 0)
@@ -63,7 +67,7 @@ static void child_set_oom_score(const char *text)
 }
 
 /* The program's descriptor as it is now, -1 for none, or -2 with errno. */
-static int child_place_fds(const struct spawn *spawn)
+IN_PARENTS_MEMORY static int child_place_fds(const struct spawn *spawn)
 {
 	int floor = FIRST_PLACED_FD + (int)spawn->fd_count;
 	int raised[FIRST_PLACED_FD + SPAWN_FDS_MAX];
@@ -87,7 +91,7 @@ static int child_place_fds(const struct spawn *spawn)
 	return program_fd;
 }
 
-static int child_main(void *data)
+IN_PARENTS_MEMORY static int child_main(void *data)
 {
 	struct child *child = data;
 	const struct spawn *spawn = child->spawn;

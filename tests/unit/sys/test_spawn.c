@@ -33,7 +33,9 @@ static int probe_signals(void)
 		struct sigaction action;
 		if (sigismember(&mask, signo) == 1)
 			return 10;
-		if (sigaction(signo, NULL, &action) == 0 && action.sa_handler != SIG_DFL)
+		/* SA_SIGINFO: a sanitizer's own handler, set by the program after it was started. */
+		if (sigaction(signo, NULL, &action) == 0 && action.sa_handler != SIG_DFL &&
+			!(action.sa_flags & SA_SIGINFO))
 			return 11;
 	}
 	return 0;
