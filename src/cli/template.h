@@ -19,7 +19,7 @@
 #define TEMPLATE_TEXT_MAX   (64 * 1024)
 #define TEMPLATE_DEPTH_MAX  64 /* of nested blocks and parentheses */
 #define TEMPLATE_OUTPUT_MAX (16 * 1024 * 1024)
-#define TEMPLATE_STEPS_MAX  10000000 /* nodes evaluated: ends ranges within ranges */
+#define TEMPLATE_STEPS_MAX  500000 /* nodes evaluated: ends ranges within ranges */
 
 struct template;
 
