@@ -487,10 +487,8 @@ static int check_syscall(const struct oci_seccomp_syscall *rule, size_t at, stru
 	return 0;
 }
 
-static int check_seccomp(const struct oci_seccomp *seccomp, struct err **reterr)
+int oci_seccomp_validate(const struct oci_seccomp *seccomp, struct err **reterr)
 {
-	if (!seccomp)
-		return 0;
 	if (!is_action(seccomp->default_action))
 		return oci_bad(reterr, "is no action", "linux.seccomp.defaultAction");
 	if (!is_errno(&seccomp->default_errno_ret))
@@ -569,8 +567,8 @@ int oci_linux_check(const struct oci_spec *spec, struct err **reterr)
 		r = oci_resources_validate(config->resources, "linux.resources", reterr);
 	if (r == 0)
 		r = check_paths(config, reterr);
-	if (r == 0)
-		r = check_seccomp(config->seccomp, reterr);
+	if (r == 0 && config->seccomp)
+		r = oci_seccomp_validate(config->seccomp, reterr);
 	if (r == 0)
 		r = check_intel_rdt(config->intel_rdt, reterr);
 	if (r == 0)

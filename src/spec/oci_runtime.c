@@ -275,7 +275,7 @@ static const struct json_field oci_seccomp_arg_fields[] = {
 	JSON_FIELD(struct oci_seccomp_arg, value_two, "valueTwo", JSON_UINT, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct oci_seccomp_arg, op, "op", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
 };
-static const struct json_table oci_seccomp_arg_table = JSON_TABLE(struct oci_seccomp_arg, oci_seccomp_arg_fields);
+const struct json_table oci_seccomp_arg_table = JSON_TABLE(struct oci_seccomp_arg, oci_seccomp_arg_fields);
 
 static const struct json_field oci_seccomp_syscall_fields[] = {
 	JSON_FIELD(struct oci_seccomp_syscall, names, "names", JSON_STRV, .flags = JSON_REQUIRED),
@@ -284,8 +284,7 @@ static const struct json_field oci_seccomp_syscall_fields[] = {
 	JSON_FIELD_ARRAY(struct oci_seccomp_syscall, args, arg_count, "args", JSON_OBJECTS,
 		.table = &oci_seccomp_arg_table, .flags = JSON_OMITEMPTY),
 };
-static const struct json_table oci_seccomp_syscall_table = JSON_TABLE(struct oci_seccomp_syscall,
-	oci_seccomp_syscall_fields);
+const struct json_table oci_seccomp_syscall_table = JSON_TABLE(struct oci_seccomp_syscall, oci_seccomp_syscall_fields);
 
 static const struct json_field oci_seccomp_fields[] = {
 	JSON_FIELD(struct oci_seccomp, default_action, "defaultAction", JSON_STRING_FIELD, .flags = JSON_REQUIRED),

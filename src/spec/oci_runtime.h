@@ -401,6 +401,8 @@ struct oci_features {
 extern const struct json_table oci_spec_table;
 extern const struct json_table oci_process_table;
 extern const struct json_table oci_resources_table;
+extern const struct json_table oci_seccomp_arg_table;
+extern const struct json_table oci_seccomp_syscall_table;
 extern const struct json_table oci_seccomp_table;
 extern const struct json_table oci_state_table;
 extern const struct json_table oci_features_table;

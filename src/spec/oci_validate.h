@@ -14,6 +14,8 @@ int oci_spec_validate(const struct oci_spec *spec, struct err **reterr);
 int oci_process_validate(const struct oci_process *process, struct err **reterr);
 /* For new limits of a running container; paths in the message begin with `path`. */
 int oci_resources_validate(const struct oci_resources *resources, const char *path, struct err **reterr);
+/* For a filter by itself. */
+int oci_seccomp_validate(const struct oci_seccomp *seccomp, struct err **reterr);
 
 /*
  * The path below /proc/sys that a sysctl's name means, heap: "net.ipv4.ip_forward" and "net/ipv4/ip_forward" are one; the
