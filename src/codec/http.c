@@ -43,9 +43,10 @@ struct http_head {
 	size_t start_line_bytes;
 	unsigned start_line_blanks;
 	size_t header_bytes;
+	size_t header_lines;
 
 	struct buf text;                                  /* target or reason first, then the headers */
-	struct header headers[HTTP_HEADER_COUNT_MAX + 1]; /* one more, so that callbacks always have a current one */
+	struct header headers[HTTP_HEADER_COUNT_MAX + 1]; /* one per line that the guard lets through, and a spare */
 	size_t header_count;
 	bool parsed; /* llhttp has seen the end */
 
@@ -84,8 +85,7 @@ static int end_text(llhttp_t *parser)
 static int on_header_field(llhttp_t *parser, const char *data, size_t len)
 {
 	struct http_head *head = parser->data;
-	if (head->header_count == HTTP_HEADER_COUNT_MAX)
-		return fail(head, -EFBIG, "too many headers");
+	assert(head->header_count < ARRAY_SIZE(head->headers));
 	struct header *header = &head->headers[head->header_count];
 	if (!head->text.len && end_text(parser) != 0) /* a response without a reason */
 		return head->failed;
@@ -216,6 +216,8 @@ static int guard_byte(struct http_head *head, char c)
 		return refuse(head, -EINVAL, "a control character in the head");
 	if (at_start && head->in_headers && (c == ' ' || c == '\t'))
 		return refuse(head, -EINVAL, "a folded header");
+	if (at_start && head->in_headers && ++head->header_lines > HTTP_HEADER_COUNT_MAX)
+		return refuse(head, -EFBIG, "too many headers");
 	if (!head->in_headers && (c == '\t' || (c == ' ' && ++head->start_line_blanks > 2)) &&
 		head->kind == HTTP_REQUEST_HEAD)
 		return refuse(head, -EINVAL, "the first line is not three words");

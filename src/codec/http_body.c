@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "codec/hex.h"
 
 static const char *const kind_names[] = {
 	[HTTP_BODY_NONE] = "none",
@@ -58,14 +59,6 @@ int http_body_end(struct http_body *body)
 	return http_body_is_done(body) ? 0 : -ENODATA;
 }
 
-static int hex_value(unsigned char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool is_text(unsigned char c)
 {
 	return c == '\t' || (c >= 0x20 && c != 0x7f);
@@ -73,7 +66,7 @@ static bool is_text(unsigned char c)
 
 static int take_digit(struct http_body *body, unsigned char c)
 {
-	int digit = hex_value(c);
+	int digit = hex_value((char)c);
 	if (digit < 0 || body->left > (uint64_t)INT64_MAX >> 4 || body->line_bytes > HTTP_CHUNK_DIGITS_MAX)
 		return -EINVAL;
 	body->left = body->left << 4 | (unsigned)digit;
@@ -141,7 +134,7 @@ static int take_framing(struct http_body *body, unsigned char c)
 		return -EFBIG;
 	switch (body->state) {
 	case HTTP_BODY_SIZE: return take_digit(body, c);
-	case HTTP_BODY_SIZE_DIGITS: return hex_value(c) >= 0 ? take_digit(body, c) : take_after_size(body, c);
+	case HTTP_BODY_SIZE_DIGITS: return hex_value((char)c) >= 0 ? take_digit(body, c) : take_after_size(body, c);
 	case HTTP_BODY_SIZE_BLANK: return take_after_size(body, c);
 	case HTTP_BODY_EXTENSION: return take_extension(body, c);
 	case HTTP_BODY_SIZE_LF:

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "codec/hex.h"
 #include "codec/utf8.h"
 
 /* --- encoding --- */
@@ -154,14 +155,6 @@ static bool take(struct cursor *in, char c)
 	return true;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The four digits after "\u", or -1; moves on only if they are there. */
 static int take_unit(struct cursor *in)
 {
@@ -169,7 +162,7 @@ static int take_unit(struct cursor *in)
 	if (in->end - in->at < 4)
 		return -1;
 	for (int i = 0; i < 4; i++) {
-		int digit = hex_digit(in->at[i]);
+		int digit = hex_value(in->at[i]);
 		if (digit < 0)
 			return -1;
 		unit = unit << 4 | digit;

@@ -3,16 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
+#include "codec/hex.h"
 
 /* The byte behind "%XX", or -1. */
 static int escaped_byte(const char *text, size_t len)

@@ -4,7 +4,6 @@
  */
 #include "codec/reference.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -13,12 +12,12 @@
 
 #include "base/cleanup.h"
 #include "base/parse.h"
+#include "codec/digest.h"
+#include "codec/hex.h"
 
 #define DEFAULT_DOMAIN "docker.io"
 #define LEGACY_DOMAIN  "index.docker.io"
 #define OFFICIAL       "library/"
-#define DIGEST_PREFIX  "sha256:"
-#define HEX_DIGITS     64
 #define PORT_DIGITS    5
 
 #define PROBLEM_FORMAT "invalid reference format"
@@ -47,13 +46,6 @@ static bool tag_is_valid(const char *tag)
 		if (!is_alphanumeric(*tag) && !strchr("_.-", *tag))
 			return false;
 	return true;
-}
-
-static bool digest_is_valid(const char *digest)
-{
-	return strncmp(digest, DIGEST_PREFIX, strlen(DIGEST_PREFIX)) == 0 &&
-	       strlen(digest) == strlen(DIGEST_PREFIX) + HEX_DIGITS &&
-	       is_hex(digest + strlen(DIGEST_PREFIX), HEX_DIGITS);
 }
 
 /* Between letters and digits: one dot, one or two underscores, any number of hyphens. */
@@ -97,7 +89,7 @@ static bool port_is_valid(const char *port, size_t len)
 static bool ipv6_is_valid(const char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
-		if (!isxdigit((unsigned char)text[i]) && text[i] != ':')
+		if (hex_value(text[i]) < 0 && text[i] != ':')
 			return false;
 	return len > 1;
 }
@@ -198,13 +190,14 @@ static int repository_normalize(const char *name, char **ret, const char **probl
 /* Cuts `name` at its tag and digest. */
 static int split(char *name, struct reference *out, const char **problem)
 {
+	struct digest digest;
 	char *at = strchr(name, '@');
 	char *slash, *colon;
 
 	*problem = PROBLEM_FORMAT;
 	if (at) {
 		*at = '\0';
-		if (!digest_is_valid(at + 1))
+		if (digest_parse(at + 1, &digest) < 0)
 			return -EINVAL;
 		out->digest = strdup(at + 1);
 		if (!out->digest)
@@ -232,7 +225,7 @@ int reference_parse(const char *text, struct reference *out, const char **ret_pr
 	*out = (struct reference){ 0 };
 	if (!name)
 		return -ENOMEM;
-	if (strlen(text) == HEX_DIGITS && is_hex(text, HEX_DIGITS)) {
+	if (strlen(text) == DIGEST_HEX_LEN && is_hex(text, DIGEST_HEX_LEN)) {
 		problem = PROBLEM_ID;
 		r = -EINVAL;
 	} else {

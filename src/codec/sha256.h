@@ -16,10 +16,12 @@ struct sha256 *sha256_new(void);
 void sha256_free(struct sha256 *sha256);
 DEFINE_AUTOFREE(sha256, struct sha256 *, sha256_free);
 
-/* Return 0 or -EIO: OpenSSL has refused, which on a sane machine it does not. */
-int sha256_update(struct sha256 *sha256, const void *data, size_t len);
-/* Afterwards it is as new. */
+void sha256_update(struct sha256 *sha256, const void *data, size_t len);
+
+/* Of all so far; afterwards it is as new. 0, or -EIO: OpenSSL has refused somewhere, which on a sane machine it does not. */
 int sha256_finish(struct sha256 *sha256, struct digest *ret);
+/* The same as text, "sha256:HEX"; "" where finish would fail, which is equal to no digest. */
+void sha256_digest(struct sha256 *sha256, char out[static DIGEST_SIZE]);
 
 /* Of one piece. 0, -ENOMEM or -EIO. */
 int sha256_of(const void *data, size_t len, struct digest *ret);

@@ -83,10 +83,11 @@ static void sha256_is_the_standards(void **state)
 	assert_string_equal(digest.hex, HEX_ABC);
 	_autofree_(sha256) struct sha256 *sha256 = sha256_new();
 	for (int round = 0; round < 2; round++) {
-		assert_int_equal(sha256_update(sha256, "a", 1), 0);
-		assert_int_equal(sha256_update(sha256, "bc", 2), 0);
-		assert_int_equal(sha256_finish(sha256, &digest), 0);
-		assert_string_equal(digest.hex, HEX_ABC);
+		char text[DIGEST_SIZE];
+		sha256_update(sha256, "a", 1);
+		sha256_update(sha256, "bc", 2);
+		sha256_digest(sha256, text);
+		assert_string_equal(text, "sha256:" HEX_ABC);
 	}
 	assert_int_equal(sha256_finish(sha256, &digest), 0);
 	assert_string_equal(digest.hex, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
