@@ -33,6 +33,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "base/io.h"
 #include "runtime/lookup.h"
 #include "runtime/sysctl.h"
 #include "sys/inroot.h"
@@ -374,6 +375,9 @@ static void wait_for_start(struct child *child)
 		wait_for(child, REPORT_START);
 		return;
 	}
+	int r = io_set_nonblock(child->plan->start_listen_fd, false);
+	if (r < 0)
+		child_fail(child, STAGE_SYNC, r, "(start socket)");
 	say(child, REPORT_READY);
 	fd_close(&child->sync);
 	for (;;) {

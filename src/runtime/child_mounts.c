@@ -192,6 +192,18 @@ static int empty_folder(struct child *child, int *first)
 	return fd;
 }
 
+/* Read-only, though it is a device: root in the container could change the host's node else (its mode, say). */
+static int null_file(struct child *child, int null_fd)
+{
+	static const struct mount_attrs attrs = { .set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC };
+	int fd = mount_clone(null_fd, "", false);
+	int r = fd < 0 ? fd : mount_change(fd, &attrs);
+
+	if (r < 0)
+		child_fail(child, STAGE_MASK, r, "(the null device)");
+	return fd;
+}
+
 static void mask_paths(struct child *child, int null_fd)
 {
 	int empty = -1;
@@ -204,9 +216,7 @@ static void mask_paths(struct child *child, int null_fd)
 		if (fstat(target, &st) < 0)
 			child_fail(child, STAGE_MASK, errno, "%s", *path);
 		bool is_dir = S_ISDIR(st.st_mode);
-		int cover = is_dir ? empty_folder(child, &empty) : mount_clone(null_fd, "", false);
-		if (cover < 0)
-			child_fail(child, STAGE_MASK, cover, "%s", *path);
+		int cover = is_dir ? empty_folder(child, &empty) : null_file(child, null_fd);
 		child_attach(child, cover, target, STAGE_MASK, *path);
 		fd_close(&target);
 		if (is_dir && empty < 0)

@@ -46,12 +46,14 @@
 
 int container_process_prepare(int keep_below, char **argv)
 {
-	/* Marked rather than closed: sockets handed to a program of ours by number are its own business until then. */
-	if (close_range((unsigned)keep_below, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
-		return -errno;
 	int r = selfexe_protect(argv);
+
 	if (r < 0)
 		return r;
+	/* Marked rather than closed: what a caller wants handed on is told by number later. After the re-execution, which would
+	 * close them. */
+	if (close_range((unsigned)keep_below, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+		return -errno;
 	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? -errno : 0;
 }
 
@@ -358,9 +360,8 @@ static int keep_hooks(struct container *container, const struct oci_spec *spec)
 }
 
 static int prepare_container(const struct oci_spec *spec, const struct container_options *options,
-	struct container **ret, struct plan **ret_plan, struct err **reterr)
+	struct cgroup_host **ret_host, struct container **ret, struct plan **ret_plan, struct err **reterr)
 {
-	_autofree_(cgroup_host) struct cgroup_host *host = NULL;
 	_autofree_(container) struct container *container = NULL;
 
 	if (options->cgroup_manager == CONTAINER_SYSTEMD)
@@ -373,13 +374,13 @@ static int prepare_container(const struct oci_spec *spec, const struct container
 		return err_oom(reterr);
 	if (options->bundle_path && !(container->bundle_path = strdup(options->bundle_path)))
 		return err_oom(reterr);
-	r = open_host(&host, reterr);
+	r = open_host(ret_host, reterr);
 	if (r == 0)
-		r = name_groups(spec, options, host, &container->group, reterr);
+		r = name_groups(spec, options, *ret_host, &container->group, reterr);
 	if (r == 0 && spec->linux_config.resources)
 		r = resources_check(spec->linux_config.resources, reterr);
 	if (r == 0)
-		r = plan_container(spec, options, container->group, host, ret_plan, reterr);
+		r = plan_container(spec, options, container->group, *ret_host, ret_plan, reterr);
 	if (r < 0)
 		return r;
 	*ret = TAKE(container);
@@ -389,9 +390,10 @@ static int prepare_container(const struct oci_spec *spec, const struct container
 int container_create(const struct oci_spec *spec, const struct container_options *options, struct container **ret,
 	struct err **reterr)
 {
+	_autofree_(cgroup_host) struct cgroup_host *host = NULL; /* the plan borrows from it */
 	_autofree_(container) struct container *container = NULL;
 	_autofree_(plan) struct plan *plan = NULL;
-	int r = prepare_container(spec, options, &container, &plan, reterr);
+	int r = prepare_container(spec, options, &host, &container, &plan, reterr);
 
 	if (r < 0)
 		return r;
@@ -463,8 +465,9 @@ int container_start_remote(int fd, struct err **reterr)
 {
 	int console = -1;
 	const struct conversation talk = { .sync = fd, .console_socket = -1, .console_fd = &console };
-	int r = hear_start(&talk, reterr);
+	int r = io_set_nonblock(fd, false);
 
+	r = r < 0 ? err_errno(reterr, r, "cannot use the start socket") : hear_start(&talk, reterr);
 	fd_close(&fd);
 	fd_close(&console);
 	return r;

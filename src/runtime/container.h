@@ -97,8 +97,7 @@ struct container_options {
 	char *const *group_add;
 
 	enum container_cgroup_manager cgroup_manager;
-	/* Compiled filter (struct sock_filter[]) for spec.linux.seccomp, from seccomp_cache.h; -1 where the spec has none. A
-	 * spec with a filter and no program is refused. Borrowed. */
+	/* Compiled filter from seccomp_cache.h; -1: none. A spec with linux.seccomp and no program here is refused. Borrowed. */
 	int seccomp_fd;
 
 	/* The static init program to run as PID 1 above the user's command (--init), an fd on it; -1: none. It is executed
@@ -130,9 +129,9 @@ struct container_options {
  }
 
 /*
- * Once, first thing in main, by every program that will create or enter containers: closes what it inherited above
- * `keep_below` (close_range), makes itself undumpable, and goes on from a read-only detached mount of its own binary if it
- * does not run from one already (so it may re-execute argv). Returns 0 when done, or -errno.
+ * Once, first thing in main, by every program that will create or enter containers: goes on from a read-only detached mount
+ * of its own binary if it does not run from one already (so it may re-execute argv), marks what it inherited from
+ * `keep_below` on close-on-exec, and makes itself undumpable. Returns 0 when done, or -errno.
  */
 int container_process_prepare(int keep_below, char **argv);
 

@@ -18,6 +18,7 @@
 
 #include "base/strv.h"
 #include "runtime/mount_options.h"
+#include "runtime/seccomp_file.h"
 #include "sys/lsm.h"
 #include "sys/namespaces.h"
 #include "sys/rlimits.h"
@@ -234,21 +235,15 @@ static void fill_stdio(struct plan_process *process, const struct container_stdi
 
 int plan_read_filter(struct plan_process *process, int fd, struct err **reterr)
 {
-	struct stat st;
+	struct seccomp_file_header header;
 
 	if (fd < 0)
 		return 0;
-	if (fstat(fd, &st) < 0)
-		return err_errno(reterr, -errno, "cannot read the compiled seccomp filter");
-	size_t count = (size_t)st.st_size / sizeof(struct sock_filter);
-	if (st.st_size <= 0 || count > 4096 || (size_t)st.st_size % sizeof(struct sock_filter))
-		return err_set(reterr, ERR_INVALID, 0, "the compiled seccomp filter is not a BPF program");
-	process->filter = calloc(count, sizeof(struct sock_filter));
-	if (!process->filter)
-		return err_oom(reterr);
-	if (pread(fd, process->filter, (size_t)st.st_size, 0) != st.st_size)
-		return err_errno(reterr, errno ? -errno : -EIO, "cannot read the compiled seccomp filter");
-	process->filter_count = count;
+	int r = seccomp_file_read(fd, &header, &process->filter);
+	if (r < 0)
+		return err_errno(reterr, r, "cannot read the compiled seccomp filter");
+	process->filter_count = header.instruction_count;
+	process->filter_flags = header.filter_flags;
 	return 0;
 }
 
@@ -539,11 +534,7 @@ static void fill_simple(struct plan *plan, const struct oci_spec *spec, const st
 
 static int fill_filter(struct plan *plan, const struct oci_spec *spec, int fd, struct err **reterr)
 {
-	const struct oci_seccomp *seccomp = spec->linux_config.seccomp;
-
-	if (!seccomp)
-		return 0;
-	if (fd < 0)
+	if (spec->linux_config.seccomp && fd < 0)
 		return err_set(reterr, ERR_INTERNAL, 0,
 			"the spec has a seccomp profile but no compiled filter was given");
 	return plan_read_filter(&plan->process, fd, reterr);

@@ -1,0 +1,39 @@
+/*
+ * tare-runtime's command line, which is runc's: callers (containerd's shim, Podman, scripts) can't tell the difference. One
+ * verb a function; options are tables (command_line.h).
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+#define COMMAND_ROOT_DEFAULT "/run/tare-runtime"
+
+/* Global options. */
+struct command {
+	const char *root;
+	const char *log;
+	const char *log_format; /* text, json */
+	bool debug;
+	bool systemd_cgroup;
+	const char *rootless;
+	bool help;
+	bool version;
+
+	int argc; /* the verb's own */
+	char **argv;
+	int exit_code;  /* what a verb that succeeded wants returned */
+	int error_code; /* what failing returns: 1, or 255 for exec */
+};
+
+typedef int command_fn(struct command *command, struct err **reterr);
+
+command_fn command_checkpoint, command_create, command_delete, command_exec, command_features, command_kill,
+	command_list, command_pause, command_ps, command_resume, command_run, command_spec, command_start,
+	command_state, command_update;
+
+/* Degradations, from the library: to stderr and the log. `user` is the struct command. */
+void command_warn(const char *message, void *user);
+
+int command_main(int argc, char **argv);

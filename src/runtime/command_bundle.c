@@ -1,0 +1,133 @@
+#include "runtime/command_bundle.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "base/io.h"
+#include "base/parse.h"
+#include "base/strv.h"
+#include "runtime/seccomp_cache.h"
+#include "spec/oci_validate.h"
+
+int bundle_open(const char *bundle, int *ret_fd, char **ret_path, struct err **reterr)
+{
+	_autoclose_ int fd = open(bundle && *bundle ? bundle : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_errno(reterr, -errno, "cannot open the bundle %s", bundle ? bundle : ".");
+	char *path = realpath(bundle && *bundle ? bundle : ".", NULL);
+	if (!path)
+		return err_errno(reterr, -errno, "cannot open the bundle %s", bundle ? bundle : ".");
+	*ret_fd = TAKE_FD(fd);
+	*ret_path = path;
+	return 0;
+}
+
+int bundle_read_spec(int folder, struct oci_spec *out, struct buf *text, struct err **reterr)
+{
+	_autoclose_ int fd = openat(folder, "config.json", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 && errno == ENOENT)
+		return err_set(reterr, ERR_NOT_FOUND, ENOENT, "JSON specification file config.json not found");
+	if (fd < 0)
+		return err_errno(reterr, -errno, "cannot open config.json");
+	int r = io_read_all(fd, text);
+	if (r < 0)
+		return err_errno(reterr, r, "cannot read config.json");
+	r = oci_spec_parse(text->data ? text->data : "", text->len, out, reterr);
+	if (r < 0)
+		return r;
+	r = oci_spec_validate(out, reterr);
+	if (r < 0)
+		oci_spec_finish(out);
+	return r;
+}
+
+/* Compiled filters are kept beside the containers, where no container's name can be. */
+static int open_cache(const char *root)
+{
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/:seccomp", root) >= (int)sizeof(path))
+		return -1;
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return -1;
+	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+int bundle_seccomp(const char *root, const struct oci_spec *spec, int *ret_fd, struct err **reterr)
+{
+	*ret_fd = -1;
+	if (!spec->linux_config.seccomp)
+		return 0;
+	_autojson_ json_t *profile = json_write(&oci_seccomp_table, spec->linux_config.seccomp);
+	_autoclose_ int cache = open_cache(root);
+	const struct seccomp_request request = { .profile = profile };
+	if (!profile)
+		return err_oom(reterr);
+	return seccomp_cache_open(cache, "/proc/self/exe", &request, ret_fd, reterr);
+}
+
+int command_write_pid_file(const char *path, pid_t pid, struct err **reterr)
+{
+	char text[16], folder[PATH_MAX];
+
+	if (!path)
+		return 0;
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+	snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path + 1) : 1, slash ? path : ".");
+	_autoclose_ int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int len = snprintf(text, sizeof(text), "%d", pid);
+	int r = fd < 0 ? -errno : io_replace_file(fd, name, text, (size_t)len, false);
+	return r < 0 ? err_errno(reterr, r, "cannot write the pid file %s", path) : 0;
+}
+
+int command_connect_console(const char *path, int *ret_fd, struct err **reterr)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return err_set(reterr, ERR_INVALID, ENAMETOOLONG, "the path of the console socket is too long");
+	strcpy(address.sun_path, path);
+	_autoclose_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return err_errno(reterr, -errno, "cannot connect to the console socket %s", path);
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+int command_listen_fds(struct oci_process *process, unsigned *count, struct err **reterr)
+{
+	static const char *const passed[] = { "LISTEN_FDS", "LISTEN_FDNAMES" };
+	const char *text = getenv("LISTEN_FDS");
+	uint64_t fds;
+
+	if (!text || parse_u64(text, 1024, &fds) < 0 || fds == 0)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(passed); i++) {
+		_cleanup_free_ char *entry = NULL;
+		const char *value = getenv(passed[i]);
+		if (!value)
+			continue;
+		if (asprintf(&entry, "%s=%s", passed[i], value) < 0) {
+			entry = NULL;
+			return err_oom(reterr);
+		}
+		if (strv_env_set(&process->env, entry) < 0)
+			return err_oom(reterr);
+	}
+	if (strv_env_set(&process->env, "LISTEN_PID=1") < 0)
+		return err_oom(reterr);
+	*count += (unsigned)fds;
+	return 0;
+}

@@ -1,0 +1,334 @@
+/* start, kill, delete, pause, resume, update. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/strv.h"
+#include "runtime/command.h"
+#include "runtime/command_bundle.h"
+#include "runtime/command_line.h"
+#include "runtime/command_state.h"
+#include "runtime/hooks.h"
+#include "spec/oci_validate.h"
+#include "sys/channel.h"
+#include "sys/signals.h"
+
+#define DESTROY_TIMEOUT_MS 10000
+
+/* ---- start ---- */
+
+static const struct verb_line start_line = { "start", "<container-id>", "start the process of a created container",
+	NULL, 0, 1, 1 };
+
+static void run_hooks(struct command *command, const struct opened *opened, bool poststop)
+{
+	_cleanup_(buf_finish) struct buf text = BUF_INIT(OCI_DOCUMENT_MAX);
+	_autofree_(err) struct err *error = NULL;
+	struct oci_spec spec = { 0 };
+
+	if (bundle_read_spec(opened->folder, &spec, &text, &error) < 0)
+		return;
+	const struct oci_hook *hooks = poststop ? spec.hooks.poststop : spec.hooks.poststart;
+	size_t count = poststop ? spec.hooks.poststop_count : spec.hooks.poststart_count;
+	_cleanup_free_ char *state = count ? hooks_state_json(opened->state.id, poststop ? "stopped" : "running",
+						     poststop ? 0 : opened->state.pid, opened->state.bundle,
+						     opened->state.annotations)
+					   : NULL;
+	if (state && hooks_run(hooks, count, poststop ? "poststop" : "poststart", state, &error) < 0)
+		command_warn(err_message(error), command);
+	oci_spec_finish(&spec);
+}
+
+static int start(struct opened *opened, struct err **reterr)
+{
+	int fd = -1;
+
+	if (opened->status == STATE_STOPPED)
+		return err_set(reterr, ERR_CONFLICT, 0, "cannot start a container that has stopped");
+	if (opened->status != STATE_CREATED)
+		return err_set(reterr, ERR_CONFLICT, 0, "cannot start an already running container");
+	int r = channel_connect(opened->folder, STATE_START_SOCKET, &fd);
+	if (r < 0)
+		return err_errno(reterr, r, "cannot reach the container's first process");
+	r = container_start_remote(fd, reterr);
+	if (r < 0)
+		return err_wrap(reterr, r, "unable to start container process");
+	unlinkat(opened->folder, STATE_START_SOCKET, 0);
+	return 0;
+}
+
+int command_start(struct command *command, struct err **reterr)
+{
+	_cleanup_(state_close) struct opened opened = { .folder = -1 };
+	int first;
+	int r = verb_line_parse(&start_line, command->argc, command->argv, NULL, &first, reterr);
+
+	if (r < 0 || first < 0)
+		return r;
+	r = state_open(command->root, command->argv[first], &opened, reterr);
+	if (r == 0)
+		r = start(&opened, reterr);
+	if (r == 0)
+		run_hooks(command, &opened, false);
+	return r;
+}
+
+/* ---- kill ---- */
+
+struct kill_values {
+	bool all;
+};
+
+static const struct flag kill_flags[] = { FLAG(struct kill_values, all, "all", 'a', FLAG_BOOL,
+	.help = "send the signal to all processes inside the container") };
+static const struct verb_line kill_line = { "kill", "<container-id> [signal]",
+	"send a signal (default: SIGTERM) to the container's init process", kill_flags, ARRAY_SIZE(kill_flags), 1, 2 };
+
+int command_kill(struct command *command, struct err **reterr)
+{
+	_cleanup_(state_close) struct opened opened = { .folder = -1 };
+	struct kill_values values = { 0 };
+	int first;
+	int r = verb_line_parse(&kill_line, command->argc, command->argv, &values, &first, reterr);
+
+	if (r < 0 || first < 0)
+		return r;
+	const char *name = first + 1 < command->argc ? command->argv[first + 1] : "SIGTERM";
+	int signo = signal_parse(name);
+	if (signo < 0)
+		return err_set(reterr, ERR_INVALID, 0, "unknown signal \"%s\"", name);
+	r = state_open(command->root, command->argv[first], &opened, reterr);
+	if (r < 0)
+		return r;
+	if (values.all)
+		return signo == SIGKILL ? container_kill_all(opened.container, reterr)
+					: container_signal_all(opened.container, signo, reterr);
+	return container_kill(opened.container, signo, reterr);
+}
+
+/* ---- delete ---- */
+
+struct delete_values {
+	bool force;
+};
+
+static const struct flag delete_flags[] = { FLAG(struct delete_values, force, "force", 'f', FLAG_BOOL,
+	.help = "forcibly deletes the container if it is still running (uses SIGKILL)") };
+static const struct verb_line delete_line = { "delete", "<container-id>", "delete any resources held by the container",
+	delete_flags, ARRAY_SIZE(delete_flags), 1, 1 };
+
+/* What a killed creation left: the groups it had noted, and the folder. */
+static int clear_remains(struct command *command, const char *id, bool force, struct err **reterr)
+{
+	_autofree_(container) struct container *container = NULL;
+	_autofree_(strv) char **groups = NULL;
+	_autoclose_ int folder = -1;
+	int r = state_folder_open(command->root, id, &folder, reterr);
+
+	if (r < 0)
+		return r;
+	if (!force)
+		return err_set(reterr, ERR_NOT_FOUND, ENOENT,
+			"container does not exist: its creation was cut short; delete --force clears the rest");
+	r = state_read_groups(folder, &groups);
+	if (r < 0)
+		return err_errno(reterr, r, "cannot read the groups of container %s", id);
+	if (groups) {
+		r = container_adopt(id, groups, -1, -1, &container, reterr);
+		if (r == 0)
+			r = container_destroy(container, DESTROY_TIMEOUT_MS, reterr);
+		if (r < 0)
+			return r;
+	}
+	state_folder_remove(command->root, id);
+	return 0;
+}
+
+static int destroy(struct command *command, struct opened *opened, const char *id, bool force, struct err **reterr)
+{
+	bool is_alive = opened->status != STATE_STOPPED;
+
+	if (is_alive && !force && opened->status != STATE_CREATED)
+		return err_set(reterr, ERR_CONFLICT, 0, "cannot delete container %s that is not stopped: %s", id,
+			state_status_name(opened->status));
+	int r = container_destroy(opened->container, DESTROY_TIMEOUT_MS, reterr);
+	if (r < 0)
+		return r;
+	run_hooks(command, opened, true);
+	state_folder_remove(command->root, id);
+	return 0;
+}
+
+int command_delete(struct command *command, struct err **reterr)
+{
+	_cleanup_(state_close) struct opened opened = { .folder = -1 };
+	_autofree_(err) struct err *error = NULL;
+	struct delete_values values = { 0 };
+	int first;
+	int r = verb_line_parse(&delete_line, command->argc, command->argv, &values, &first, reterr);
+
+	if (r < 0 || first < 0)
+		return r;
+	const char *id = command->argv[first];
+	r = state_open(command->root, id, &opened, &error);
+	if (r == 0)
+		return destroy(command, &opened, id, values.force, reterr);
+	if (error && error->kind != ERR_NOT_FOUND) {
+		if (reterr)
+			*reterr = TAKE(error);
+		return r;
+	}
+	r = clear_remains(command, id, values.force, reterr);
+	if (r == -ENOENT && values.force && reterr && *reterr && (*reterr)->kind == ERR_NOT_FOUND) {
+		err_free(TAKE(*reterr));
+		return 0; /* gone is what was asked for */
+	}
+	return r;
+}
+
+/* ---- pause and resume ---- */
+
+static const struct verb_line pause_line = { "pause", "<container-id>", "suspend all processes inside the container",
+	NULL, 0, 1, 1 };
+static const struct verb_line resume_line = { "resume", "<container-id>", "resume all processes that have been paused",
+	NULL, 0, 1, 1 };
+
+int command_pause(struct command *command, struct err **reterr)
+{
+	_cleanup_(state_close) struct opened opened = { .folder = -1 };
+	int first;
+	int r = verb_line_parse(&pause_line, command->argc, command->argv, NULL, &first, reterr);
+
+	if (r < 0 || first < 0)
+		return r;
+	r = state_open(command->root, command->argv[first], &opened, reterr);
+	if (r < 0)
+		return r;
+	if (opened.status != STATE_RUNNING && opened.status != STATE_CREATED)
+		return err_set(reterr, ERR_CONFLICT, 0, "container not running or created: %s",
+			state_status_name(opened.status));
+	return container_pause(opened.container, reterr);
+}
+
+int command_resume(struct command *command, struct err **reterr)
+{
+	_cleanup_(state_close) struct opened opened = { .folder = -1 };
+	int first;
+	int r = verb_line_parse(&resume_line, command->argc, command->argv, NULL, &first, reterr);
+
+	if (r < 0 || first < 0)
+		return r;
+	r = state_open(command->root, command->argv[first], &opened, reterr);
+	if (r < 0)
+		return r;
+	if (!container_is_paused(opened.container))
+		return err_set(reterr, ERR_CONFLICT, 0, "container not paused");
+	return container_resume(opened.container, reterr);
+}
+
+/* ---- update ---- */
+
+struct update_values {
+	const char *resources;
+	struct json_opt_int blkio_weight;
+	struct json_opt_int cpu_period;
+	struct json_opt_int cpu_quota;
+	struct json_opt_int cpu_burst;
+	struct json_opt_int cpu_share;
+	struct json_opt_int cpu_rt_period;
+	struct json_opt_int cpu_rt_runtime;
+	struct json_opt_int cpu_idle;
+	const char *cpuset_cpus;
+	const char *cpuset_mems;
+	struct json_opt_int memory;
+	struct json_opt_int memory_reservation;
+	struct json_opt_int memory_swap;
+	struct json_opt_int pids_limit;
+};
+
+#define NUMBER(member, name_) FLAG(struct update_values, member, name_, 0, FLAG_INT, .word = "value")
+#define BYTES(member, name_)  FLAG(struct update_values, member, name_, 0, FLAG_BYTES, .word = "value")
+
+static const struct flag update_flags[] = {
+	FLAG(struct update_values, resources, "resources", 'r', FLAG_STRING, .word = "value",
+		.help = "file with the resources as JSON, or - for standard input"),
+	NUMBER(blkio_weight, "blkio-weight"),
+	NUMBER(cpu_period, "cpu-period"),
+	NUMBER(cpu_quota, "cpu-quota"),
+	NUMBER(cpu_burst, "cpu-burst"),
+	NUMBER(cpu_share, "cpu-share"),
+	NUMBER(cpu_rt_period, "cpu-rt-period"),
+	NUMBER(cpu_rt_runtime, "cpu-rt-runtime"),
+	NUMBER(cpu_idle, "cpu-idle"),
+	FLAG(struct update_values, cpuset_cpus, "cpuset-cpus", 0, FLAG_STRING, .word = "value"),
+	FLAG(struct update_values, cpuset_mems, "cpuset-mems", 0, FLAG_STRING, .word = "value"),
+	BYTES(memory, "memory"),
+	BYTES(memory_reservation, "memory-reservation"),
+	BYTES(memory_swap, "memory-swap"),
+	NUMBER(pids_limit, "pids-limit"),
+};
+static const struct verb_line update_line = { "update", "<container-id>", "update a container's resource limits",
+	update_flags, ARRAY_SIZE(update_flags), 1, 1 };
+
+static int read_resources(const char *path, struct oci_resources *out, struct err **reterr)
+{
+	_cleanup_(buf_finish) struct buf text = BUF_INIT(OCI_DOCUMENT_MAX);
+	_autoclose_ int fd = strcmp(path, "-") == 0 ? dup(0) : open(path, O_RDONLY | O_CLOEXEC);
+	int r = fd < 0 ? -errno : io_read_all(fd, &text);
+
+	if (r < 0)
+		return err_errno(reterr, r, "cannot read %s", path);
+	return json_parse(&oci_resources_table, text.data ? text.data : "", text.len, out, reterr);
+}
+
+static void take_flags(const struct update_values *values, struct oci_resources *out)
+{
+	out->block_io.weight = values->blkio_weight;
+	out->cpu.period = values->cpu_period;
+	out->cpu.quota = values->cpu_quota;
+	out->cpu.burst = values->cpu_burst;
+	out->cpu.shares = values->cpu_share;
+	out->cpu.realtime_period = values->cpu_rt_period;
+	out->cpu.realtime_runtime = values->cpu_rt_runtime;
+	out->cpu.idle = values->cpu_idle;
+	out->cpu.cpus = values->cpuset_cpus ? strdup(values->cpuset_cpus) : NULL;
+	out->cpu.mems = values->cpuset_mems ? strdup(values->cpuset_mems) : NULL;
+	out->memory.limit = values->memory;
+	out->memory.reservation = values->memory_reservation;
+	out->memory.swap = values->memory_swap;
+	out->pids.limit = values->pids_limit;
+}
+
+int command_update(struct command *command, struct err **reterr)
+{
+	_cleanup_(state_close) struct opened opened = { .folder = -1 };
+	struct update_values values = { 0 };
+	struct oci_resources resources = { 0 };
+	int first;
+	int r = verb_line_parse(&update_line, command->argc, command->argv, &values, &first, reterr);
+
+	if (r < 0 || first < 0)
+		return r;
+	r = state_open(command->root, command->argv[first], &opened, reterr);
+	if (r < 0)
+		return r;
+	if (values.resources)
+		r = read_resources(values.resources, &resources, reterr);
+	else
+		take_flags(&values, &resources);
+	if (r == 0)
+		r = oci_resources_validate(&resources, "resources", reterr);
+	if (r == 0)
+		r = container_resources_set(opened.container, &resources, reterr);
+	json_finish(&oci_resources_table, &resources);
+	return r;
+}
+
+int command_checkpoint(struct command *command, struct err **reterr)
+{
+	return err_set(reterr, ERR_UNSUPPORTED, 0, "%s is not supported yet", command->argv[0]);
+}

@@ -1,0 +1,306 @@
+/* create and run. Crash order: folder, groups on disk, groups, init, state.json; command_state.h says what each means. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/io.h"
+#include "runtime/command.h"
+#include "runtime/command_bundle.h"
+#include "runtime/command_line.h"
+#include "runtime/command_state.h"
+#include "runtime/command_wait.h"
+#include "runtime/hooks.h"
+#include "sys/channel.h"
+
+#define DESTROY_TIMEOUT_MS 10000
+
+struct create_values {
+	const char *bundle;
+	const char *console_socket;
+	const char *pid_file;
+	struct json_opt_int preserve_fds;
+	bool no_pivot;
+	bool no_new_keyring;
+	bool detach;
+	bool no_subreaper;
+	bool keep;
+};
+
+#define CREATE_FLAGS                                                                                            \
+ FLAG(struct create_values, bundle, "bundle", 'b', FLAG_STRING, .word = "value", .help = "path to the bundle"), \
+	 FLAG(struct create_values, console_socket, "console-socket", 0, FLAG_STRING, .word = "value",          \
+		 .help = "unix socket that gets the terminal's master"),                                        \
+	 FLAG(struct create_values, pid_file, "pid-file", 0, FLAG_STRING, .word = "value",                      \
+		 .help = "write the pid here"),                                                                 \
+	 FLAG(struct create_values, no_pivot, "no-pivot", 0, FLAG_BOOL, .help = "do not use pivot_root"),       \
+	 FLAG(struct create_values, no_new_keyring, "no-new-keyring", 0, FLAG_BOOL,                             \
+		 .help = "keep the session keyring"),                                                           \
+	 FLAG(struct create_values, preserve_fds, "preserve-fds", 0, FLAG_INT, .word = "value",                 \
+		 .help = "pass this many descriptors from 3 on")
+
+static const struct flag create_flags[] = { CREATE_FLAGS };
+static const struct verb_line create_line = { "create", "<container-id>", "create a container", create_flags,
+	ARRAY_SIZE(create_flags), 1, 1 };
+
+static const struct flag run_flags[] = { CREATE_FLAGS,
+	FLAG(struct create_values, detach, "detach", 'd', FLAG_BOOL, .help = "do not wait for the container"),
+	FLAG(struct create_values, no_subreaper, "no-subreaper", 0, FLAG_BOOL, .help = "accepted, without effect"),
+	FLAG(struct create_values, keep, "keep", 0, FLAG_BOOL, .help = "do not delete the container after it exits") };
+static const struct verb_line run_line = { "run", "<container-id>", "create and run a container", run_flags,
+	ARRAY_SIZE(run_flags), 1, 1 };
+
+struct creation {
+	struct command *command;
+	const struct create_values *values;
+	const char *id;
+	int folder;
+	int bundle_fd;
+	char *bundle;
+	struct oci_spec spec;
+	int seccomp_fd;
+	int console_socket;
+	int listener;
+	unsigned preserve_fds;
+	struct container *container;
+	bool remote_start;
+};
+
+static void creation_finish(struct creation *creation)
+{
+	fd_close(&creation->folder);
+	fd_close(&creation->bundle_fd);
+	fd_close(&creation->seccomp_fd);
+	fd_close(&creation->console_socket);
+	fd_close(&creation->listener);
+	free(creation->bundle);
+	oci_spec_finish(&creation->spec);
+	container_free(creation->container);
+}
+
+static int check_terminal(const struct creation *creation, bool detached, struct err **reterr)
+{
+	bool has_socket = creation->values->console_socket && *creation->values->console_socket;
+	bool terminal = creation->spec.process && creation->spec.process->terminal;
+
+	if (detached && terminal && !has_socket)
+		return err_set(reterr, ERR_INVALID, 0,
+			"cannot allocate tty if runc will detach without setting console socket");
+	if (has_socket && (!detached || !terminal))
+		return err_set(reterr, ERR_INVALID, 0,
+			"cannot use console socket if runc will not detach or allocate tty");
+	return 0;
+}
+
+static int check_preserved(const struct creation *creation, struct err **reterr)
+{
+	for (unsigned i = 0; i < creation->preserve_fds; i++)
+		if (fcntl(3 + (int)i, F_GETFD) < 0)
+			return err_set(reterr, ERR_INVALID, EBADF, "preserve-fds: file descriptor %u is not open",
+				3 + i);
+	return 0;
+}
+
+static int read_bundle(struct creation *creation, bool detached, struct err **reterr)
+{
+	_cleanup_(buf_finish) struct buf text = BUF_INIT(OCI_DOCUMENT_MAX);
+	const struct json_opt_int *preserve = &creation->values->preserve_fds;
+	int r = bundle_open(creation->values->bundle, &creation->bundle_fd, &creation->bundle, reterr);
+
+	if (r == 0)
+		r = bundle_read_spec(creation->bundle_fd, &creation->spec, &text, reterr);
+	if (r == 0)
+		r = check_terminal(creation, detached, reterr);
+	if (r == 0 && preserve->set && (preserve->value < 0 || preserve->value > 1024))
+		r = err_set(reterr, ERR_INVALID, 0, "preserve-fds must be between 0 and 1024");
+	creation->preserve_fds = (unsigned)preserve->value;
+	if (r == 0 && creation->spec.process)
+		r = command_listen_fds(creation->spec.process, &creation->preserve_fds, reterr);
+	if (r == 0)
+		r = check_preserved(creation, reterr);
+	if (r == 0)
+		r = state_folder_make(creation->command->root, creation->id, &creation->folder, reterr);
+	if (r < 0)
+		return r;
+	r = io_replace_file(creation->folder, "config.json", text.data, text.len, false);
+	return r < 0 ? err_errno(reterr, r, "cannot keep config.json") : 0;
+}
+
+static int note_groups(char *const *folders, void *user)
+{
+	const struct creation *creation = user;
+
+	return state_write_groups(creation->folder, folders);
+}
+
+static void warn(const char *message, void *user)
+{
+	const struct creation *creation = user;
+
+	command_warn(message, creation->command);
+}
+
+static int save(const struct creation *creation, struct err **reterr)
+{
+	char created[CLOCK_RFC3339_MAX];
+	struct saved_state state = { .id = (char *)creation->id,
+		.pid = container_pid(creation->container),
+		.bundle = creation->bundle,
+		.created = created,
+		.annotations = creation->spec.annotations,
+		.rootfs = creation->spec.root ? creation->spec.root->path : NULL,
+		.no_new_keyring = creation->values->no_new_keyring };
+
+	clock_format_rfc3339(clock_realtime_ns(), created);
+	state.start_time = process_start_time(container_pid(creation->container));
+	if (state.start_time < 0)
+		return err_errno(reterr, (int)state.start_time, "cannot look at the container's first process");
+	return state_write(creation->folder, &state, reterr);
+}
+
+static int make_container(struct creation *creation, struct err **reterr)
+{
+	struct container_options options = CONTAINER_OPTIONS_INIT;
+	const char *console = creation->values->console_socket;
+
+	int r = bundle_seccomp(creation->command->root, &creation->spec, &creation->seccomp_fd, reterr);
+	if (r == 0 && console && *console)
+		r = command_connect_console(console, &creation->console_socket, reterr);
+	if (r == 0 && creation->remote_start) {
+		r = channel_listen(creation->folder, STATE_START_SOCKET, &creation->listener);
+		if (r < 0)
+			r = err_errno(reterr, r, "cannot make the start socket");
+	}
+	if (r < 0)
+		return r;
+	options.id = creation->id;
+	options.bundle_fd = creation->bundle_fd;
+	options.bundle_path = creation->bundle;
+	for (int fd = 0; fd < 3; fd++)
+		options.stdio.fds[fd] = fcntl(fd, F_GETFD) < 0 ? -1 : fd;
+	options.stdio.console_socket = creation->console_socket;
+	options.seccomp_fd = creation->seccomp_fd;
+	options.preserve_fds = creation->preserve_fds;
+	options.no_pivot = creation->values->no_pivot;
+	options.no_new_keyring = creation->values->no_new_keyring;
+	options.start_listen_fd = creation->listener;
+	options.on_groups = note_groups;
+	options.on_warn = warn;
+	options.user_data = creation;
+	r = container_create(&creation->spec, &options, &creation->container, reterr);
+	return r < 0 ? err_wrap(reterr, r, "unable to start container process") : 0;
+}
+
+static void undo(struct creation *creation)
+{
+	if (creation->container) {
+		container_destroy(creation->container, DESTROY_TIMEOUT_MS, NULL);
+		waitpid(container_pid(creation->container), NULL, WNOHANG);
+	}
+	if (creation->folder >= 0)
+		state_folder_remove(creation->command->root, creation->id);
+}
+
+static int create(struct creation *creation, bool detached, struct err **reterr)
+{
+	int r = state_check_id(creation->id, reterr);
+
+	if (r == 0)
+		r = read_bundle(creation, detached, reterr);
+	if (r == 0)
+		r = make_container(creation, reterr);
+	if (r == 0)
+		r = save(creation, reterr);
+	if (r == 0)
+		r = command_write_pid_file(creation->values->pid_file, container_pid(creation->container), reterr);
+	if (r < 0)
+		undo(creation);
+	return r;
+}
+
+static void creation_init(struct creation *creation, struct command *command, const struct create_values *values,
+	const char *id)
+{
+	*creation = (struct creation){ .command = command,
+		.values = values,
+		.id = id,
+		.folder = -1,
+		.bundle_fd = -1,
+		.seccomp_fd = -1,
+		.console_socket = -1,
+		.listener = -1 };
+}
+
+int command_create(struct command *command, struct err **reterr)
+{
+	struct create_values values = { 0 };
+	_cleanup_(creation_finish) struct creation creation;
+	int first;
+
+	creation_init(&creation, command, &values, "");
+	int r = verb_line_parse(&create_line, command->argc, command->argv, &values, &first, reterr);
+	if (r < 0 || first < 0)
+		return r;
+	creation.id = command->argv[first];
+	creation.remote_start = true;
+	r = create(&creation, true, reterr);
+	return r < 0 ? err_wrap(reterr, r, "create failed") : 0;
+}
+
+static void run_poststop(const struct creation *creation)
+{
+	const struct oci_hooks *hooks = &creation->spec.hooks;
+	_cleanup_free_ char *state = hooks_state_json(creation->id, "stopped", 0, creation->bundle,
+		creation->spec.annotations);
+	_autofree_(err) struct err *error = NULL;
+
+	if (state && hooks_run(hooks->poststop, hooks->poststop_count, "poststop", state, &error) < 0)
+		command_warn(err_message(error), creation->command);
+}
+
+static int wait_and_delete(struct creation *creation, struct err **reterr)
+{
+	_autoclose_ int console = container_take_console(creation->container);
+	int r = foreground_wait(container_pid(creation->container), container_pidfd(creation->container), console,
+		&creation->command->exit_code, reterr);
+
+	if (creation->values->keep)
+		return r;
+	int destroyed = container_destroy(creation->container, DESTROY_TIMEOUT_MS, r < 0 ? NULL : reterr);
+	if (destroyed < 0)
+		return r < 0 ? r : destroyed;
+	state_folder_remove(creation->command->root, creation->id);
+	run_poststop(creation);
+	return r;
+}
+
+int command_run(struct command *command, struct err **reterr)
+{
+	struct create_values values = { 0 };
+	_cleanup_(creation_finish) struct creation creation;
+	int first;
+
+	creation_init(&creation, command, &values, "");
+	int r = verb_line_parse(&run_line, command->argc, command->argv, &values, &first, reterr);
+	if (r < 0 || first < 0)
+		return r;
+	creation.id = command->argv[first];
+	if (!values.detach)
+		foreground_prepare();
+	r = create(&creation, values.detach, reterr);
+	if (r == 0) {
+		r = container_start(creation.container, reterr);
+		if (r < 0) {
+			r = err_wrap(reterr, r, "unable to start container process");
+			undo(&creation);
+		}
+	}
+	if (r < 0)
+		return err_wrap(reterr, r, "run failed");
+	return values.detach ? 0 : wait_and_delete(&creation, reterr);
+}

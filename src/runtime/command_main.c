@@ -1,0 +1,159 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/io.h"
+#include "codec/json.h"
+#include "runtime/command.h"
+#include "runtime/command_line.h"
+#include "runtime/container.h"
+#include "runtime/seccomp_compile.h"
+#include "spec/oci_runtime.h"
+
+#define LOG_LINE_MAX 16384
+
+static const struct flag global_flags[] = {
+	FLAG(struct command, debug, "debug", 0, FLAG_BOOL, .help = "enable debug output"),
+	FLAG(struct command, log, "log", 0, FLAG_STRING, .word = "value", .help = "write the log to this file"),
+	FLAG(struct command, log_format, "log-format", 0, FLAG_STRING, .word = "value",
+		.help = "text (default) or json"),
+	FLAG(struct command, root, "root", 0, FLAG_STRING, .word = "value",
+		.help = "folder for the containers' state (default " COMMAND_ROOT_DEFAULT ")"),
+	FLAG(struct command, systemd_cgroup, "systemd-cgroup", 0, FLAG_BOOL,
+		.help = "cgroups by systemd (refused for now)"),
+	FLAG(struct command, rootless, "rootless", 0, FLAG_STRING, .word = "value", .help = "true, false or auto"),
+	FLAG(struct command, help, "help", 'h', FLAG_BOOL, .help = "show help"),
+	FLAG(struct command, version, "version", 'v', FLAG_BOOL, .help = "print the version"),
+};
+
+static const struct {
+	const char *name;
+	command_fn *run;
+	const char *summary;
+} verbs[] = {
+	{ "checkpoint", command_checkpoint, "checkpoint a running container (not supported yet)" },
+	{ "create", command_create, "create a container" },
+	{ "delete", command_delete, "delete any resources held by the container" },
+	{ "exec", command_exec, "execute a new process inside the container" },
+	{ "features", command_features, "show what this runtime supports" },
+	{ "kill", command_kill, "send a signal (default: SIGTERM) to the container's init process" },
+	{ "list", command_list, "list containers started with the given root" },
+	{ "pause", command_pause, "suspend all processes inside the container" },
+	{ "ps", command_ps, "show the processes running inside a container" },
+	{ "restore", command_checkpoint, "restore a container from a checkpoint (not supported yet)" },
+	{ "resume", command_resume, "resume all processes that have been paused" },
+	{ "run", command_run, "create and run a container" },
+	{ "spec", command_spec, "create a new specification file" },
+	{ "start", command_start, "start the process of a created container" },
+	{ "state", command_state, "output the state of a container" },
+	{ "update", command_update, "update a container's resource limits" },
+};
+
+static void print_help(void)
+{
+	printf("NAME:\n   tare-runtime - OCI container runtime\n\nUSAGE:\n   tare-runtime [global options] command [command options] "
+	       "[arguments...]\n\nCOMMANDS:\n");
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		printf("   %-12s %s\n", verbs[i].name, verbs[i].summary);
+	printf("\nGLOBAL OPTIONS:\n");
+	flags_print(global_flags, ARRAY_SIZE(global_flags));
+}
+
+static void format_line(const struct command *command, const char *level, const char *message, bool as_json,
+	struct buf *out)
+{
+	char time[CLOCK_RFC3339_MAX];
+	_autojson_ json_t *text = json_string(message);
+	_cleanup_(buf_finish) struct buf quoted = BUF_INIT(LOG_LINE_MAX);
+
+	(void)command;
+	clock_format_rfc3339(clock_realtime_ns() / NS_PER_SEC * NS_PER_SEC, time);
+	if (!text || json_print_value(text, &quoted) < 0)
+		return;
+	if (as_json)
+		buf_printf(out, "{\"level\":\"%s\",\"msg\":%s,\"time\":\"%s\"}\n", level, quoted.data, time);
+	else
+		buf_printf(out, "time=\"%s\" level=%s msg=%s\n", time, level, quoted.data);
+}
+
+/* To the log file where there is one; callers read the error back from its last line. */
+static void write_log(const struct command *command, const char *level, const char *message)
+{
+	_cleanup_(buf_finish) struct buf line = BUF_INIT(2 * LOG_LINE_MAX);
+	bool as_json = command->log_format && strcmp(command->log_format, "json") == 0;
+	_autoclose_ int fd = command->log && *command->log
+				     ? open(command->log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644)
+				     : -1;
+
+	format_line(command, level, message, as_json, &line);
+	if (line.data)
+		io_write_full(fd >= 0 ? fd : 2, line.data, line.len);
+}
+
+void command_warn(const char *message, void *user)
+{
+	write_log(user, "warning", message);
+}
+
+static int fail(const struct command *command, const struct err *error)
+{
+	write_log(command, "error", err_message(error));
+	if (command->log && *command->log)
+		dprintf(2, "%s\n", err_message(error));
+	return command->error_code;
+}
+
+static int dispatch(struct command *command, struct err **reterr)
+{
+	if (command->systemd_cgroup)
+		return err_set(reterr, ERR_UNSUPPORTED, 0, "--systemd-cgroup is not supported yet: use cgroupfs paths");
+	if (command->log_format && strcmp(command->log_format, "json") != 0 && strcmp(command->log_format, "text") != 0)
+		return err_set(reterr, ERR_INVALID, 0, "invalid log-format: %s", command->log_format);
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		if (strcmp(verbs[i].name, command->argv[0]) == 0)
+			return verbs[i].run(command, reterr);
+	return err_set(reterr, ERR_INVALID, 0, "No help topic for '%s'", command->argv[0]);
+}
+
+static int run(struct command *command, int argc, char **argv, struct err **reterr)
+{
+	int first;
+	int r = flags_parse(global_flags, ARRAY_SIZE(global_flags), argc - 1, argv + 1, command, &first, reterr);
+
+	if (r < 0)
+		return r;
+	if (command->version) {
+		printf("tare-runtime version %s\nspec: %s\n", TARE_VERSION, OCI_VERSION);
+		return 0;
+	}
+	command->argc = argc - 1 - first;
+	command->argv = argv + 1 + first;
+	if (command->help || command->argc == 0) {
+		print_help();
+		return 0;
+	}
+	return dispatch(command, reterr);
+}
+
+/* Descriptors that a caller wants handed on are told by number: --preserve-fds and LISTEN_FDS; all are kept here, marked. */
+int command_main(int argc, char **argv)
+{
+	struct command command = { .root = COMMAND_ROOT_DEFAULT, .error_code = 1 };
+	_autofree_(err) struct err *error = NULL;
+
+	if (argc == 2 && strcmp(argv[1], "seccomp-compile") == 0)
+		return seccomp_compile_main(0, 1);
+	int r = container_process_prepare(3, argv);
+	if (r < 0)
+		err_errno(&error, r, "cannot protect the runtime's own program");
+	signal(SIGPIPE, SIG_IGN);
+	if (r == 0)
+		r = run(&command, argc, argv, &error);
+	if (r < 0)
+		return fail(&command, error);
+	return command.exit_code;
+}
