@@ -262,6 +262,8 @@ bool engine_reaped(struct engine *engine, pid_t pid, int status)
 	if (engine->pid != pid)
 		return false;
 	engine->pid = 0;
+	if (engine->channel)
+		channel_drain(engine->channel); /* what it asked for in its last moment may hold a client */
 	channel_free(TAKE(engine->channel));
 	loop_timer_set(engine->timer, LOOP_NEVER);
 	if (engine->stopping) {

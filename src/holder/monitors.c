@@ -11,7 +11,8 @@
  *	neither state.json nor cgroup is there    nothing was begun, nothing is left: done
  *	else                                      start it again with --recover, which ends what is left of the container
  *
- * A monitor that keeps dying in recovery, RECOVERIES_MAX times in RECOVERY_WINDOW_MS, is given up.
+ * A monitor that keeps dying in recovery, RECOVERIES_MAX times in RECOVERY_WINDOW_MS, leaves us the minimum: hold the lock
+ * so that no other starts, kill the groups that `cgroup` names until they are empty, remove them, say so.
  *
  * A crash of tared at any point: the next one looks at every folder again.
  */
@@ -32,12 +33,15 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/strv.h"
+#include "holder/remains.h"
 #include "sys/channel.h"
 
 #define RECOVERIES_MAX     3
 #define RECOVERY_WINDOW_MS 10000
 
-#define LOOK_AGAIN_MS 200
+#define LOOK_AGAIN_MS       200
+#define REMAINS_LOOK_MS     20
+#define REMAINS_PATIENCE_MS 30000
 
 struct monitor {
 	struct list link;
@@ -57,6 +61,10 @@ struct monitor {
 	void (*on_timer)(struct monitor *monitor);
 	int64_t recovered_ms[RECOVERIES_MAX]; /* a ring */
 	unsigned recoveries;
+
+	int lock_fd; /* while we end the container ourselves */
+	struct remains *remains;
+	int64_t give_up_ms;
 };
 
 struct monitors {
@@ -90,6 +98,8 @@ static void monitor_free(struct monitor *monitor)
 	list_remove(&monitor->link);
 	monitor_disconnect(monitor);
 	loop_source_free(monitor->timer);
+	remains_free(monitor->remains);
+	fd_close(&monitor->lock_fd);
 	fd_close(&monitor->folder_fd);
 	strv_free(monitor->argv);
 	free(monitor->id);
@@ -139,7 +149,7 @@ static int monitor_new(struct monitors *monitors, const char *id, char *const *a
 		return -ENOMEM;
 	list_init(&monitor->link);
 	monitor->all = monitors;
-	monitor->folder_fd = monitor->connection_fd = -1;
+	monitor->folder_fd = monitor->connection_fd = monitor->lock_fd = -1;
 	monitor->id = strdup(id);
 	monitor->argv = argv ? strv_copy(argv) : monitor_default_argv(monitors->config.options, id);
 	if (!monitor->id || !monitor->argv)
@@ -191,15 +201,47 @@ static int monitor_connect(struct monitor *monitor)
 
 /* Recovery */
 
-/* -EWOULDBLOCK: a monitor holds it. */
-static int monitor_try_lock(const struct monitor *monitor, int *ret_fd)
+/* -EWOULDBLOCK: a monitor holds it; -ENOENT: none ever did. */
+static int monitor_try_lock(const struct monitor *monitor, int open_flags, int *ret_fd)
 {
-	_autoclose_ int fd = openat(monitor->folder_fd, "monitor.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+	_autoclose_ int fd = openat(monitor->folder_fd, "monitor.lock", O_RDWR | O_CLOEXEC | O_NOFOLLOW | open_flags,
 		0600);
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return -errno;
 	*ret_fd = TAKE_FD(fd);
 	return 0;
+}
+
+static void monitor_end_tick(struct monitor *monitor)
+{
+	int r = remains_kill(monitor->remains);
+	if (r == -EAGAIN && clock_monotonic_ms() < monitor->give_up_ms) {
+		monitor_call_later(monitor, REMAINS_LOOK_MS, monitor_end_tick);
+		return;
+	}
+	if (r < 0)
+		log_error("container %s: its processes can't be ended: %s", monitor->id, strerror(-r));
+	else
+		log_error("container %s: its monitor can't recover, so its processes were ended", monitor->id);
+	monitor_done(monitor);
+}
+
+static void monitor_end_by_force(struct monitor *monitor)
+{
+	int r = monitor_try_lock(monitor, O_CREAT, &monitor->lock_fd);
+	if (r == -EWOULDBLOCK) {
+		monitor_call_later(monitor, LOOK_AGAIN_MS, monitor_look);
+		return;
+	}
+	if (r == 0)
+		r = remains_read(monitor->folder_fd, &monitor->remains);
+	if (r < 0) {
+		log_error("container %s: its groups are not known: %s", monitor->id, strerror(-r));
+		monitor_done(monitor);
+		return;
+	}
+	monitor->give_up_ms = clock_monotonic_ms() + REMAINS_PATIENCE_MS;
+	monitor_end_tick(monitor);
 }
 
 static bool monitor_recovers_too_often(struct monitor *monitor)
@@ -216,8 +258,7 @@ static bool monitor_recovers_too_often(struct monitor *monitor)
 static void monitor_recover(struct monitor *monitor)
 {
 	if (monitor_recovers_too_often(monitor)) {
-		log_error("container %s: no monitor can recover it; its processes may still run", monitor->id);
-		monitor_done(monitor);
+		monitor_end_by_force(monitor);
 		return;
 	}
 	int r = 0;
@@ -275,7 +316,7 @@ static void monitor_look(struct monitor *monitor)
 	if (r == 0)
 		return;
 	_autoclose_ int lock_fd = -1;
-	if (r == -EAGAIN || monitor_try_lock(monitor, &lock_fd) == -EWOULDBLOCK)
+	if (r == -EAGAIN || monitor_try_lock(monitor, 0, &lock_fd) == -EWOULDBLOCK)
 		monitor_call_later(monitor, LOOK_AGAIN_MS, monitor_look);
 	else if (!has_file(monitor->folder_fd, "state.json") && !has_file(monitor->folder_fd, "cgroup"))
 		monitor_done(monitor);

@@ -230,6 +230,27 @@ class Engine(TaredCase):
         wait_for(lambda: self.answers() != old, "another engine")
 
 
+class Options(TaredCase):
+    def test_version_and_help_need_nothing(self):
+        for option, text in (("--version", "tared version "), ("--help", "--exec-root")):
+            self.assertIn(text, subprocess.check_output([TARED, option], text=True))
+        self.assertFalse(self.run.exists())
+
+    def test_mistakes_are_named(self):
+        for options, text in ((["--log-level", "loud"], 'unknown log level "loud"'), (["extra"], 'unexpected argument "extra"'),
+                              (["--data-root", ""], "an empty path"), (["--nonsense"], "--nonsense")):
+            self.assertIn(text, self.fails(*options))
+        self.assertFalse(self.run.exists())
+
+    def test_relative_roots_are_relative_to_where_it_was_started(self):
+        self.root.joinpath("here").mkdir()
+        self.start("--exec-root", "here/run", "--data-root", "here/data/", "-H", f"unix://{self.root}/x.sock", wait=False,
+                   cwd=self.root)
+        wait_for((self.root / "x.sock").exists, "the socket")
+        self.assertEqual(len(self.ask("pid", self.root / "x.sock")), 1)
+        self.assertTrue((self.root / "here/data").is_dir() and (self.root / "here/run/starts").exists())
+
+
 class Sockets(TaredCase):
     def test_rights_do_not_depend_on_the_umask(self):
         for mask in (0o000, 0o077):
@@ -423,6 +444,44 @@ class Children(TaredCase):
         os.kill(first, signal.SIGKILL)
         wait_for(lambda: len(self.runs("one")) == 3, "the recovery of the first")
 
+    def make_group(self):
+        """A group of our own in some hierarchy, below the one we are in."""
+        for line in pathlib.Path("/proc/self/mounts").read_text().splitlines():
+            _, point, kind, options = line.split()[:4]
+            if kind not in ("cgroup", "cgroup2") or "cpuset" in options:
+                continue
+            for own in pathlib.Path("/proc/self/cgroup").read_text().splitlines():
+                number, controllers, path = own.split(":", 2)
+                if (kind == "cgroup2") != (controllers == "" and number == "0"):
+                    continue
+                if kind == "cgroup" and controllers not in options:
+                    continue
+                group = pathlib.Path(point + path, f"tare-holder-{os.getpid()}")
+                try:
+                    group.mkdir()
+                except OSError:
+                    continue
+                self.addCleanup(lambda: group.exists() and group.rmdir())
+                return group
+        self.skipTest("no hierarchy of control groups to write in")
+
+    def test_container_whose_monitor_can_not_recover_is_ended(self):
+        self.start()
+        group = self.make_group()
+        contained = subprocess.Popen(["sleep", "1000"])
+        self.addCleanup(contained.kill)
+        (group / "cgroup.procs").write_text(str(contained.pid))
+        monitor = self.spawn_monitor("one")
+        folder = self.run / "containers/one"
+        (folder / "cgroup").write_text(f"{group}\n")
+        (folder / "recover-mode").write_text("1")
+        os.kill(monitor, signal.SIGKILL)
+        self.assertEqual(contained.wait(10), -signal.SIGKILL)
+        wait_for(lambda: not group.exists(), "the group's end")
+        self.assertEqual(os.waitstatus_to_exitcode(self.exit_of("one")[2]), 1)
+        self.assertEqual([run.split()[1:] for run in self.runs("one")], [[], ["recover"], ["recover"], ["recover"]])
+        self.assertIn("its processes were ended", self.text())
+
 
 class Succession(TaredCase):
     def test_killed_tared_leaves_monitors_which_the_next_adopts(self):
@@ -459,7 +518,7 @@ class Succession(TaredCase):
         (self.run / "containers/empty").mkdir(parents=True)
         (self.run / "containers/file").write_text("")
         tared = self.start()
-        self.assertEqual(self.runs("empty"), [])
+        self.assertEqual(os.listdir(self.run / "containers/empty"), [])
         self.assertIsNone(tared.poll())
 
 
