@@ -1,0 +1,40 @@
+/*
+ * What has to be done and found out on the host before a container can be created: everything that launch.json leaves open
+ * (spec/launch.h says what). Each step fills its part of `struct prepared`, from which the runtime's options are made; on
+ * failure nothing is kept but files that the next start writes again.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "runtime/container.h"
+
+#define PREPARE_FILES_MAX 3
+#define PREPARE_JOINS_MAX 3
+
+struct monitor;
+
+struct prepared {
+	struct container_options options;
+	int container_dir_fd;
+	int root_lock_fd;
+	int layers_fd;
+	char **lowers; /* relative to layers_fd */
+	int init_fd;
+	int seccomp_fd;
+	struct container_file files[PREPARE_FILES_MAX];
+	struct container_join joins[PREPARE_JOINS_MAX];
+};
+
+int prepare(struct monitor *monitor, struct prepared *ret, struct err **reterr);
+void prepared_finish(struct prepared *prepared);
+
+/* The steps, in this order. Each changes monitor->launch.oci where its findings belong there. */
+int prepare_root(struct monitor *monitor, struct prepared *prepared, struct err **reterr);
+int prepare_files(struct monitor *monitor, struct prepared *prepared, struct err **reterr);
+int prepare_sources(struct monitor *monitor, struct prepared *prepared, struct err **reterr);
+int prepare_devices(struct monitor *monitor, struct prepared *prepared, struct err **reterr);
+int prepare_joins(struct monitor *monitor, struct prepared *prepared, struct err **reterr);
+int prepare_programs(struct monitor *monitor, struct prepared *prepared, struct err **reterr);
+
+/* Whether oci.mounts has an entry with this destination. */
+bool prepare_has_mount(const struct monitor *monitor, const char *destination);

@@ -1,0 +1,78 @@
+/*
+ * Namespaces of other containers. Their init is named by their own state.json; a pid that another process has by now is
+ * told from it by its start time, and the descriptor is taken before that is looked at.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/syscall.h>
+
+#include "base/io.h"
+#include "monitor/hostproc.h"
+#include "monitor/monitor.h"
+#include "monitor/prepare.h"
+#include "spec/runstate.h"
+
+static int read_state(const struct monitor *monitor, const char *id, struct runstate *ret, struct err **reterr)
+{
+	_cleanup_(buf_finish) struct buf text = BUF_INIT(RUNSTATE_MAX);
+	_cleanup_free_ char *path = NULL;
+
+	if (asprintf(&path, "%s/containers/%s", monitor->options.exec_root, id) < 0) {
+		path = NULL;
+		return err_oom(reterr);
+	}
+	_autoclose_ int folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r = folder < 0 ? -errno : io_read_file(folder, "state.json", &text);
+	if (r == -ENOENT)
+		return err_set(reterr, ERR_CONFLICT, 0, "container %s is not running", id);
+	if (r < 0)
+		return err_errno(reterr, r, "cannot read the state of container %s", id);
+	return runstate_parse(text.data ?: "", text.len, ret, reterr);
+}
+
+static int open_init(const struct runstate *state)
+{
+	uint64_t start_time = 0;
+	if (!runstate_is_running(state) || state->pid <= 0)
+		return -ESRCH;
+	_autoclose_ int pidfd = (int)syscall(SYS_pidfd_open, (pid_t)state->pid, 0);
+	if (pidfd < 0)
+		return -errno;
+	int ret = hostproc_start_time((pid_t)state->pid, &start_time);
+	if (ret < 0 || start_time != state->init_start_time)
+		return -ESRCH;
+	return TAKE_FD(pidfd);
+}
+
+static int add_join(struct monitor *monitor, struct prepared *prepared, const char *id, unsigned long clone_flag,
+	struct err **reterr)
+{
+	struct runstate state;
+	if (!id || !*id)
+		return 0;
+	int ret = read_state(monitor, id, &state, reterr);
+	if (ret < 0)
+		return ret;
+	int pidfd = open_init(&state);
+	runstate_finish(&state);
+	if (pidfd < 0)
+		return err_set(reterr, ERR_CONFLICT, 0, "cannot join the namespace of a non running container: %s", id);
+	prepared->joins[prepared->options.join_count++] = (struct container_join){ clone_flag, pidfd };
+	return 0;
+}
+
+int prepare_joins(struct monitor *monitor, struct prepared *prepared, struct err **reterr)
+{
+	const struct launch_join *join = &monitor->launch.join;
+	int ret = add_join(monitor, prepared, join->network, CLONE_NEWNET, reterr);
+	if (ret == 0)
+		ret = add_join(monitor, prepared, join->ipc, CLONE_NEWIPC, reterr);
+	if (ret == 0)
+		ret = add_join(monitor, prepared, join->pid, CLONE_NEWPID, reterr);
+	return ret;
+}

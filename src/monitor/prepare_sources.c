@@ -1,0 +1,116 @@
+/*
+ * Sources of binds that are to be made (-v of a folder that does not exist), and new volumes that get what the image has at
+ * their place. The image is looked at through an overlay of its own layers that is mounted nowhere.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/stat.h>
+
+#include "monitor/monitor.h"
+#include "monitor/prepare.h"
+#include "monitor/treecopy.h"
+#include "runtime/overlay.h"
+#include "sys/inroot.h"
+
+static const char *source_of(const struct monitor *monitor, const char *destination)
+{
+	const struct oci_spec *oci = &monitor->launch.oci;
+	for (size_t i = 0; i < oci->mount_count; i++)
+		if (oci->mounts[i].destination && strcmp(oci->mounts[i].destination, destination) == 0)
+			return oci->mounts[i].source;
+	return NULL;
+}
+
+/* A path that the administrator gave: his symbolic links count. */
+static int make_folders(const char *path)
+{
+	_cleanup_free_ char *copy = strdup(path);
+	if (!copy)
+		return -ENOMEM;
+	for (char *slash = copy; (slash = strchr(slash + 1, '/')) != NULL;) {
+		*slash = '\0';
+		if (mkdir(copy, 0755) < 0 && errno != EEXIST)
+			return -errno;
+		*slash = '/';
+	}
+	return mkdir(copy, 0755) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+static int create_source(const char *source, struct err **reterr)
+{
+	struct stat st;
+	int ret = stat(source, &st) == 0 ? 0 : errno == ENOENT ? make_folders(source) : -errno;
+	return ret < 0 ? err_errno(reterr, ret, "error while creating mount source path '%s'", source) : 0;
+}
+
+/* 1: nothing in it; 0: something. */
+static int folder_is_empty(int fd)
+{
+	int list_fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = list_fd < 0 ? NULL : fdopendir(list_fd);
+	const struct dirent *entry;
+	int ret = 1;
+
+	if (!list) {
+		ret = -errno;
+		fd_close(&list_fd);
+		return ret;
+	}
+	while (ret && (entry = readdir(list)) != NULL)
+		ret = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+	closedir(list);
+	return ret;
+}
+
+static int open_image(const struct prepared *prepared, struct err **reterr)
+{
+	struct container_rootfs rootfs = prepared->options.rootfs;
+	int fd = -1;
+
+	if (rootfs.kind == CONTAINER_ROOTFS_PATH) {
+		fd = open(rootfs.path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		return fd < 0 ? err_errno(reterr, -errno, "cannot open the root %s", rootfs.path) : fd;
+	}
+	rootfs.upper_fd = -1;
+	int ret = overlay_mount(&rootfs, &fd, reterr);
+	return ret < 0 ? ret : fd;
+}
+
+static int copy_up(const struct prepared *prepared, const char *destination, const char *source, struct err **reterr)
+{
+	_autoclose_ int volume = open(source, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (volume < 0)
+		return err_errno(reterr, -errno, "cannot open the volume's folder %s", source);
+	if (folder_is_empty(volume) != 1)
+		return 0; /* filled before: by a container, or by a start that failed later */
+	_autoclose_ int root = open_image(prepared, reterr);
+	if (root < 0)
+		return root;
+	_autoclose_ int image = inroot_open(root, destination, O_RDONLY | O_DIRECTORY);
+	if (image == -ENOENT || image == -ENOTDIR)
+		return 0;
+	int ret = image < 0 ? image : treecopy(image, volume);
+	return ret < 0 ? err_errno(reterr, ret, "cannot copy %s of the image into its volume", destination) : 0;
+}
+
+int prepare_sources(struct monitor *monitor, struct prepared *prepared, struct err **reterr)
+{
+	const struct launch *launch = &monitor->launch;
+
+	for (size_t i = 0; i < launch->source_count; i++) {
+		const struct launch_source *wish = &launch->sources[i];
+		const char *source = source_of(monitor, wish->destination);
+		if (!source)
+			return err_set(reterr, ERR_INVALID, 0, "no mount has the destination %s", wish->destination);
+		int ret = wish->create ? create_source(source, reterr) : 0;
+		if (ret == 0 && wish->copy_up)
+			ret = copy_up(prepared, wish->destination, source, reterr);
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}

@@ -1,0 +1,167 @@
+#include "monitor/treecopy.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include "base/cleanup.h"
+
+#define XATTR_NAMES_MAX (64 * 1024)
+#define XATTR_BYTES_MAX (64 * 1024)
+#define COPY_STEP       (1 << 30)
+
+static int copy_folder(int from, int to, unsigned depth);
+
+static void closedir_cleanup(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+/* Overlay's own attributes describe the image's layers, not the content. */
+static int copy_xattrs(int from, int to)
+{
+	_cleanup_free_ char *names = malloc(XATTR_NAMES_MAX);
+	_cleanup_free_ char *value = malloc(XATTR_BYTES_MAX);
+	if (!names || !value)
+		return -ENOMEM;
+	ssize_t len = flistxattr(from, names, XATTR_NAMES_MAX);
+	if (len < 0)
+		return errno == EOPNOTSUPP ? 0 : -errno;
+	for (const char *name = names; name < names + len; name += strlen(name) + 1) {
+		if (strncmp(name, "trusted.overlay.", 16) == 0 || strncmp(name, "user.overlay.", 13) == 0)
+			continue;
+		ssize_t size = fgetxattr(from, name, value, XATTR_BYTES_MAX);
+		if (size < 0 || (fsetxattr(to, name, value, (size_t)size, 0) < 0 && errno != EOPNOTSUPP))
+			return -errno;
+	}
+	return 0;
+}
+
+/* Last, since owner resets the setuid bits and writing resets the times. */
+static int copy_metadata(int from, int to, const struct stat *st)
+{
+	const struct timespec times[] = { st->st_atim, st->st_mtim };
+
+	if (fchown(to, st->st_uid, st->st_gid) < 0 || fchmod(to, st->st_mode & 07777) < 0)
+		return -errno;
+	int ret = copy_xattrs(from, to);
+	if (ret == 0 && futimens(to, times) < 0)
+		ret = -errno;
+	return ret;
+}
+
+static int copy_bytes(int from, int to)
+{
+	for (;;) {
+		ssize_t n = copy_file_range(from, NULL, to, NULL, COPY_STEP, 0);
+		if (n < 0 && (errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS))
+			n = sendfile(to, from, NULL, COPY_STEP);
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n == 0)
+			return 0;
+	}
+}
+
+static int copy_regular(int from_dir, int to_dir, const char *name)
+{
+	struct stat st;
+	_autoclose_ int from = openat(from_dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (from < 0 || fstat(from, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -ESTALE; /* not what it was a moment ago */
+	_autoclose_ int to = openat(to_dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (to < 0)
+		return -errno;
+	int ret = copy_bytes(from, to);
+	return ret ?: copy_metadata(from, to, &st);
+}
+
+static int copy_link(int from_dir, int to_dir, const char *name, const struct stat *st)
+{
+	char target[PATH_MAX];
+	ssize_t len = readlinkat(from_dir, name, target, sizeof target - 1);
+	if (len < 0)
+		return -errno;
+	target[len] = '\0';
+	if (symlinkat(target, to_dir, name) < 0)
+		return -errno;
+	return fchownat(to_dir, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
+static int copy_node(int to_dir, const char *name, const struct stat *st)
+{
+	if (mknodat(to_dir, name, st->st_mode, st->st_rdev) < 0)
+		return -errno;
+	if (fchownat(to_dir, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return fchmodat(to_dir, name, st->st_mode & 07777, 0) < 0 ? -errno : 0;
+}
+
+static int copy_subfolder(int from_dir, int to_dir, const char *name, unsigned depth)
+{
+	if (mkdirat(to_dir, name, 0700) < 0)
+		return -errno;
+	_autoclose_ int from = openat(from_dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_autoclose_ int to = openat(to_dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (from < 0 || to < 0)
+		return -errno;
+	return copy_folder(from, to, depth);
+}
+
+static int copy_entry(int from, int to, const char *name, unsigned depth)
+{
+	struct stat st;
+	if (fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	switch (st.st_mode & S_IFMT) {
+	case S_IFREG: return copy_regular(from, to, name);
+	case S_IFDIR: return copy_subfolder(from, to, name, depth + 1);
+	case S_IFLNK: return copy_link(from, to, name, &st);
+	case S_IFSOCK: return 0;
+	default: return copy_node(to, name, &st);
+	}
+}
+
+static int copy_folder(int from, int to, unsigned depth)
+{
+	struct stat st;
+	if (depth > TREECOPY_DEPTH_MAX)
+		return -ELOOP;
+	int list_fd = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_(closedir_cleanup) DIR *list = list_fd < 0 ? NULL : fdopendir(list_fd);
+	if (!list) {
+		int ret = -errno;
+		fd_close(&list_fd);
+		return ret;
+	}
+	for (;;) {
+		errno = 0;
+		const struct dirent *entry = readdir(list);
+		if (!entry && errno)
+			return -errno;
+		if (!entry)
+			break;
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		int ret = copy_entry(from, to, entry->d_name, depth);
+		if (ret < 0)
+			return ret;
+	}
+	return fstat(from, &st) < 0 ? -errno : copy_metadata(from, to, &st);
+}
+
+int treecopy(int from, int to)
+{
+	return copy_folder(from, to, 0);
+}

@@ -1,0 +1,732 @@
+"""The monitor by itself: the real program and real containers, with the test in the engine's place on its channel."""
+import array
+import json
+import os
+import pathlib
+import secrets
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+
+import pytest
+
+from harness import images
+from harness.engine import PROGRAMS, wait_for
+
+TIMEOUT = 30
+RACES = int(os.environ.get("TARE_RACES", "300"))
+
+
+@pytest.fixture(scope="module")
+def layer(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("layer")
+    subprocess.run(["tar", "-xf", images.busybox_root(), "-C", folder], check=True)
+    return folder
+
+
+class Failed(Exception):
+    def __init__(self, answer):
+        super().__init__(f"{answer['kind']}: {answer['message']}")
+        self.kind = answer["kind"]
+
+
+class Channel:
+    """The engine's end of a connection to a monitor."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        self.sock.settimeout(TIMEOUT)
+        self.next_id = 0
+        self.events = []
+        self.answers = {}
+
+    def send(self, body, fds=(), surplus=b""):
+        data = json.dumps({"v": 1, **body}).encode() + (b"\0" + surplus if surplus else b"")
+        control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        self.sock.sendmsg([data], control)
+
+    def receive(self):
+        data = self.sock.recv(1 << 18)
+        if not data:
+            raise EOFError("the monitor closed its channel")
+        body = json.loads(data)
+        if body["op"] == "event":
+            self.events.append(body)
+        else:
+            self.answers[body.get("id")] = body
+
+    def post(self, op, fds=(), surplus=b"", **members):
+        self.next_id += 1
+        self.send({"op": op, "id": self.next_id, **members}, fds, surplus)
+        return self.next_id
+
+    def answer(self, number):
+        while number not in self.answers:
+            self.receive()
+        body = self.answers.pop(number)
+        if body["op"] == "error":
+            raise Failed(body)
+        return body
+
+    def ask(self, op, fds=(), surplus=b"", **members):
+        return self.answer(self.post(op, fds, surplus, **members))
+
+    def event(self, kind, after=0):
+        """The first event of that type with a number above `after`."""
+        while True:
+            for event in self.events:
+                if event["type"] == kind and event["seq"] > after:
+                    return event
+            self.receive()
+
+
+class Client:
+    """A client whose connection is handed over."""
+
+    def __init__(self):
+        self.sock, self.given = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(TIMEOUT)
+        self.buffer = b""
+
+    def read_head(self):
+        while b"\r\n\r\n" not in self.buffer:
+            data = self.sock.recv(65536)
+            assert data, f"end of file in the head: {self.buffer}"
+            self.buffer += data
+        head, self.buffer = self.buffer.split(b"\r\n\r\n", 1)
+        lines = head.decode().split("\r\n")
+        return int(lines[0].split()[1]), dict(line.split(": ", 1) for line in lines[1:])
+
+    def read_all(self):
+        while True:
+            data = self.sock.recv(1 << 20)
+            if not data:
+                break
+            self.buffer += data
+        data, self.buffer = self.buffer, b""
+        return data
+
+    def read_until(self, text):
+        while text not in self.buffer:
+            data = self.sock.recv(65536)
+            assert data, f"end of file before {text}: {self.buffer[-200:]}"
+            self.buffer += data
+        before, _, self.buffer = self.buffer.partition(text)
+        return before + text
+
+    def close(self):
+        self.sock.close()
+
+
+def unframe(data):
+    """stdcopy frames to {1: stdout, 2: stderr}."""
+    streams = {1: b"", 2: b""}
+    while data:
+        assert len(data) >= 8, "a frame is cut off"
+        stream, size = struct.unpack(">BxxxI", data[:8])
+        assert len(data) >= 8 + size, "a frame is cut off"
+        streams[stream] += data[8:8 + size]
+        data = data[8 + size:]
+    return streams
+
+
+def unchunk(data):
+    body = b""
+    while True:
+        size, data = data.split(b"\r\n", 1)
+        size = int(size, 16)
+        if size == 0:
+            assert data == b"\r\n"
+            return body
+        body += data[:size]
+        data = data[size + 2:]
+
+
+NAMESPACES = ["pid", "mount", "ipc", "uts", "network"]
+
+
+class Monitor:
+    def __init__(self, layer, *args, root=None, spawn=True, **changes):
+        self.root = pathlib.Path(root or tempfile.mkdtemp(prefix="tare-test-"))
+        self.id = secrets.token_hex(32)
+        self.run = self.root / "run/containers" / self.id
+        self.data = self.root / "data/containers" / self.id
+        self.run.mkdir(parents=True)
+        (self.root / "data/containers").mkdir(parents=True)
+        self.layer = layer
+        self.process = None
+        self.clients = []
+        self.launch(*args, **changes)
+        if spawn:
+            self.spawn()
+
+    def launch(self, *args, tty=False, namespaces=NAMESPACES, **changes):
+        document = {
+            "v": 1, "id": self.id, "name": "test", "image_id": "", "user": "", "stop_signal": 15, "stop_timeout": 10,
+            "oci": {
+                "ociVersion": "1.0.2", "hostname": "test",
+                "process": {"terminal": tty, "user": {"uid": 0, "gid": 0}, "args": list(args), "cwd": "/",
+                            "env": ["PATH=/bin"], "capabilities": {}},
+                "root": {"path": "rootfs"},
+                "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"},
+                           {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["mode=755"]},
+                           {"destination": "/dev/pts", "type": "devpts", "source": "devpts",
+                            "options": ["newinstance", "ptmxmode=0666", "mode=0620"]}],
+                "linux": {"namespaces": [{"type": kind} for kind in namespaces], "cgroupsPath": f"/tare/{self.id}"},
+            },
+            "log": {"driver": "json-file", "path": str(self.data / f"{self.id}-json.log"), "max_size_bytes": 0,
+                    "max_file": 1},
+            "rootfs": {"lowers": [str(self.layer)], "container_dir": str(self.data)},
+            "network": {"mode": "none"}, "seccomp": {"mode": "unconfined"}, **changes,
+        }
+        (self.run / "launch.json.tmp").write_text(json.dumps(document))
+        os.rename(self.run / "launch.json.tmp", self.run / "launch.json")
+
+    def spawn(self, *options, hello=True):
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        number = theirs.fileno()
+        self.process = subprocess.Popen(
+            ["bash", "-c", f'exec "$@" 3<&{number}', "bash", PROGRAMS / "tare-monitor", "--data-root",
+             self.root / "data", "--exec-root", self.root / "run", "--id", self.id, "--log-level", "debug", *options],
+            pass_fds=[number], stdin=subprocess.DEVNULL)
+        theirs.close()
+        self.channel = Channel(ours)
+        if hello:
+            self.channel.ask("hello", acked=0)
+
+    def connect(self, acked=0):
+        """A later engine."""
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        here = os.open(self.run, os.O_PATH)
+        sock.connect(f"/proc/self/fd/{here}/monitor.sock")
+        os.close(here)
+        self.channel = Channel(sock)
+        return self.channel.ask("hello", acked=acked)
+
+    def ask(self, op, **members):
+        return self.channel.ask(op, **members)
+
+    def state(self):
+        return json.loads((self.run / "state.json").read_text())
+
+    def hand_over(self, kind, surplus=b"", upgrade=True, wait=True, **parameters):
+        client = Client()
+        self.clients.append(client)
+        request = {"kind": kind, "method": "POST", "api_minor": 50, "container": self.id, "container_name": "test",
+                   "peer_uid": 0, "body": {"upgrade": upgrade, "http_minor": 1}, kind.replace("-", "_"): parameters}
+        number = self.channel.post("handover", [client.given.fileno()], surplus, request=request)
+        client.given.close()
+        if wait:
+            self.channel.answer(number)
+        return client
+
+    def attach(self, **changes):
+        parameters = {"stream": True, "logs": False, "stdin": True, "stdout": True, "stderr": True,
+                      "detach_keys": "ctrl-p,ctrl-q", **changes}
+        client = self.hand_over("attach", **parameters)
+        status, headers = client.read_head()
+        assert status == 101 and headers["Upgrade"] == "tcp"
+        return client
+
+    def wait(self, condition="next-exit"):
+        client = self.hand_over("wait", upgrade=False, condition=condition)
+        status, headers = client.read_head()
+        assert status == 200 and headers["Transfer-Encoding"] == "chunked"
+        return client
+
+    def logs(self, **changes):
+        parameters = {"follow": False, "stdout": True, "stderr": True, "timestamps": False, "details": False,
+                      "tail": -1, **changes}
+        client = self.hand_over("logs", upgrade=False, **parameters)
+        assert client.read_head()[0] == 200
+        return client
+
+    def exec(self, *command, tty=False, stdin=False, **start):
+        name = secrets.token_hex(32)
+        self.ask("exec-create", exec=name, config={"Cmd": list(command), "Tty": tty, "AttachStdin": stdin,
+                                                   "AttachStdout": True, "AttachStderr": True})
+        client = self.hand_over("exec-start", exec=name, tty=tty, detach_keys="", **start)
+        return name, client
+
+    def run_to_end(self):
+        waiter = self.wait()
+        self.ask("start")
+        return json.loads(unchunk(waiter.read_all()))["StatusCode"]
+
+    def log_text(self):
+        return b"".join(json.loads(line)["log"].encode() for line in
+                        (self.data / f"{self.id}-json.log").read_bytes().splitlines())
+
+    def finish(self):
+        """Everything ends, and the monitor with status 0."""
+        for client in self.clients:
+            client.close()
+        try:
+            self.ask("signal", signal=9)
+        except Failed as failed:
+            assert failed.kind == "conflict"
+        self.ask("finish")
+        assert self.process.wait(TIMEOUT) == 0
+        assert not (self.run / "cgroup").exists(), "the groups are left behind"
+
+    def close(self):
+        for client in self.clients:
+            client.close()
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+@pytest.fixture
+def monitors(layer):
+    made = []
+
+    def make(*args, **options):
+        made.append(Monitor(layer, *args, **options))
+        return made[-1]
+    yield make
+    for monitor in made:
+        monitor.close()
+
+
+def exit_code(waiter):
+    return json.loads(unchunk(waiter.read_all()))["StatusCode"]
+
+
+# --- run, attach, wait ---
+
+def test_run_says_everything_to_everybody(monitors):
+    monitor = monitors("sh", "-c", "echo out; echo err >&2; hostname; exit 7")
+    client, waiter = monitor.attach(stdin=False), monitor.wait()
+    monitor.ask("start")
+    streams = unframe(client.read_all())
+    assert streams == {1: b"out\ntest\n", 2: b"err\n"}
+    # State before end of file.
+    assert monitor.state()["status"] == "exited" and monitor.state()["exit_code"] == 7
+    assert exit_code(waiter) == 7
+    assert monitor.channel.event("die")["attributes"]["exitCode"] == "7"
+    assert monitor.log_text() == b"out\nerr\ntest\n" or sorted(monitor.log_text()) == sorted(b"out\nerr\ntest\n")
+    monitor.finish()
+
+
+def test_attach_races_an_immediate_exit(monitors):
+    monitor = monitors("sh", "-c", "echo hello; exit 3")
+    for _ in range(RACES):
+        client, waiter = monitor.attach(stdin=False), monitor.wait()
+        monitor.ask("start")
+        assert unframe(client.read_all())[1] == b"hello\n"
+        assert monitor.state()["exit_code"] == 3
+        assert exit_code(waiter) == 3
+        client.close(), waiter.close()
+        last = monitor.state()["last_seq"]
+        monitor.channel.event("die", last - 1)
+        monitor.channel.send({"op": "acked", "seq": last})
+        monitor.channel.events.clear()
+    monitor.finish()
+
+
+def test_stdin_reaches_the_process_and_its_end_too(monitors):
+    monitor = monitors("sh", "-c", "md5sum; echo done", open_stdin=True, stdin_once=True)
+    client = monitor.hand_over("attach", surplus=b"first ", stream=True, stdin=True, stdout=True, stderr=True,
+                               detach_keys="")
+    client.read_head()
+    monitor.ask("start")
+    data = secrets.token_bytes(1 << 20)
+    client.sock.sendall(data)
+    client.sock.shutdown(socket.SHUT_WR)
+    import hashlib
+    said = unframe(client.read_all())[1]
+    assert said == hashlib.md5(b"first " + data).hexdigest().encode() + b"  -\ndone\n"
+    monitor.finish()
+
+
+def test_stdin_of_a_vanished_client_is_delivered_first(monitors):
+    monitor = monitors("sh", "-c", "sleep 0.2; wc -c", open_stdin=True, stdin_once=True)
+    client, waiter = monitor.attach(), monitor.wait()
+    monitor.ask("start")
+    client.sock.sendall(b"x" * 150000)
+    client.close()
+    assert exit_code(waiter) == 0
+    assert monitor.log_text() == b"150000\n"
+    monitor.finish()
+
+
+def test_command_not_found(monitors):
+    monitor = monitors("nonsuch")
+    client, waiter = monitor.attach(), monitor.wait()
+    with pytest.raises(Failed) as caught:
+        monitor.ask("start")
+    assert caught.value.kind == "command-not-found"
+    assert 'exec: "nonsuch": executable file not found in $PATH' in str(caught.value)
+    assert exit_code(waiter) == 127
+    assert client.read_all() == b""
+    state = monitor.state()
+    assert state["status"] == "exited" and state["exit_code"] == 127 and "nonsuch" in state["error"]
+    monitor.finish()
+
+
+def test_command_not_executable(monitors):
+    monitor = monitors("/etc/passwd")
+    with pytest.raises(Failed) as caught:
+        monitor.ask("start")
+    assert caught.value.kind == "command-not-executable"
+    assert monitor.state()["exit_code"] == 126
+    monitor.finish()
+
+
+def test_death_by_a_signal(monitors):
+    monitor = monitors("sh", "-c", "kill -TERM $$; sleep 10", namespaces=["mount", "ipc", "uts"])
+    assert monitor.run_to_end() == 128 + 15
+    monitor.finish()
+
+
+def test_grandchildren_that_hold_the_pipes(monitors):
+    monitor = monitors("sh", "-c", "sleep 1000 & echo bye", namespaces=["mount", "ipc", "uts"])
+    client = monitor.attach(stdin=False)
+    started = time.monotonic()
+    assert monitor.run_to_end() == 0
+    assert unframe(client.read_all())[1] == b"bye\n"
+    assert time.monotonic() - started < 10
+    monitor.finish()
+
+
+def test_wait_conditions(monitors):
+    monitor = monitors("true")
+    never_ran = monitor.wait("not-running")
+    assert exit_code(never_ran) == 0
+    never_ran.close()
+    removed, following = monitor.wait("removed"), monitor.wait("next-exit")
+    monitor.ask("start")
+    assert exit_code(following) == 0
+    removed.sock.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        removed.sock.recv(1)
+    removed.sock.settimeout(TIMEOUT)
+    monitor.ask("removed")
+    assert exit_code(removed) == 0
+    removed.close(), following.close()
+    assert monitor.process.wait(TIMEOUT) == 0
+
+
+# --- terminals ---
+
+def test_terminal_size_and_detach(monitors):
+    monitor = monitors("sh", tty=True, open_stdin=True)
+    client = monitor.attach()
+    monitor.ask("start")
+    monitor.ask("resize", width=97, height=31)
+    client.sock.sendall(b"stty size\n")
+    client.read_until(b"31 97")
+    client.sock.sendall(b"\x10\x11")
+    client.read_all()
+    monitor.channel.event("detach")
+    assert monitor.state()["status"] == "running"
+    again = monitor.attach()
+    again.sock.sendall(b"exit 4\n")
+    again.read_all()
+    assert monitor.state()["exit_code"] == 4
+    monitor.finish()
+
+
+# --- exec ---
+
+def test_exec_streams_and_code(monitors):
+    monitor = monitors("sleep", "1000")
+    monitor.ask("start")
+    name, client = monitor.exec("sh", "-c", "echo out; echo err >&2; cat; exit 5", stdin=True)
+    client.read_head()
+    client.sock.sendall(b"input")
+    client.sock.shutdown(socket.SHUT_WR)
+    assert unframe(client.read_all()) == {1: b"out\ninput", 2: b"err\n"}
+    state = monitor.ask("exec-inspect", exec=name)["exec_state"]
+    assert state["ExitCode"] == 5 and state["Running"] is False
+    name, client = monitor.exec("nonsuch")
+    client.read_head()
+    assert b'executable file not found' in client.read_all()
+    assert monitor.ask("exec-inspect", exec=name)["exec_state"]["ExitCode"] == 127
+    with pytest.raises(Failed) as caught:
+        monitor.hand_over("exec-start", exec="nonsuch", detach_keys="")
+    assert caught.value.kind == "not-found"
+    monitor.finish()
+
+
+def test_exec_terminal(monitors):
+    monitor = monitors("sleep", "1000")
+    monitor.ask("start")
+    name, client = monitor.exec("sh", tty=True, stdin=True, console_height=11, console_width=44)
+    client.read_head()
+    client.sock.sendall(b"stty size\n")
+    client.read_until(b"11 44")
+    monitor.ask("resize", exec=name, width=55, height=22)
+    client.sock.sendall(b"stty size; exit 9\n")
+    client.read_until(b"22 55")
+    client.read_all()
+    assert monitor.ask("exec-inspect", exec=name)["exec_state"]["ExitCode"] == 9
+    monitor.finish()
+
+
+def test_a_stalled_exec_stalls_nobody_else(monitors):
+    monitor = monitors("sleep", "1000")
+    monitor.ask("start")
+    _, stalled = monitor.exec("sh", "-c", "yes stalled | head -c 20000000")
+    lively = [monitor.exec("sh", "-c", f"yes {n} | head -c 300000")[1] for n in range(50)]
+    for number, client in enumerate(lively):
+        client.read_head()
+        data = unframe(client.read_all())[1]
+        assert len(data) == 300000 and data.startswith(b"%d\n" % number)
+        client.close()
+    memory = int(pathlib.Path(f"/proc/{monitor.process.pid}/statm").read_text().split()[1]) * 4096
+    assert memory < 32 << 20
+    stalled.read_head()
+    assert len(unframe(stalled.read_all())[1]) == 20000000
+    monitor.finish()
+
+
+def test_execs_leave_nothing(monitors):
+    monitor = monitors("sleep", "1000")
+    monitor.ask("start")
+    folder = f"/proc/{monitor.process.pid}/fd"
+    before = len(os.listdir(folder))
+    for number in range(100):
+        _, client = monitor.exec("true" if number % 2 else "nonsuch")
+        if number % 3:
+            client.read_head()
+            client.read_all()
+        client.close()
+    wait_for(lambda: len(os.listdir(folder)) == before, "descriptors are given back")
+    monitor.finish()
+
+
+# --- log ---
+
+def test_logs_with_limits(monitors):
+    monitor = monitors("sh", "-c", "for i in 1 2 3 4 5; do echo line $i; done; printf partial")
+    assert monitor.run_to_end() == 0
+    read = lambda **options: unframe(unchunk(monitor.logs(**options).read_all()))[1]
+    assert read() == b"line 1\nline 2\nline 3\nline 4\nline 5\npartial"
+    assert read(tail=2) == b"line 5\npartial"
+    assert read(tail=0) == b""
+    stamped = read(timestamps=True, tail=1)
+    assert stamped.endswith(b"Z partial") and len(stamped.split(b" ")[0]) == 30
+    assert read(since=time.time_ns()) == b""
+    assert read(until=0) == b""
+    monitor.finish()
+
+
+def test_followers_lose_no_line_over_rotation(monitors):
+    lines = 20000
+    monitor = monitors("sh", "-c", f"read go; i=0; while [ $i -lt {lines} ]; do echo line $i; i=$((i+1)); done",
+                       open_stdin=True)
+    monitor.launch("sh", "-c", f"read go; i=0; while [ $i -lt {lines} ]; do echo line $i; i=$((i+1)); done",
+                   open_stdin=True, log={"driver": "json-file", "max_size_bytes": 100000, "max_file": 3,
+                                         "path": str(monitor.data / f"{monitor.id}-json.log")})
+    waiter = monitor.wait()
+    monitor.ask("start")
+    followers = [monitor.logs(follow=True) for _ in range(3)]
+    client = monitor.attach(stdout=False, stderr=False)
+    client.sock.sendall(b"go\n")
+    expected = b"".join(b"line %d\n" % number for number in range(lines))
+    for follower in followers:
+        assert unframe(unchunk(follower.read_all()))[1] == expected
+    assert exit_code(waiter) == 0
+    files = sorted(entry for entry in os.listdir(monitor.data) if "json.log" in entry)
+    assert len(files) == 3
+    assert all(os.stat(monitor.data / name).st_size < 101000 for name in files)
+    kept = unframe(unchunk(monitor.logs().read_all()))[1]
+    assert expected.endswith(kept) and len(kept) > 20000
+    monitor.finish()
+
+
+def test_log_of_a_stopped_container_by_a_new_monitor(monitors):
+    monitor = monitors("echo", "kept")
+    assert monitor.run_to_end() == 0
+    monitor.finish()
+    monitor.spawn()
+    assert unframe(unchunk(monitor.logs(follow=True).read_all()))[1] == b"kept\n"
+    assert exit_code(monitor.wait("not-running")) == 0
+    monitor.finish()
+
+
+def test_attach_with_log(monitors):
+    monitor = monitors("sh", "-c", "echo before; read go; echo after", open_stdin=True, stdin_once=True)
+    monitor.ask("start")
+    wait_for(lambda: (monitor.data / f"{monitor.id}-json.log").stat().st_size, "the first line is logged")
+    client = monitor.attach(logs=True)
+    client.sock.sendall(b"go\n")
+    assert unframe(client.read_all())[1] == b"before\nafter\n"
+    monitor.finish()
+
+
+# --- stop, pause, policies ---
+
+def test_stop_by_signal_then_by_force(monitors):
+    monitor = monitors("sh", "-c", "trap 'exit 33' TERM; while :; do sleep 0.1; done")
+    monitor.ask("start")
+    time.sleep(0.2)
+    monitor.ask("stop")
+    assert monitor.state()["exit_code"] == 33
+    with pytest.raises(Failed) as caught:
+        monitor.ask("stop")
+    assert caught.value.kind == "not-modified"
+    monitor.launch("sh", "-c", "trap '' TERM; while :; do sleep 0.1; done")
+    monitor.ask("start")
+    time.sleep(0.2)
+    started = time.monotonic()
+    monitor.ask("stop", timeout_s=1)
+    assert 0.9 < time.monotonic() - started < 5
+    assert monitor.state()["exit_code"] == 137 and monitor.state()["status"] == "exited"
+    monitor.finish()
+
+
+def test_pause(monitors):
+    monitor = monitors("sh", "-c", "while :; do echo tick; sleep 0.05; done")
+    monitor.ask("start")
+    monitor.ask("pause")
+    assert monitor.state()["status"] == "paused"
+    with pytest.raises(Failed):
+        monitor.ask("pause")
+    with pytest.raises(Failed):
+        monitor.attach()
+    monitor.ask("unpause")
+    assert monitor.state()["status"] == "running"
+    monitor.ask("pause")
+    monitor.ask("stop", timeout_s=1)
+    monitor.finish()
+
+
+def test_restart_policy(monitors):
+    monitor = monitors("sh", "-c", "exit 6", restart_policy={"name": "on-failure", "max_retry": 2})
+    started = time.monotonic()
+    monitor.ask("start")
+    last = 0
+    for _ in range(3):
+        last = monitor.channel.event("die", last)["seq"]
+    assert 0.25 < time.monotonic() - started < 10
+    state = monitor.state()
+    assert state["status"] == "exited" and state["restart_count"] == 2 and state["exit_code"] == 6
+    monitor.launch("sh", "-c", "exit 0", restart_policy={"name": "always"})
+    monitor.ask("start")
+    for _ in range(3):
+        last = monitor.channel.event("die", last)["seq"]
+    monitor.ask("stop")
+    assert monitor.state()["status"] == "exited"
+    monitor.finish()
+
+
+def test_health(monitors):
+    monitor = monitors("sleep", "1000", healthcheck={"Test": ["CMD", "sh", "-c", "echo probe; test -e /healthy"],
+                                                     "Interval": 50000000, "Retries": 2})
+    monitor.ask("start")
+    assert monitor.state()["health"]["Status"] == "starting"
+    monitor.channel.event("health_status: unhealthy")
+    log = monitor.state()["health"]["Log"]
+    assert log[-1]["ExitCode"] == 1 and log[-1]["Output"] == "probe\n"
+    monitor.exec("touch", "/healthy")[1].read_all()
+    monitor.channel.event("health_status: healthy")
+    monitor.finish()
+
+
+def test_top(monitors):
+    monitor = monitors("sleep", "1000")
+    monitor.ask("start")
+    answer = monitor.ask("top")
+    assert answer["titles"] == ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]
+    assert answer["processes"][0][0] == "root" and answer["processes"][0][-1] == "sleep 1000"
+    assert monitor.ask("top", args="-o pid,comm")["processes"][0][1] == "sleep"
+    with pytest.raises(Failed):
+        monitor.ask("top", args="-o nonsuch")
+    monitor.finish()
+
+
+def test_out_of_memory_is_told(monitors):
+    monitor = monitors("sh", "-c", "x=$(cat /dev/zero | head -c 60000000 | tr '\\0' x); echo $x | wc -c")
+    document = json.loads((monitor.run / "launch.json").read_text())
+    document["oci"]["linux"]["resources"] = {"memory": {"limit": 16 << 20}}
+    (monitor.run / "launch.json").write_text(json.dumps(document))
+    monitor.run_to_end()
+    assert monitor.state()["oom_killed"] is True
+    monitor.channel.event("oom")
+    monitor.finish()
+
+
+# --- engines come and go ---
+
+def test_without_an_engine_everything_goes_on(monitors):
+    monitor = monitors("sh", "-c", "read a; echo got $a; exit 8", open_stdin=True)
+    client, waiter = monitor.attach(), monitor.wait()
+    monitor.ask("start")
+    monitor.channel.sock.close()
+    client.sock.sendall(b"it\n")
+    assert unframe(client.read_all())[1] == b"got it\n"
+    assert exit_code(waiter) == 8
+    client.close(), waiter.close()
+    hello = monitor.connect()
+    assert hello["state"]["exit_code"] == 8
+    die = monitor.channel.event("die")
+    assert [event["type"] for event in monitor.channel.events] == ["attach", "start", "die"]
+    # Acknowledged ones do not come again, and the newest engine is served.
+    old = monitor.channel
+    monitor.connect(acked=die["seq"])
+    assert monitor.ask("hello", acked=die["seq"])["state"]["last_seq"] == die["seq"]
+    assert not monitor.channel.events
+    with pytest.raises((EOFError, OSError)):
+        old.ask("hello", acked=0)
+        while True:
+            old.receive()
+    monitor.finish()
+
+
+def test_bad_messages_are_refused(monitors):
+    monitor = monitors("true")
+    with pytest.raises(Failed) as caught:
+        monitor.ask("dance")
+    assert caught.value.kind == "unsupported"
+    for data in (b"{", b"[]", b"\0", b'{"v":1}', b'{"v":1,"op":7}', b"x" * 100000):
+        monitor.channel.sock.send(data)
+    with pytest.raises(Failed):
+        monitor.ask("handover", request={"kind": "attach"})
+    with pytest.raises(Failed):
+        monitor.ask("resize", width=-1, height=5)
+    assert monitor.run_to_end() == 0
+    monitor.finish()
+
+
+def test_a_second_monitor_is_refused(monitors):
+    monitor = monitors("true")
+    second = subprocess.run([PROGRAMS / "tare-monitor", "--data-root", monitor.root / "data", "--exec-root",
+                             monitor.root / "run", "--id", monitor.id], capture_output=True, text=True, timeout=TIMEOUT)
+    assert second.returncode == 1 and "has a monitor already" in second.stderr
+    monitor.finish()
+
+
+@pytest.mark.parametrize("namespaces", [NAMESPACES, ["mount", "ipc", "uts"]])
+def test_a_lost_monitor_is_recovered(monitors, namespaces):
+    monitor = monitors("sleep", "1000", namespaces=namespaces)
+    monitor.ask("start")
+    pid = monitor.state()["pid"]
+    monitor.process.kill()
+    monitor.process.wait()
+    monitor.spawn("--recover")
+    state = monitor.state()
+    assert state["status"] == "exited" and state["exit_code"] == 137 and state["error"] == "monitor lost"
+    assert monitor.channel.event("die")["attributes"]["exitCode"] == "137"
+    wait_for(lambda: not os.path.exists(f"/proc/{pid}"), "the container is ended")
+    monitor.finish()
+
+
+def test_a_lost_monitors_container_is_restarted(monitors):
+    monitor = monitors("sleep", "1000", restart_policy={"name": "always"})
+    monitor.ask("start")
+    first = monitor.channel.event("start")["seq"]
+    monitor.process.kill()
+    monitor.process.wait()
+    monitor.spawn("--recover")
+    monitor.channel.event("start", first)
+    assert monitor.state()["status"] == "running" and monitor.state()["restart_count"] == 1
+    monitor.finish()
