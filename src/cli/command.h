@@ -16,8 +16,7 @@ struct command;
 enum command_flags {
 	COMMAND_ENGINE = 1 << 0,        /* talks to the engine: a client is made, and the engine started if need be */
 	COMMAND_OPTIONS_FIRST = 1 << 1, /* the first argument ends the options */
-	COMMAND_RUNS = 1 << 2,          /* its errors are "tare: ..." and exit code 125 */
-	COMMAND_HIDDEN = 1 << 3,
+	COMMAND_HIDDEN = 1 << 2,
 };
 
 /* What its arguments are, for completion. */
@@ -42,7 +41,7 @@ struct invocation {
 	struct client *client; /* NULL unless COMMAND_ENGINE */
 };
 
-/* Returns the program's exit code, or a negative errno with *reterr, which is printed and ends in code 1 or 125. */
+/* Returns the program's exit code (what it had to say is printed then), or a negative errno with *reterr, which is printed and ends in code 1. */
 typedef int command_fn(const struct invocation *invocation, struct err **reterr);
 
 #define COMMAND_ARGS_ANY 1000000

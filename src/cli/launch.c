@@ -56,15 +56,15 @@ static bool engine_answers(const char *socket_path)
 	return launch_connect(socket_path, &fd) == 0;
 }
 
-/* tared's path: $TARE_LIBEXEC, the folder given at build time, or $PATH. NULL when there is none. */
+/* tared's path: in $TARE_LIBEXEC, the folders given at build time, or $PATH. NULL when there is none. */
 static char *find_tared(void)
 {
 	const char *folder = getenv("TARE_LIBEXEC");
 	_autofree_(strv) char **candidates = NULL;
 	if (folder && *folder)
 		strv_append(&candidates, folder);
-	else
-		strv_append(&candidates, TARE_PROGRAM_DIR);
+	strv_append(&candidates, TARE_SBIN_DIR);
+	strv_append(&candidates, TARE_PROGRAM_DIR);
 	const char *path = getenv("PATH");
 	_autofree_(strv) char **folders = path ? strv_split(path, ':') : NULL;
 	strv_extend(&candidates, folders);
@@ -110,19 +110,28 @@ static bool start_by_systemd(void)
 	return false;
 }
 
+/* Clean, but for where the other programs are if that is not where they were installed. */
+static char **tared_environment(void)
+{
+	const char *folder = getenv("TARE_LIBEXEC");
+	_autofree_(strv) char **env = NULL;
+	if (strv_append(&env, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin") < 0)
+		return NULL;
+	if (folder && *folder && strv_appendf(&env, "TARE_LIBEXEC=%s", folder) < 0)
+		return NULL;
+	return TAKE(env);
+}
+
 /* It is a child of ours until we end, in a session of its own from the start, so that nothing reaches it from here. */
 static int spawn_tared(char *path, int log_fd)
 {
-	static const char *const environment[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-		NULL };
+	_autofree_(strv) char **env = tared_environment();
 	char *const argv[] = { path, NULL };
-	const struct spawn spawn = { .program_fd = -1,
-		.path = path,
-		.argv = argv,
-		.env = (char *const *)environment,
-		.stdio = { -1, log_fd, log_fd } };
+	const struct spawn spawn = {
+		.program_fd = -1, .path = path, .argv = argv, .env = env, .stdio = { -1, log_fd, log_fd }
+	};
 	pid_t pid;
-	return spawn_program(&spawn, &pid, NULL);
+	return env ? spawn_program(&spawn, &pid, NULL) : -ENOMEM;
 }
 
 static int start_by_ourselves(struct err **reterr)
@@ -130,7 +139,7 @@ static int start_by_ourselves(struct err **reterr)
 	_cleanup_free_ char *path = find_tared();
 	if (!path)
 		return err_set(reterr, ERR_UNAVAILABLE, ENOENT,
-			"the engine does not run, and tared is neither in %s nor in $PATH", TARE_PROGRAM_DIR);
+			"the engine does not run, and tared is neither in %s nor in $PATH", TARE_SBIN_DIR);
 	_autoclose_ int log_fd = open(LOG_NAME, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (log_fd < 0)
 		return err_errno(reterr, -errno, "cannot start the engine: cannot open its log %s", LOG_NAME);

@@ -61,6 +61,13 @@ struct option_table {
   .specs = (array), .count = ARRAY_SIZE((array)) \
  }
 
+/* One entry of a table whose values go into `struct_`; what follows are designated initialisers. */
+#define OPTION_IN(struct_, name_, letter_, type_, member_, help_, ...)                                          \
+ {                                                                                                              \
+  .name = (name_), .letter = (letter_), .type = (type_), .offset = offsetof(struct_, member_), .help = (help_), \
+  __VA_ARGS__                                                                                                   \
+ }
+
 /* A verb may have two: its own, and one shared with others. Either may be NULL. */
 #define OPTION_TABLES 2
 struct option_tables {

@@ -210,6 +210,8 @@ static void send_keys(struct stream *stream)
 
 static int put_output(struct stream *stream, enum stdcopy_stream kind, const char *data, size_t len)
 {
+	if (kind == STDCOPY_SYSTEM_ERROR && len)
+		return err_set(stream->reterr, ERR_INTERNAL, 0, "error from daemon in stream: %.*s", (int)len, data);
 	if (kind == STDCOPY_STDERR)
 		return stream->options->attach_stderr ? buf_append(&stream->err.pending, data, len) : 0;
 	return stream->options->attach_stdout ? buf_append(&stream->out.pending, data, len) : 0;
@@ -266,7 +268,7 @@ static int write_sink(struct stream *stream, struct sink *sink)
 
 /* The loop */
 
-enum { POLL_CONNECTION, POLL_STDIN, POLL_OUT, POLL_ERR, POLL_SIGNALS, POLL_WAIT, POLL_COUNT };
+enum { FROM_CONNECTION, FROM_STDIN, TO_STDOUT, TO_STDERR, FROM_SIGNALS, FROM_WAIT, SLOT_COUNT };
 
 static bool is_done(const struct stream *stream)
 {
@@ -278,18 +280,18 @@ static bool is_done(const struct stream *stream)
 	return !stream->output_open && !stream->out.pending.len && !stream->err.pending.len;
 }
 
-static void prepare_poll(const struct stream *stream, int wait_fd, struct pollfd fds[static POLL_COUNT])
+static void prepare_poll(const struct stream *stream, int wait_fd, struct pollfd fds[static SLOT_COUNT])
 {
 	bool full = stream->out.pending.len || stream->err.pending.len;
 	short connection = (short)((stream->output_open && !full ? POLLIN : 0) |
 				   (stream->to_container.len ? POLLOUT : 0));
 	bool wants_keys = stream->input_open && stream->to_container.len < READ_SIZE;
-	fds[POLL_CONNECTION] = (struct pollfd){ .fd = connection ? stream->fd : -1, .events = connection };
-	fds[POLL_STDIN] = (struct pollfd){ .fd = wants_keys ? STDIN_FILENO : -1, .events = POLLIN };
-	fds[POLL_OUT] = (struct pollfd){ .fd = stream->out.pending.len ? STDOUT_FILENO : -1, .events = POLLOUT };
-	fds[POLL_ERR] = (struct pollfd){ .fd = stream->err.pending.len ? STDERR_FILENO : -1, .events = POLLOUT };
-	fds[POLL_SIGNALS] = (struct pollfd){ .fd = stream->signals->fd, .events = POLLIN };
-	fds[POLL_WAIT] = (struct pollfd){ .fd = stream->waited ? -1 : wait_fd, .events = POLLIN };
+	fds[FROM_CONNECTION] = (struct pollfd){ .fd = connection ? stream->fd : -1, .events = connection };
+	fds[FROM_STDIN] = (struct pollfd){ .fd = wants_keys ? STDIN_FILENO : -1, .events = POLLIN };
+	fds[TO_STDOUT] = (struct pollfd){ .fd = stream->out.pending.len ? STDOUT_FILENO : -1, .events = POLLOUT };
+	fds[TO_STDERR] = (struct pollfd){ .fd = stream->err.pending.len ? STDERR_FILENO : -1, .events = POLLOUT };
+	fds[FROM_SIGNALS] = (struct pollfd){ .fd = stream->signals->fd, .events = POLLIN };
+	fds[FROM_WAIT] = (struct pollfd){ .fd = stream->waited ? -1 : wait_fd, .events = POLLIN };
 }
 
 static int poll_timeout(const struct stream *stream)
@@ -302,28 +304,28 @@ static int poll_timeout(const struct stream *stream)
 
 static int turn(struct stream *stream, int wait_fd)
 {
-	struct pollfd fds[POLL_COUNT];
+	struct pollfd fds[SLOT_COUNT];
 	prepare_poll(stream, wait_fd, fds);
-	if (poll(fds, POLL_COUNT, poll_timeout(stream)) < 0)
+	if (poll(fds, SLOT_COUNT, poll_timeout(stream)) < 0)
 		return errno == EINTR ? 0 : err_errno(stream->reterr, -errno, "cannot poll");
 	if (stream->resize_at_ms && clock_monotonic_ms() >= stream->resize_at_ms) {
 		stream->resize_at_ms = 0;
 		try_resize(stream);
 	}
 	int ret = 0;
-	if (fds[POLL_SIGNALS].revents)
+	if (fds[FROM_SIGNALS].revents)
 		handle_signals(stream);
-	if (fds[POLL_WAIT].revents)
+	if (fds[FROM_WAIT].revents)
 		stream->waited = true;
-	if (fds[POLL_STDIN].revents)
+	if (fds[FROM_STDIN].revents)
 		ret = read_keys(stream);
-	if (ret == 0 && fds[POLL_OUT].revents)
+	if (ret == 0 && fds[TO_STDOUT].revents)
 		ret = write_sink(stream, &stream->out);
-	if (ret == 0 && fds[POLL_ERR].revents)
+	if (ret == 0 && fds[TO_STDERR].revents)
 		ret = write_sink(stream, &stream->err);
-	if (stream->to_container.len && (fds[POLL_CONNECTION].revents & (POLLOUT | POLLERR | POLLHUP)))
+	if (stream->to_container.len && (fds[FROM_CONNECTION].revents & (POLLOUT | POLLERR | POLLHUP)))
 		send_keys(stream);
-	if (ret == 0 && (fds[POLL_CONNECTION].revents & (POLLIN | POLLHUP | POLLERR)))
+	if (ret == 0 && (fds[FROM_CONNECTION].revents & (POLLIN | POLLHUP | POLLERR)))
 		ret = read_output(stream);
 	return ret;
 }

@@ -1,0 +1,174 @@
+/* container prune, image prune, volume prune: remove what nobody uses, after asking. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/strv.h"
+#include "cli/client.h"
+#include "cli/filters.h"
+#include "cli/humanize.h"
+#include "cli/print.h"
+#include "cli/values.h"
+#include "cli/verbs.h"
+#include "codec/json.h"
+
+struct prune_options {
+	bool all;
+	char **filters;
+	bool force;
+};
+
+#define OPTION(...) OPTION_IN(struct prune_options, __VA_ARGS__)
+#define COMMON                                                                                       \
+ OPTION("filter", 0, OPTION_LIST, filters, "Remove only those that match (until=24h, label=key...)", \
+	 .word = "filter"),                                                                          \
+	 OPTION("force", 'f', OPTION_BOOL, force, "Don't ask")
+static const struct option_spec container_specs[] = { COMMON };
+static const struct option_table container_table = OPTION_TABLE(container_specs);
+
+static const struct option_spec image_specs[] = {
+	COMMON,
+	OPTION("all", 'a', OPTION_BOOL, all, "Remove tagged images that no container uses, too"),
+};
+static const struct option_table image_table = OPTION_TABLE(image_specs);
+
+static const struct option_spec volume_specs[] = {
+	COMMON,
+	OPTION("all", 'a', OPTION_BOOL, all, "Remove named volumes, too"),
+};
+static const struct option_table volume_table = OPTION_TABLE(volume_specs);
+
+/* One kind of things, and how its removal is told. */
+struct prune {
+	const char *warning;
+	const char *path;
+	const char *member; /* of the answer */
+	const char *heading;
+	const char *filter; /* one more, or NULL */
+};
+
+/* Anything but y or yes is a no. */
+static bool confirm(const char *warning)
+{
+	char answer[16] = "";
+	print_out(warning, strlen(warning), NULL);
+	static const char question[] = "\nAre you sure you want to continue? [y/N] ";
+	print_out(question, sizeof question - 1, NULL);
+	if (!fgets(answer, sizeof answer, stdin))
+		return false;
+	return strcmp(answer, "y\n") == 0 || strcmp(answer, "Y\n") == 0 || strcmp(answer, "yes\n") == 0;
+}
+
+static int print_item(const json_t *item, struct err **reterr)
+{
+	if (json_is_string(item))
+		return print_line(reterr, "%s", json_string_value(item));
+	const char *untagged = value_string(item, "Untagged");
+	return *untagged ? print_line(reterr, "untagged: %s", untagged)
+			 : print_line(reterr, "deleted: %s", value_string(item, "Deleted"));
+}
+
+static int print_report(const struct prune *prune, const json_t *answer, struct err **reterr)
+{
+	const json_t *items = value_at(answer, prune->member);
+	size_t i;
+	const json_t *item;
+	int ret = json_array_size(items) ? print_line(reterr, "%s:", prune->heading) : 0;
+	json_array_foreach (items, i, item) {
+		if (ret == 0)
+			ret = print_item(item, reterr);
+	}
+	if (ret == 0 && json_array_size(items))
+		ret = print_line(reterr, "%s", "");
+	char size[HUMAN_MAX];
+	human_size(json_array_size(items) ? (double)value_int(answer, "SpaceReclaimed") : 0, 4, size);
+	return ret < 0 ? ret : print_line(reterr, "Total reclaimed space: %s", size);
+}
+
+static int prune_things(const struct invocation *invocation, const struct prune *prune, struct err **reterr)
+{
+	const struct prune_options *options = invocation->options;
+	if (!options->force && !confirm(prune->warning))
+		return err_set(reterr, ERR_INVALID, 0, "%s has been cancelled", invocation->name);
+
+	_autofree_(strv) char **filters = strv_copy(options->filters);
+	if (!filters || (prune->filter && strv_append(&filters, prune->filter) < 0))
+		return err_oom(reterr);
+	_cleanup_(buf_finish) struct buf path = BUF_INIT(CLIENT_PATH_MAX);
+	_autojson_ json_t *answer = NULL;
+	if (buf_puts(&path, prune->path) < 0)
+		return err_oom(reterr);
+	int ret = filters_append(filters, &path, reterr);
+	if (ret == 0)
+		ret = client_call(invocation->client, "POST", path.data, NULL, &answer, reterr);
+	return ret < 0 ? ret : print_report(prune, answer, reterr);
+}
+
+static int container_prune_run(const struct invocation *invocation, struct err **reterr)
+{
+	static const struct prune prune = {
+		.warning = "WARNING! This removes all stopped containers.",
+		.path = "/containers/prune",
+		.member = "ContainersDeleted",
+		.heading = "Deleted Containers",
+	};
+	return prune_things(invocation, &prune, reterr);
+}
+
+static int image_prune_run(const struct invocation *invocation, struct err **reterr)
+{
+	const struct prune_options *options = invocation->options;
+	const struct prune prune = {
+		.warning = options->all ? "WARNING! This removes all images that no container uses."
+					: "WARNING! This removes all images without a name that no container uses.",
+		.path = "/images/prune",
+		.member = "ImagesDeleted",
+		.heading = "Deleted Images",
+		.filter = options->all ? "dangling=false" : "dangling=true",
+	};
+	return prune_things(invocation, &prune, reterr);
+}
+
+static int volume_prune_run(const struct invocation *invocation, struct err **reterr)
+{
+	const struct prune_options *options = invocation->options;
+	const struct prune prune = {
+		.warning = options->all ? "WARNING! This removes all volumes that no container uses."
+					: "WARNING! This removes all anonymous volumes that no container uses.",
+		.path = "/volumes/prune",
+		.member = "VolumesDeleted",
+		.heading = "Deleted Volumes",
+		.filter = options->all ? "all=true" : NULL,
+	};
+	return prune_things(invocation, &prune, reterr);
+}
+
+const struct command container_prune_command = {
+	.names = { "container prune" },
+	.usage = "[OPTIONS]",
+	.summary = "Remove all stopped containers",
+	.options = { { &container_table } },
+	.options_size = sizeof(struct prune_options),
+	.flags = COMMAND_ENGINE,
+	.run = container_prune_run,
+};
+
+const struct command image_prune_command = {
+	.names = { "image prune" },
+	.usage = "[OPTIONS]",
+	.summary = "Remove images that nobody uses",
+	.options = { { &image_table } },
+	.options_size = sizeof(struct prune_options),
+	.flags = COMMAND_ENGINE,
+	.run = image_prune_run,
+};
+
+const struct command volume_prune_command = {
+	.names = { "volume prune" },
+	.usage = "[OPTIONS]",
+	.summary = "Remove volumes that nobody uses",
+	.options = { { &volume_table } },
+	.options_size = sizeof(struct prune_options),
+	.flags = COMMAND_ENGINE,
+	.run = volume_prune_run,
+};
