@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "spec/oci_check.h"
+
 #define CONTAINER_CONFIG_FIELDS(type_, at_)                                                                           \
  JSON_FIELD(type_, at_ hostname, "Hostname", JSON_STRING_FIELD, .flags = JSON_EMPTYNULL),                             \
 	 JSON_FIELD(type_, at_ domainname, "Domainname", JSON_STRING_FIELD, .flags = JSON_EMPTYNULL),                 \
@@ -255,10 +257,11 @@ static int check_binding(const char *port, json_t *binding, struct err **reterr)
 	json_t *value;
 	if (!json_is_object(binding))
 		return err_set(reterr, ERR_INVALID, 0, "HostConfig.PortBindings.%s: expected an array of objects",
-			port);
+			oci_printable(port));
 	json_object_foreach (binding, key, value)
 		if (!json_is_string(value) && !json_is_null(value))
-			return err_set(reterr, ERR_INVALID, 0, "HostConfig.PortBindings.%s: expected strings", port);
+			return err_set(reterr, ERR_INVALID, 0, "HostConfig.PortBindings.%s: expected strings",
+				oci_printable(port));
 	return 0;
 }
 
@@ -270,7 +273,8 @@ static int check_port_bindings(json_t *bindings, struct err **reterr)
 		return err_set(reterr, ERR_INVALID, 0, "HostConfig.PortBindings: expected an object");
 	json_object_foreach (bindings, port, list) {
 		if (!json_is_array(list) && !json_is_null(list))
-			return err_set(reterr, ERR_INVALID, 0, "HostConfig.PortBindings.%s: expected an array", port);
+			return err_set(reterr, ERR_INVALID, 0, "HostConfig.PortBindings.%s: expected an array",
+				oci_printable(port));
 		for (size_t i = 0; i < json_array_size(list); i++) {
 			int r = check_binding(port, json_array_get(list, i), reterr);
 			if (r < 0)

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "spec/oci_check.h"
+
 static const struct json_field handover_attach_fields[] = {
 	JSON_FIELD(struct handover_attach, stream, "stream", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct handover_attach, logs, "logs", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
@@ -127,14 +129,15 @@ static int check_wait(const struct handover_wait *wait, struct err **reterr)
 	for (size_t i = 0; i < ARRAY_SIZE(conditions); i++)
 		if (strcmp(wait->condition, conditions[i]) == 0)
 			return 0;
-	return err_set(reterr, ERR_INVALID, 0, "invalid condition: \"%s\"", wait->condition);
+	return err_set(reterr, ERR_INVALID, 0, "invalid condition: \"%s\"", oci_printable(wait->condition));
 }
 
 static int check(const struct handover *handover, struct err **reterr)
 {
 	enum handover_kind kind = handover_kind(handover);
 	if (kind == HANDOVER_KIND_COUNT)
-		return err_set(reterr, ERR_UNSUPPORTED, 0, "hand-over of unknown kind \"%s\"", handover->kind);
+		return err_set(reterr, ERR_UNSUPPORTED, 0, "hand-over of unknown kind \"%s\"",
+			oci_printable(handover->kind));
 	const void *parameters = *(void *const *)(const void *)((const char *)handover + kinds[kind].offset);
 	if (!parameters)
 		return err_set(reterr, ERR_INVALID, 0, "hand-over of kind %s without its parameters", handover->kind);

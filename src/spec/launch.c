@@ -5,6 +5,7 @@
 
 #include "base/parse.h"
 #include "base/strv.h"
+#include "spec/oci_check.h"
 
 static const struct json_field launch_restart_policy_fields[] = {
 	JSON_FIELD(struct launch_restart_policy, name, "name", JSON_STRING_FIELD),
@@ -108,24 +109,10 @@ static const struct json_field launch_fields[] = {
 };
 const struct json_table launch_table = JSON_TABLE(struct launch, launch_fields);
 
-static bool is_one_of(const char *word, const char *const *words, size_t count)
-{
-	for (size_t i = 0; word && i < count; i++)
-		if (strcmp(word, words[i]) == 0)
-			return true;
-	return false;
-}
-
-#define IS_ONE_OF(word, ...)                    \
- ({                                             \
-static const char *const words_[] = { __VA_ARGS__ }; \
-is_one_of(word, words_, ARRAY_SIZE(words_));         \
- })
-
 static int bad(struct err **reterr, const char *path, const char *what, const char *value)
 {
 	return err_set(reterr, ERR_INVALID, 0, "invalid launch document: %s: %s \"%s\"", path, what,
-		value ? value : "");
+		oci_printable(value));
 }
 
 static bool is_container_id(const char *id)
@@ -136,13 +123,13 @@ static bool is_container_id(const char *id)
 static int check_words(const struct launch *launch, struct err **reterr)
 {
 	const char *policy = launch->restart_policy.name;
-	if (policy && !IS_ONE_OF(policy, "", "no", "always", "unless-stopped", "on-failure"))
+	if (policy && !OCI_IS_ONE_OF(policy, "", "no", "always", "unless-stopped", "on-failure"))
 		return bad(reterr, "restart_policy.name", "unknown policy", policy);
-	if (!IS_ONE_OF(launch->log.driver, "json-file", "local", "none"))
+	if (!OCI_IS_ONE_OF(launch->log.driver, "json-file", "local", "none"))
 		return bad(reterr, "log.driver", "unknown driver", launch->log.driver);
-	if (!IS_ONE_OF(launch->network.mode, "none", "host", "private", "container"))
+	if (!OCI_IS_ONE_OF(launch->network.mode, "none", "host", "private", "container"))
 		return bad(reterr, "network.mode", "unknown mode", launch->network.mode);
-	if (!IS_ONE_OF(launch->seccomp.mode, "default", "unconfined", "profile"))
+	if (!OCI_IS_ONE_OF(launch->seccomp.mode, "default", "unconfined", "profile"))
 		return bad(reterr, "seccomp.mode", "unknown mode", launch->seccomp.mode);
 	return 0;
 }
@@ -160,7 +147,8 @@ static int check_ids(const struct launch *launch, struct err **reterr)
 		return bad(reterr, "join.pid", "not a container ID:", join->pid);
 	if ((strcmp(launch->network.mode, "container") == 0) != (join->network != NULL))
 		return bad(reterr, "join.network", "does not agree with network.mode", launch->network.mode);
-	if (launch->seccomp.hash && !is_hex(launch->seccomp.hash, strlen(launch->seccomp.hash)))
+	const char *hash = launch->seccomp.hash;
+	if (hash && (!*hash || !is_hex(hash, strlen(hash))))
 		return bad(reterr, "seccomp.hash", "not lower-case hex:", launch->seccomp.hash);
 	return 0;
 }

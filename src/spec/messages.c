@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/strv.h"
+#include "spec/oci_check.h"
 
 /* --- reading --- */
 
@@ -18,7 +19,8 @@ static int read_envelope(struct message *out, struct err **reterr)
 	if (out->version < 1)
 		return err_set(reterr, ERR_INVALID, 0, "message without a version");
 	if (id && (!json_is_integer(id) || out->id < 0))
-		return err_set(reterr, ERR_INVALID, 0, "message %s with an id that is not a number", out->op);
+		return err_set(reterr, ERR_INVALID, 0, "message %s with an id that is not a number",
+			oci_printable(out->op));
 	return 0;
 }
 
@@ -71,9 +73,9 @@ int message_document(const struct message *message, const char *key, const struc
 	memset(out, 0, table->size);
 	json_t *value = json_object_get(message->body, key);
 	if (!value)
-		return err_set(reterr, ERR_INVALID, 0, "message %s without %s", message->op, key);
+		return err_set(reterr, ERR_INVALID, 0, "message %s without %s", oci_printable(message->op), key);
 	int r = json_read(table, value, out, reterr);
-	return r < 0 ? err_wrap(reterr, r, "message %s: %s", message->op, key) : 0;
+	return r < 0 ? err_wrap(reterr, r, "message %s: %s", oci_printable(message->op), key) : 0;
 }
 
 /* --- writing --- */
@@ -140,7 +142,7 @@ json_t *message_error(int64_t id, const struct err *err)
 
 json_t *message_unsupported(int64_t id, const char *op)
 {
-	json_t *text = json_sprintf("this version does not know the operation %s", op);
+	json_t *text = json_sprintf("this version does not know the operation %s", oci_printable(op));
 	return error_new(id, ERR_UNSUPPORTED, err_kind_errno(ERR_UNSUPPORTED), text);
 }
 
@@ -149,7 +151,7 @@ int message_outcome(const struct message *answer, struct err **reterr)
 	if (strcmp(answer->op, "done") == 0 || strcmp(answer->op, "ack") == 0)
 		return 0;
 	if (strcmp(answer->op, "error") != 0)
-		return err_set(reterr, ERR_INTERNAL, 0, "unexpected answer %s", answer->op);
+		return err_set(reterr, ERR_INTERNAL, 0, "unexpected answer %s", oci_printable(answer->op));
 
 	const char *kind_name = message_string(answer, "kind");
 	const char *text = message_string(answer, "message");

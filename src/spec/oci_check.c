@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define LIST_NUMBER_MAX 65535
+#define SHOWN_MAX       200
 
 int oci_bad(struct err **reterr, const char *problem, const char *path_format, ...)
 {
@@ -90,6 +91,13 @@ bool oci_is_number_list(const char *list)
 			return false;
 	}
 	return true;
+}
+
+const char *oci_printable(const char *text)
+{
+	if (!text)
+		return "";
+	return strnlen(text, SHOWN_MAX + 1) <= SHOWN_MAX && oci_is_one_line(text) ? text : "(not printable)";
 }
 
 bool oci_is_word_of(const char *word, const char *const *words, size_t count)

@@ -162,7 +162,8 @@ static int check_version(const char *version, struct err **reterr)
 	if (!digits || version[digits] != '.' || !oci_is_one_line(version))
 		return oci_bad(reterr, "is no version", "ociVersion");
 	if (strncmp(version, "1.", 2) != 0)
-		return err_set(reterr, ERR_UNSUPPORTED, 0, "ociVersion: %s is not supported, only 1.x is", version);
+		return err_set(reterr, ERR_UNSUPPORTED, 0, "ociVersion: %s is not supported, only 1.x is",
+			oci_printable(version));
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "spec/oci_check.h"
 
 #define RUNSTATE_VERSION 1
 
@@ -66,7 +67,8 @@ int runstate_parse(const char *text, size_t len, struct runstate *out, struct er
 		return err_wrap(reterr, r, "invalid run state");
 	if (is_status(out->status))
 		return 0;
-	r = err_set(reterr, ERR_INVALID, 0, "invalid run state: status: unknown word \"%s\"", out->status);
+	r = err_set(reterr, ERR_INVALID, 0, "invalid run state: status: unknown word \"%s\"",
+		oci_printable(out->status));
 	runstate_finish(out);
 	return r;
 }
