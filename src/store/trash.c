@@ -22,6 +22,11 @@ int store_trash(struct store *store, int dirfd, const char *name, struct err **r
 	return 0;
 }
 
+int store_trash_folder(const struct store *store)
+{
+	return store->trash_fd;
+}
+
 bool store_has_trash(const struct store *store)
 {
 	int fd = openat(store->trash_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -6,3 +6,6 @@
 
 /* Moves `name` below `dirfd` away. What is not there is gone already. */
 int store_trash(struct store *store, int dirfd, const char *name, struct err **reterr);
+
+/* The folder itself, for who empties it; borrowed. */
+int store_trash_folder(const struct store *store);

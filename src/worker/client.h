@@ -1,0 +1,42 @@
+/*
+ * The client whose connection this worker was handed: its body is read, and it is answered, here. One request, then the
+ * connection ends.
+ *
+ * Errors before the first progress message are an HTTP status; after it, messages in the stream, as Docker's. A client that
+ * goes away is noticed at every wait (client_is_gone), which is how a job is cancelled.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <sys/types.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "spec/handover.h"
+
+struct client;
+
+/* Takes `fd` (also on failure); copies the surplus. */
+int client_new(int fd, const struct handover_body *body, const void *surplus, size_t surplus_len, struct client **ret,
+	struct err **reterr);
+/* Closes the connection, after a last chunk if anything was answered. */
+void client_free(struct client *client);
+DEFINE_AUTOFREE(client, struct client *, client_free);
+
+/* Decoded bytes of the body; 0 at its end. An upload that stops before its end or idles too long is an error. */
+ssize_t client_read(struct client *client, void *data, size_t size, struct err **reterr);
+/* The body's first bytes, which client_read gives again: as many as there are up to `size`, at most CLIENT_PEEK_BYTES. Before
+ * any client_read. */
+#define CLIENT_PEEK_BYTES 16
+ssize_t client_peek(struct client *client, void *data, size_t size, struct err **reterr);
+/* Nobody is at the other end any more. */
+bool client_is_gone(const struct client *client);
+int client_fd(const struct client *client);
+
+/* One JSON message of the stream; takes `message`, NULL being out of memory. What can't be sent is dropped. */
+void client_tell(struct client *client, json_t *message);
+/* The answer of a job that failed. */
+void client_tell_error(struct client *client, const struct err *err);

@@ -1,0 +1,87 @@
+#include "worker/platform.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <sys/utsname.h>
+
+#include "base/cleanup.h"
+
+static const struct {
+	const char *machine;
+	const char *architecture;
+	const char *variant;
+} machines[] = {
+	{ "x86_64", "amd64", "" },
+	{ "aarch64", "arm64", "" },
+	{ "armv7l", "arm", "v7" },
+	{ "armv6l", "arm", "v6" },
+	{ "i686", "386", "" },
+	{ "i386", "386", "" },
+	{ "ppc64le", "ppc64le", "" },
+	{ "riscv64", "riscv64", "" },
+	{ "s390x", "s390x", "" },
+	{ "loongarch64", "loong64", "" },
+};
+
+static void normalize(const char *machine, struct platform *ret)
+{
+	snprintf(ret->architecture, sizeof(ret->architecture), "%s", machine);
+	for (size_t i = 0; i < ARRAY_SIZE(machines); i++) {
+		if (strcmp(machines[i].machine, machine) != 0)
+			continue;
+		snprintf(ret->architecture, sizeof(ret->architecture), "%s", machines[i].architecture);
+		if (!*ret->variant)
+			snprintf(ret->variant, sizeof(ret->variant), "%s", machines[i].variant);
+	}
+}
+
+void platform_of_host(struct platform *ret)
+{
+	struct utsname name;
+
+	*ret = (struct platform){ .os = "linux" };
+	if (uname(&name) == 0)
+		normalize(name.machine, ret);
+}
+
+/* One word of letters, digits, "_", "-", "."; returns what follows its slash, or NULL for a bad one. */
+static const char *word(const char *text, char out[static PLATFORM_WORD_SIZE])
+{
+	size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.");
+
+	if (len == 0 || len >= PLATFORM_WORD_SIZE || (text[len] && text[len] != '/'))
+		return NULL;
+	memcpy(out, text, len);
+	out[len] = '\0';
+	return text + len + (text[len] == '/');
+}
+
+int platform_parse(const char *text, struct platform *ret, struct err **reterr)
+{
+	char first[PLATFORM_WORD_SIZE], machine[PLATFORM_WORD_SIZE];
+	const char *rest = text;
+
+	platform_of_host(ret);
+	if (!text || !*text)
+		return 0;
+	ret->variant[0] = '\0';
+	rest = word(rest, first);
+	if (rest && !*rest && strcmp(first, "linux") == 0) {
+		platform_of_host(ret);
+		return 0;
+	}
+	if (rest && !*rest) {
+		normalize(first, ret);
+		return 0;
+	}
+	snprintf(ret->os, sizeof(ret->os), "%s", rest ? first : "");
+	rest = rest ? word(rest, machine) : NULL;
+	if (rest && *rest)
+		rest = word(rest, ret->variant);
+	if (!rest || *rest)
+		return err_set(reterr, ERR_INVALID, 0,
+			"\"%s\": unknown operating system or architecture: invalid argument", text);
+	normalize(machine, ret);
+	return 0;
+}

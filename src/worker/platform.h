@@ -1,0 +1,17 @@
+/* The platform of images in OCI's words: "linux", "amd64", "v8". */
+#pragma once
+
+#include "base/err.h"
+
+#define PLATFORM_WORD_SIZE 32
+
+struct platform {
+	char os[PLATFORM_WORD_SIZE];
+	char architecture[PLATFORM_WORD_SIZE];
+	char variant[PLATFORM_WORD_SIZE]; /* "" if it does not matter */
+};
+
+/* This machine's. */
+void platform_of_host(struct platform *ret);
+/* "linux/arm64/v8", "linux/amd64", "arm64"; NULL or "" is this machine's. */
+int platform_parse(const char *text, struct platform *ret, struct err **reterr);

@@ -1,0 +1,26 @@
+/* What the parts of one job share. */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "store/job.h"
+#include "worker/client.h"
+
+typedef void task_event_fn(const char *type, const char *image, const char *name, void *data);
+
+struct task {
+	struct job *job;
+	struct client *client;
+	int empty_fd;         /* an empty folder of the job's */
+	bool quiet;           /* no progress */
+	task_event_fn *event; /* tells the engine what was done */
+	void *event_data;
+};
+
+/* A folder of the job's: makes and opens it. Returns a descriptor or -errno. */
+int task_folder(struct task *task, const char *name, mode_t mode);
+/* A file of the job's without a name, filled with the client's body; read-only, from its beginning. */
+int task_spool(struct task *task, int *ret_fd, int *ret_link_fd, struct err **reterr);
+/* Docker's message {"stream": text}. */
+void task_say(struct task *task, const char *format, ...) printf_like(2, 3);

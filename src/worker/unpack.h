@@ -1,0 +1,46 @@
+/*
+ * Unpacking, seen from the trusted side: a stream goes from its source through a child that inflates it (if it is
+ * compressed) into a child that untars it, and what passes between the two goes through this process, which hashes it,
+ * counts it against the limits, and watches the client.
+ *
+ *	source ─→ [inflate] ─→ hash, limits ─→ [extract] ─→ folder
+ *
+ * Nothing the children say is believed but "it failed": the digest is of the bytes this process saw. A child that hangs is
+ * killed after LIMIT_STALL_MS without a byte; when the client goes away, both are.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "store/image.h"
+#include "worker/client.h"
+#include "worker/extract.h"
+
+typedef void unpack_progress_fn(int64_t bytes, void *data);
+
+struct unpack {
+	/* Where it comes from: a regular file from its beginning, or the client's body. */
+	int file_fd;           /* -1: the client's */
+	struct client *client; /* watched in any case */
+	/* Where it goes. */
+	int folder_fd; /* becomes the child's root */
+	int empty_fd;  /* an empty folder: the root of the child that inflates */
+	struct extract_options options;
+	bool needs_end_marker; /* a tar without its closing zeros counts as cut short: where no digest says that it is whole */
+	unpack_progress_fn *progress; /* may be NULL */
+	void *progress_data;
+};
+
+struct unpacked {
+	char diff_id[STORE_DIGEST_SIZE]; /* digest of the uncompressed stream */
+	int64_t stream_bytes;
+	int64_t size_bytes; /* of the files */
+	bool opaque_root;
+};
+
+int unpack(const struct unpack *unpack, struct unpacked *ret, struct err **reterr);
+
+/* Digest of a regular file, from its beginning. */
+int file_digest(int fd, char ret[static STORE_DIGEST_SIZE], int64_t *ret_size, struct err **reterr);

@@ -1,0 +1,248 @@
+#include "worker/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sys/stat.h>
+
+#include "base/io.h"
+#include "base/log.h"
+#include "spec/handover.h"
+#include "spec/messages.h"
+#include "store/store.h"
+#include "store/trash.h"
+#include "sys/channel.h"
+#include "worker/import.h"
+#include "worker/load.h"
+#include "worker/rmtree.h"
+
+#define CHANNEL_FD 3
+
+struct worker {
+	const char *data_root;
+	struct store *store;
+};
+
+/* ---- messages */
+
+/* Takes `body`. The engine may be gone: whoever did the work says so to the client too. */
+static void send_message(json_t *body)
+{
+	_cleanup_(buf_finish) struct buf text = BUF_INIT(CHANNEL_MESSAGE_MAX);
+	_autojson_ json_t *taken = body;
+
+	if (message_pack(taken, NULL, 0, &text) == 0)
+		(void)message_send(CHANNEL_FD, text.data, text.len, NULL, 0);
+}
+
+static void tell_event(const char *type, const char *image, const char *name, void *data)
+{
+	json_t *body = message_new("event", MESSAGE_NO_ID);
+
+	(void)data;
+	message_add(body, "type", json_string(type));
+	message_add(body, "image", json_string(image));
+	if (*name)
+		message_add(body, "name", json_string(name));
+	send_message(body);
+}
+
+/* ---- emptying trash/ */
+
+static void empty_trash(struct worker *worker)
+{
+	int r = rmtree_content(store_trash_folder(worker->store));
+
+	if (r < 0)
+		log_warn("trash could not be emptied: %s", strerror(-r));
+}
+
+/* ---- load, import */
+
+typedef int job_fn(struct task *task, const struct handover *handover, struct err **reterr);
+
+static int run_load(struct task *task, const struct handover *handover, struct err **reterr)
+{
+	return load_run(task, handover->load, reterr);
+}
+
+static int run_import(struct task *task, const struct handover *handover, struct err **reterr)
+{
+	return import_run(task, handover->import, reterr);
+}
+
+static job_fn *job_of(const struct handover *handover)
+{
+	switch (handover_kind(handover)) {
+	case HANDOVER_LOAD: return run_load;
+	case HANDOVER_IMPORT: return run_import;
+	case HANDOVER_ATTACH:
+	case HANDOVER_WAIT:
+	case HANDOVER_LOGS:
+	case HANDOVER_EXEC_START:
+	case HANDOVER_KIND_COUNT:
+	default: return NULL;
+	}
+}
+
+static int run_job(struct worker *worker, struct client *client, const struct handover *handover, struct err **reterr)
+{
+	struct task task = { .client = client, .empty_fd = -1, .event = tell_event };
+	int r = job_begin(worker->store, &task.job, reterr);
+
+	if (r < 0)
+		return r;
+	task.empty_fd = task_folder(&task, "empty", 0700);
+	r = task.empty_fd < 0 ? err_errno(reterr, task.empty_fd, "cannot make a folder")
+			      : job_of(handover)(&task, handover, reterr);
+	fd_close(&task.empty_fd);
+	job_end(task.job);
+	return r;
+}
+
+/* The space is given back before a failure is told: who reads "no space left" finds it there again. */
+static void serve(struct worker *worker, struct client *client, const struct handover *handover)
+{
+	_autofree_(err) struct err *err = NULL;
+	int r = run_job(worker, client, handover, &err);
+
+	if (r < 0)
+		empty_trash(worker);
+	if (r < 0 && !client_is_gone(client))
+		client_tell_error(client, err);
+	if (r < 0)
+		log_info("%s: %s", handover->kind, err_message(err));
+	client_free(client);
+	if (r >= 0)
+		empty_trash(worker);
+}
+
+static int handle_handover(struct worker *worker, const struct message *message, int *fd)
+{
+	_cleanup_(handover_finish) struct handover handover = { 0 };
+	_autofree_(err) struct err *err = NULL;
+	struct client *client;
+	int r = handover_read(message, &handover, &err);
+
+	if (r >= 0 && !job_of(&handover))
+		r = err_set(&err, ERR_UNSUPPORTED, 0, "a worker does not do %s", handover.kind);
+	if (r >= 0 && *fd < 0)
+		r = err_set(&err, ERR_INVALID, 0, "the hand-over came without a connection");
+	if (r >= 0)
+		r = client_new(TAKE_FD(*fd), &handover.body, message->surplus, message->surplus_len, &client, &err);
+	if (r < 0) {
+		send_message(message_error(message->id, err));
+		return EXIT_FAILURE;
+	}
+	send_message(message_ack(message->id));
+	serve(worker, client, &handover);
+	return EXIT_SUCCESS;
+}
+
+static int handle_job(struct worker *worker, const struct message *message)
+{
+	const char *kind = message_string(message, "kind");
+
+	if (!kind || strcmp(kind, "remove") != 0) {
+		send_message(message_unsupported(message->id, kind ? kind : "job"));
+		return EXIT_FAILURE;
+	}
+	send_message(message_ack(message->id));
+	empty_trash(worker);
+	tell_event("remove", "", "", NULL);
+	return EXIT_SUCCESS;
+}
+
+static int handle(struct worker *worker, const struct message *message, int *fd)
+{
+	if (strcmp(message->op, "handover") == 0)
+		return handle_handover(worker, message, fd);
+	if (strcmp(message->op, "job") == 0)
+		return handle_job(worker, message);
+	send_message(message_unsupported(message->id, message->op));
+	return EXIT_FAILURE;
+}
+
+/* ---- start */
+
+static int open_store(struct worker *worker, struct err **reterr)
+{
+	_autoclose_ int fd = open(worker->data_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_errno(reterr, -errno, "cannot open %s", worker->data_root);
+	return store_open(fd, STORE_WORKER, &worker->store, reterr);
+}
+
+/* An engine that died before it sent anything is no fault of this process. */
+static int one_message(struct worker *worker)
+{
+	_cleanup_free_ char *data = malloc(CHANNEL_MESSAGE_MAX);
+	_autofree_(err) struct err *err = NULL;
+	struct message message;
+	int fds[CHANNEL_FDS_MAX], status;
+	size_t count;
+	ssize_t len;
+
+	if (!data)
+		return EXIT_FAILURE;
+	len = message_receive(CHANNEL_FD, data, CHANNEL_MESSAGE_MAX, fds, &count);
+	if (len <= 0)
+		return len == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	if (message_parse(data, (size_t)len, &message, &err) < 0) {
+		log_error("the engine's message: %s", err_message(err));
+		return EXIT_FAILURE;
+	}
+	for (size_t i = 1; i < CHANNEL_FDS_MAX; i++)
+		fd_close(&fds[i]);
+	status = handle(worker, &message, &fds[0]);
+	fd_close(&fds[0]);
+	message_finish(&message);
+	return status;
+}
+
+static int parse_options(struct worker *worker, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "data-root", required_argument, NULL, 'd' },
+		{ "exec-root", required_argument, NULL, 'e' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+		if (c == 'd')
+			worker->data_root = optarg;
+		else if (c != 'e')
+			return -EINVAL;
+	}
+	return worker->data_root && optind == argc ? 0 : -EINVAL;
+}
+
+int worker_main(int argc, char **argv)
+{
+	_autofree_(err) struct err *err = NULL;
+	struct worker worker = { 0 };
+	int status;
+
+	log_setup("tare-worker", LOG_LEVEL_INFO);
+	if (parse_options(&worker, argc, argv) < 0) {
+		fprintf(stderr, "usage: tare-worker --data-root PATH [--exec-root PATH], started by tared\n");
+		return 2;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	umask(077);
+	fcntl(CHANNEL_FD, F_SETFD, FD_CLOEXEC);
+	if (open_store(&worker, &err) < 0) {
+		log_error("%s", err_message(err));
+		return EXIT_FAILURE;
+	}
+	status = one_message(&worker);
+	store_free(worker.store);
+	return status;
+}
