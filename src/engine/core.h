@@ -1,0 +1,39 @@
+/* What the files of this folder share: the engine itself. Others see engine.h. */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/map.h"
+#include "engine/engine.h"
+#include "store/store.h"
+
+struct containers;
+struct events;
+struct execs;
+struct holder_link;
+struct records;
+struct volumes;
+struct workers;
+
+struct engine {
+	struct loop *loop;
+	char *data_root;
+	char *exec_root;
+	char *cgroup_parent;
+	char *id; /* of this installation, for GET /info */
+	int data_fd;
+	int exec_fd;
+	int lock_fd;            /* flock on data-root/engine.lock: one engine per data root */
+	int containers_fd;      /* data-root/containers */
+	int volumes_fd;         /* data-root/volumes */
+	int exec_containers_fd; /* exec-root/containers */
+	struct records *records;
+	struct store *store;
+	struct events *events;
+	struct volumes *volumes;
+	struct containers *containers;
+	struct execs *execs;
+	struct holder_link *holder;
+	struct workers *workers;
+};

@@ -1,0 +1,22 @@
+/* Images as Docker shows and removes them, on top of the store. Documents are new references. */
+#pragma once
+
+#include "engine/core.h"
+#include "engine/filters.h"
+
+extern const char *const images_list_filters[];
+extern const char *const images_prune_filters[];
+
+/* GET /images/json. Intermediate images are not listed unless `all`. Clients before API 1.44 get VirtualSize. */
+int images_list(struct engine *engine, const struct filters *filters, bool all, int api_minor, json_t **ret,
+	struct err **reterr);
+int images_inspect(struct engine *engine, const char *name, int api_minor, json_t **ret, struct err **reterr);
+int images_history(struct engine *engine, const char *name, json_t **ret, struct err **reterr);
+/* `tag` NULL or "": latest. */
+int images_tag(struct engine *engine, const char *name, const char *repository, const char *tag, struct err **reterr);
+/* DELETE /images/NAME */
+int images_remove(struct engine *engine, const char *name, bool force, bool prune_parents, json_t **ret,
+	struct err **reterr);
+int images_prune(struct engine *engine, const struct filters *filters, json_t **ret, struct err **reterr);
+/* For pull's answer: ERR_NOT_FOUND or the like in Docker's words, since there are no registries yet. */
+int images_pull(struct engine *engine, const char *name, const char *tag, struct err **reterr);

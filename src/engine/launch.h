@@ -1,0 +1,17 @@
+/* launch.json, all that a monitor needs to start its container (spec/launch.h), made of what create wrote down. */
+#pragma once
+
+#include "engine/container.h"
+#include "spec/launch.h"
+
+/* In containers/ID of an AutoRemove container: without a row it may be cleared away. */
+#define LAUNCH_AUTO_REMOVE_FILE "auto-remove"
+
+/* What can only be checked at the start: the container whose network is joined runs. */
+int launch_check(struct container *container, struct err **reterr);
+
+/* Into the zeroed `out`; launch_finish frees. */
+int launch_make(struct container *container, struct launch *out, struct err **reterr);
+
+/* Makes the container's folders if they are missing, and replaces the file. */
+int launch_write(struct container *container, struct err **reterr);

@@ -1,0 +1,63 @@
+#include "engine/logopts.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/parse.h"
+
+/* Some are about attributes that only other drivers record. */
+static const char *const known_options[] = { "max-size", "max-file", "compress", "labels", "labels-regex", "env",
+	"env-regex", "tag", "mode", "max-buffer-size" };
+
+static int read_option(const char *key, const char *value, struct logopts *ret, struct err **reterr)
+{
+	if (strcmp(key, "max-size") == 0) {
+		if (strcmp(value, "-1") == 0)
+			ret->max_size = 0;
+		else if (parse_bytes(value, &ret->max_size) < 0 || ret->max_size <= 0)
+			return err_set(reterr, ERR_INVALID, 0, "invalid value for max-size: %s", value);
+	} else if (strcmp(key, "max-file") == 0) {
+		if (parse_i64(value, INT64_MIN, INT64_MAX, &ret->max_file) < 0)
+			return err_set(reterr, ERR_INVALID, 0, "invalid value for max-file: %s", value);
+		if (ret->max_file < 1)
+			return err_set(reterr, ERR_INVALID, 0, "max-file cannot be less than 1");
+		if (ret->max_file > LOGOPTS_MAX_FILE_MAX)
+			return err_set(reterr, ERR_INVALID, 0, "max-file cannot be more than %d", LOGOPTS_MAX_FILE_MAX);
+	} else if (strcmp(key, "compress") == 0) {
+		if (parse_bool(value, &ret->compress) < 0)
+			return err_set(reterr, ERR_INVALID, 0, "invalid value for compress: %s", value);
+	} else if (strcmp(key, "mode") == 0 && value[0] && strcmp(value, "blocking") != 0 &&
+		   strcmp(value, "non-blocking") != 0) {
+		return err_set(reterr, ERR_INVALID, 0, "logger: logging mode not supported: %s", value);
+	}
+	return 0;
+}
+
+int logopts_parse(const struct log_config *log, struct logopts *ret, struct err **reterr)
+{
+	const char *driver = log->type && log->type[0] ? log->type : "json-file";
+	*ret = (struct logopts){
+		.driver = driver, .max_size = LOGOPTS_MAX_SIZE_DEFAULT, .max_file = LOGOPTS_MAX_FILE_DEFAULT
+	};
+	if (strcmp(driver, "json-file") != 0 && strcmp(driver, "local") != 0 && strcmp(driver, "none") != 0)
+		return err_set(reterr, ERR_INVALID, 0, "logger: no log driver named '%s' is registered", driver);
+	struct map_entry *entry;
+	for (size_t cursor = 0; log->config && (entry = map_next(log->config, &cursor));) {
+		bool known = false;
+		for (size_t i = 0; i < ARRAY_SIZE(known_options); i++)
+			known = known || strcmp(entry->key, known_options[i]) == 0;
+		if (!known)
+			return err_set(reterr, ERR_INVALID, 0, "unknown log opt '%s' for %s log driver", entry->key,
+				driver);
+		int r = read_option(entry->key, entry->value, ret, reterr);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int logopts_validate(const struct log_config *log, struct err **reterr)
+{
+	struct logopts options;
+	return logopts_parse(log, &options, reterr);
+}

@@ -1,0 +1,25 @@
+/*
+ * What is mounted into a container besides the defaults: -v, --mount, --tmpfs, --volumes-from and the image's VOLUMEs.
+ *
+ * At create they become mount points, volumes being made as needed; a place given twice is refused, an image's VOLUME gives
+ * way to any. At each start the mount points become mounts of the OCI document. Sources on the host are never looked at
+ * here: the monitor resolves them.
+ */
+#pragma once
+
+#include "engine/container.h"
+#include "spec/launch.h"
+
+/*
+ * Fills record->mounts. Names of volumes that were made are appended to *made for the undo, also on failure. `id` is the
+ * new container's.
+ */
+int mounts_resolve(struct engine *engine, const char *id, struct container_record *record, char ***made,
+	struct err **reterr);
+
+/* Appends to launch->oci.mounts and launch->sources; takes the default mounts out that have the same place. */
+int mounts_launch(const struct container *container, struct launch *launch, struct err **reterr);
+
+/* "/a//b/../c/" to "/a/c": lexically, as the place in the container is then resolved in its root. NULL when out of
+ * memory. */
+char *mounts_clean_path(const char *path);

@@ -1,0 +1,314 @@
+#include "engine/remove.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "base/strv.h"
+#include "engine/events.h"
+#include "engine/execs.h"
+#include "engine/launch.h"
+#include "engine/monitor_link.h"
+#include "engine/operation.h"
+#include "engine/times.h"
+#include "engine/volumes.h"
+#include "engine/workers.h"
+#include "store/trash.h"
+
+static bool is_alive(const struct container *container)
+{
+	return container_is_running(container) || container_is_restarting(container);
+}
+
+/* --- folders --- */
+
+/* A flat folder of ours: no tree, no foreign name. */
+static int remove_flat_folder(int parent_fd, const char *name)
+{
+	int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	DIR *folder = fdopendir(fd);
+	if (!folder) {
+		int r = -errno;
+		close(fd);
+		return r;
+	}
+	const struct dirent *entry;
+	while ((entry = readdir(folder))) {
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			unlinkat(fd, entry->d_name, 0);
+	}
+	closedir(folder);
+	return unlinkat(parent_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+static void remove_run_folder(struct engine *engine, const char *id)
+{
+	int r = remove_flat_folder(engine->exec_containers_fd, id);
+	if (r < 0)
+		log_warn("cannot remove the run folder of container %s: %s", id, strerror(-r));
+}
+
+/* --- steps --- */
+
+static int check_remove(struct operation *operation, struct err **reterr)
+{
+	const struct container *container = operation->container;
+	if (container->removing)
+		return err_set(reterr, ERR_CONFLICT, 0, CONTAINER_REMOVING_TEXT, container->id);
+	if (operation->args.unattended) /* it may have been started again meanwhile */
+		return is_alive(container) ? STEP_END : STEP_NEXT;
+	if (operation->args.force || !is_alive(container))
+		return STEP_NEXT;
+	if (container_is_paused(container))
+		return err_set(reterr, ERR_CONFLICT, 0,
+			"cannot remove container \"/%s\": container is paused and must be unpaused first",
+			container->name);
+	return err_set(reterr, ERR_CONFLICT, 0,
+		"cannot remove container \"/%s\": container is %s: stop the container before removing or force remove",
+		container->name, container->state.status);
+}
+
+static int kill_if_alive(struct operation *operation, struct err **reterr)
+{
+	if (!is_alive(operation->container))
+		return STEP_NEXT;
+	json_t *body = message_new("stop", 0);
+	message_add(body, "signal", json_integer(SIGKILL));
+	message_add(body, "timeout_s", json_integer(-1));
+	return operation_ask(operation, body, MONITOR_ANSWER_MS, reterr);
+}
+
+static int mark_removing(struct operation *operation, struct err **reterr)
+{
+	struct container *container = operation->container;
+	int r = records_mark_removing(container->engine->records, container->id, container->record.host.auto_remove,
+		reterr);
+	if (r < 0)
+		return r;
+	container->removing = true;
+	return STEP_NEXT;
+}
+
+/* It may be tried again. */
+static void unmark_removing(struct operation *operation)
+{
+	operation->container->removing = false;
+}
+
+/*
+ * The event is told before the row goes, and marked as told with it; the monitor hears last, when the name is free, because
+ * it answers clients that wait for that.
+ */
+static int destroy(struct container *container, bool volumes, struct err **reterr)
+{
+	struct engine *engine = container->engine;
+	int r = store_trash(engine->store, engine->containers_fd, container->id, reterr);
+	if (r == 0)
+		r = store_lease_release(engine->store, container->id, reterr);
+	if (r == 0)
+		r = volumes_release(engine->volumes, container, volumes, reterr);
+	if (r < 0)
+		return r;
+	events_tell_destroy(container);
+	r = records_remove_container(engine->records, container->id, container->record.host.auto_remove, reterr);
+	if (r < 0)
+		return r;
+	execs_forget(engine->execs, container->id);
+	containers_remove(engine->containers, container);
+	/* A monitor that is not connected is told through its socket: its last clients must not wait for ever. */
+	bool is_connected = monitor_link_is_up(container);
+	monitor_link_removed(container);
+	if (!is_connected)
+		monitor_link_orphan(engine, container->id);
+	remove_run_folder(engine, container->id);
+	workers_empty_trash(engine->workers);
+	return 0;
+}
+
+static int destroy_step(struct operation *operation, struct err **reterr)
+{
+	int r = destroy(operation->container, operation->args.remove_volumes, reterr);
+	return r < 0 ? r : STEP_END;
+}
+
+static void log_unattended(struct operation *operation, const struct err *err)
+{
+	if (err && operation->args.unattended)
+		log_error("cannot remove container %s: %s", operation->container->id, err_message(err));
+}
+
+static const struct step remove_steps[] = { { check_remove }, { kill_if_alive },
+	{ mark_removing, NULL, unmark_removing }, { destroy_step } };
+static const struct verb remove_verb = {
+	.name = "remove",
+	.steps = remove_steps,
+	.step_count = ARRAY_SIZE(remove_steps),
+	.queued = true,
+	.ended = log_unattended,
+};
+
+/* A restart or a start that is under way would make the removal wait: the kill goes ahead of the queue. */
+static void kill_ahead(struct container *container)
+{
+	if (!is_alive(container) || list_is_empty(&container->operations))
+		return;
+	static const struct step steps[] = { { kill_if_alive } };
+	static const struct verb verb = { .name = "kill for removal", .steps = steps, .step_count = ARRAY_SIZE(steps) };
+	operation_begin(container, &verb, NULL, NULL, NULL);
+}
+
+void remove_container(struct container *container, bool force, bool volumes, engine_done_fn *done, void *user)
+{
+	const struct operation_args args = { .force = force, .remove_volumes = volumes };
+	/* A removal that is under way is no reason to wait: Docker says so at once. */
+	if (container->removing) {
+		_autofree_(err) struct err *err = NULL;
+		err_set(&err, ERR_CONFLICT, 0, CONTAINER_REMOVING_TEXT, container->id);
+		done(user, NULL, err);
+		return;
+	}
+	if (force)
+		kill_ahead(container);
+	operation_begin(container, &remove_verb, &args, done, user);
+}
+
+void remove_container_unattended(struct container *container)
+{
+	const struct operation_args args = { .unattended = true, .remove_volumes = true };
+	operation_begin(container, &remove_verb, &args, NULL, NULL);
+}
+
+void remove_container_resume(struct container *container)
+{
+	_autofree_(err) struct err *err = NULL;
+	container_ref(container);
+	if (destroy(container, container->record.host.auto_remove, &err) < 0) {
+		log_error("cannot go on with the removal of container %s: %s", container->id, err_message(err));
+		container->removing = false;
+	}
+	container_unref(container);
+}
+
+/* --- prune --- */
+
+const char *const remove_prune_filters[] = { "label", "label!", "until", NULL };
+
+struct pruning {
+	json_t *deleted;
+	const char *id;
+	struct err *err;
+};
+
+static void on_pruned(void *user, json_t *result, const struct err *err)
+{
+	struct pruning *pruning = user;
+	(void)result;
+	if (!err)
+		json_array_append_new(pruning->deleted, json_string(pruning->id));
+	else
+		log_warn("container %s was not pruned: %s", pruning->id, err_message(err));
+}
+
+int remove_prune(struct engine *engine, const struct filters *filters, json_t **ret, struct err **reterr)
+{
+	int64_t until;
+	int r = times_until(filters, &until, reterr);
+	if (r < 0)
+		return r;
+	containers_sync(engine);
+	struct pruning pruning = { .deleted = json_array() };
+	struct container *container;
+	size_t cursor = 0;
+	while ((container = containers_next(engine->containers, &cursor))) {
+		const struct map *labels = container->record.config.labels;
+		if (is_alive(container) || container->removing || !list_is_empty(&container->operations) ||
+			container->record.created_ns > until || !filters_match_labels(filters, "label", labels) ||
+			!filters_refuse_labels(filters, "label!", labels))
+			continue;
+		/* With nothing to wait for, it is over when this returns. */
+		container_ref(container);
+		pruning.id = container->id;
+		remove_container(container, false, false, on_pruned, &pruning);
+		container_unref(container);
+	}
+	*ret = json_pack("{s:o, s:i}", "ContainersDeleted", pruning.deleted, "SpaceReclaimed", 0);
+	return *ret ? 0 : err_oom(reterr);
+}
+
+/* --- sweep --- */
+
+/* What of data without a row may go: that of containers which were to vanish anyway. The rest may be all that is left after
+ * a database was lost. */
+static bool may_sweep(struct engine *engine, int parent_fd, const char *id)
+{
+	if (parent_fd == engine->exec_containers_fd)
+		return true;
+	_autoclose_ int fd = openat(parent_fd, id, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	bool marked = fd >= 0 && faccessat(fd, LAUNCH_AUTO_REMOVE_FILE, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	if (!marked)
+		log_warn("containers/%s belongs to no container that is known: left as it is", id);
+	return marked;
+}
+
+static int sweep_folder(struct engine *engine, int fd, struct err **reterr)
+{
+	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *folder = copy < 0 ? NULL : fdopendir(copy);
+	if (!folder) {
+		int r = -errno;
+		if (copy >= 0)
+			close(copy);
+		return err_errno(reterr, r, "cannot list the containers' folders");
+	}
+	_autofree_(strv) char **orphans = NULL;
+	const struct dirent *entry;
+	int r = 0;
+	while (r == 0 && (entry = readdir(folder))) {
+		if (is_hex(entry->d_name, CONTAINER_ID_SIZE - 1) &&
+			!containers_by_id(engine->containers, entry->d_name))
+			r = strv_append(&orphans, entry->d_name);
+	}
+	closedir(folder);
+	if (r < 0)
+		return err_oom(reterr);
+	strv_foreach (id, orphans) {
+		if (!may_sweep(engine, fd, *id))
+			continue;
+		log_info("removing what is left of container %s", *id);
+		if (fd == engine->exec_containers_fd) {
+			monitor_link_orphan(engine, *id);
+			remove_run_folder(engine, *id);
+		} else if ((r = store_trash(engine->store, fd, *id, reterr)) < 0) {
+			return r;
+		}
+	}
+	return 0;
+}
+
+int remove_sweep(struct engine *engine, struct err **reterr)
+{
+	int r = sweep_folder(engine, engine->containers_fd, reterr);
+	if (r == 0)
+		r = sweep_folder(engine, engine->exec_containers_fd, reterr);
+	if (r < 0)
+		return r;
+	_autofree_(strv) char **leases = NULL;
+	r = store_lease_list(engine->store, &leases, reterr);
+	if (r < 0)
+		return r;
+	strv_foreach (id, leases) {
+		if (!containers_by_id(engine->containers, *id))
+			r = store_lease_release(engine->store, *id, reterr);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}

@@ -1,0 +1,92 @@
+#include "engine/security.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/parse.h"
+#include "base/strv.h"
+
+static int parse_seccomp(const char *value, struct security *ret, struct err **reterr)
+{
+	json_decref(ret->seccomp_profile);
+	ret->seccomp_profile = NULL;
+	ret->seccomp_unconfined = strcmp(value, "unconfined") == 0;
+	if (ret->seccomp_unconfined || strcmp(value, "builtin") == 0)
+		return 0;
+	int r = json_load(value, strlen(value), &ret->seccomp_profile, reterr);
+	if (r < 0)
+		return err_wrap(reterr, r, "decoding seccomp profile failed");
+	return json_is_object(ret->seccomp_profile)
+		       ? 0
+		       : err_set(reterr, ERR_INVALID, 0, "decoding seccomp profile failed: expected an object");
+}
+
+static int parse_apparmor(const char *value, struct security *ret, struct err **reterr)
+{
+	if (strcmp(value, "unconfined") != 0 && access("/sys/module/apparmor/parameters/enabled", F_OK) < 0)
+		return err_set(reterr, ERR_INVALID, 0,
+			"cannot use AppArmor profile \"%s\": this kernel has no AppArmor", value);
+	ret->apparmor = value;
+	return 0;
+}
+
+/* "key=value" or the older "key:value". */
+static int parse_pair(const char *option, const char *separator, struct security *ret, struct err **reterr)
+{
+	const char *value = separator + 1;
+	size_t len = (size_t)(separator - option);
+	if (len == 7 && strncmp(option, "seccomp", len) == 0)
+		return parse_seccomp(value, ret, reterr);
+	if (len == 8 && strncmp(option, "apparmor", len) == 0)
+		return parse_apparmor(value, ret, reterr);
+	if (len == 5 && strncmp(option, "label", len) == 0)
+		return strcmp(value, "disable") == 0
+			       ? 0
+			       : err_set(reterr, ERR_INVALID, 0,
+					 "invalid --security-opt 2: \"%s\": SELinux labels are not supported", option);
+	if (len == 17 && strncmp(option, "no-new-privileges", len) == 0) {
+		if (parse_bool(value, &ret->no_new_privileges) < 0)
+			return err_set(reterr, ERR_INVALID, 0, "invalid --security-opt 2: \"%s\"", option);
+		return 0;
+	}
+	return err_set(reterr, ERR_INVALID, 0, "invalid --security-opt 2: \"%s\"", option);
+}
+
+int security_parse(char *const *options, struct security *ret, struct err **reterr)
+{
+	*ret = (struct security){ 0 };
+	strv_foreach (option, options) {
+		int r = 0;
+		const char *separator = strchr(*option, '=');
+		if (!separator)
+			separator = strchr(*option, ':');
+		if (strcmp(*option, "no-new-privileges") == 0)
+			ret->no_new_privileges = true;
+		else if (!separator)
+			r = err_set(reterr, ERR_INVALID, 0, "invalid --security-opt 1: \"%s\"", *option);
+		else
+			r = parse_pair(*option, separator, ret, reterr);
+		if (r < 0) {
+			security_finish(ret);
+			return r;
+		}
+	}
+	return 0;
+}
+
+void security_finish(struct security *security)
+{
+	json_decref(security->seccomp_profile);
+	security->seccomp_profile = NULL;
+}
+
+int security_validate(char *const *options, struct err **reterr)
+{
+	struct security security;
+	int r = security_parse(options, &security, reterr);
+	if (r == 0)
+		security_finish(&security);
+	return r;
+}

@@ -1,0 +1,419 @@
+#include "engine/volumes.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "engine/events.h"
+#include "engine/workers.h"
+#include "spec/system_info.h"
+#include "store/trash.h"
+
+#define LABELS_TEXT_MAX (4 * 1024 * 1024)
+#define ANONYMOUS_LABEL "com.docker.volume.anonymous"
+
+struct volumes {
+	struct engine *engine;
+	struct map *by_name; /* of struct volume */
+};
+
+static void volume_free(void *data)
+{
+	struct volume *volume = data;
+	if (!volume)
+		return;
+	free(volume->name);
+	map_free(volume->labels);
+	map_free(volume->options);
+	free(volume->owner);
+	free(volume);
+}
+DEFINE_AUTOFREE(volume, struct volume *, volume_free);
+
+/* --- maps of strings as text --- */
+
+static struct map *strings_copy(const struct map *from)
+{
+	struct map *copy = map_new(free);
+	struct map_entry *entry;
+	for (size_t cursor = 0; copy && from && (entry = map_next(from, &cursor));) {
+		char *value = strdup(entry->value);
+		if (!value || map_set(copy, entry->key, value) < 0) {
+			free(value);
+			map_free(copy);
+			return NULL;
+		}
+	}
+	return copy;
+}
+
+static char *strings_text(const struct map *map)
+{
+	if (!map)
+		return NULL;
+	_autojson_ json_t *object = json_object();
+	struct map_entry *entry;
+	map_foreach (entry, map)
+		json_object_set_new(object, entry->key, json_string(entry->value));
+	_cleanup_(buf_finish) struct buf text = BUF_INIT(LABELS_TEXT_MAX);
+	return object && json_print_value(object, &text) == 0 ? buf_take(&text) : NULL;
+}
+
+static struct map *strings_parse(const char *text)
+{
+	_autojson_ json_t *object = text ? json_loads(text, 0, NULL) : NULL;
+	struct map *map = object ? map_new(free) : NULL;
+	const char *key;
+	json_t *value;
+	json_object_foreach (object, key, value) {
+		char *copy = map && json_is_string(value) ? strdup(json_string_value(value)) : NULL;
+		if (copy && map_set(map, key, copy) < 0)
+			free(copy);
+	}
+	return map;
+}
+
+/* --- the registry --- */
+
+static int load_row(const struct volume_row *row, void *user, struct err **reterr)
+{
+	struct volumes *volumes = user;
+	_autofree_(volume) struct volume *volume = calloc(1, sizeof(*volume));
+	if (!volume || !(volume->name = strdup(row->name)))
+		return err_oom(reterr);
+	volume->created_ns = row->created_ns;
+	volume->anonymous = row->anonymous;
+	volume->labels = strings_parse(row->labels);
+	volume->options = strings_parse(row->options);
+	volume->owner = row->owner ? strdup(row->owner) : NULL;
+	if (map_set(volumes->by_name, volume->name, volume) < 0)
+		return err_oom(reterr);
+	volume = NULL;
+	return 0;
+}
+
+int volumes_new(struct engine *engine, struct volumes **ret, struct err **reterr)
+{
+	struct volumes *volumes = calloc(1, sizeof(*volumes));
+	if (!volumes)
+		return err_oom(reterr);
+	volumes->engine = engine;
+	volumes->by_name = map_new(volume_free);
+	int r = volumes->by_name ? records_each_volume(engine->records, load_row, volumes, reterr) : err_oom(reterr);
+	if (r < 0) {
+		volumes_free(volumes);
+		return r;
+	}
+	*ret = volumes;
+	return 0;
+}
+
+void volumes_free(struct volumes *volumes)
+{
+	if (!volumes)
+		return;
+	map_free(volumes->by_name);
+	free(volumes);
+}
+
+struct volume *volumes_get(const struct volumes *volumes, const char *name)
+{
+	return map_get(volumes->by_name, name);
+}
+
+char *volumes_path(const struct volumes *volumes, const char *name)
+{
+	char *path;
+	return asprintf(&path, "%s/volumes/%s/_data", volumes->engine->data_root, name) < 0 ? NULL : path;
+}
+
+int volume_name_check(const char *name, struct err **reterr)
+{
+	static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+	size_t len = strlen(name);
+	size_t head = strspn(name, first);
+	if (len == 1)
+		return err_set(reterr, ERR_INVALID, 0,
+			"volume name is too short, names should be at least two alphanumeric characters");
+	if (len > VOLUME_NAME_MAX)
+		return err_set(reterr, ERR_INVALID, 0, "volume name is longer than %d characters", VOLUME_NAME_MAX);
+	bool valid = len > 0 && head > 0;
+	for (size_t i = head; valid && i < len; i++)
+		valid = strchr("_.-", name[i]) || strchr(first, name[i]);
+	if (valid)
+		return 0;
+	return err_set(reterr, ERR_INVALID, 0,
+		"\"%s\" includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you "
+		"intended to pass a host directory, use absolute path",
+		name);
+}
+
+/* One that is there already is taken over: a crash before its row was written left it. */
+static int make_folders(struct volumes *volumes, const char *name, struct err **reterr)
+{
+	int parent = volumes->engine->volumes_fd;
+	if (mkdirat(parent, name, 0701) < 0 && errno != EEXIST)
+		return err_errno(reterr, -errno, "cannot make the folder of volume %s", name);
+	_autoclose_ int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || (mkdirat(fd, "_data", 0755) < 0 && errno != EEXIST))
+		return err_errno(reterr, -errno, "cannot make the folder of volume %s", name);
+	if (fsync(fd) < 0 || fsync(parent) < 0)
+		return err_errno(reterr, -errno, "cannot make the folder of volume %s", name);
+	return 0;
+}
+
+static void tell(struct volumes *volumes, const char *action, const char *name)
+{
+	struct map *attributes = map_new(free);
+	char *driver = strdup("local");
+	if (!attributes || !driver || map_set(attributes, "driver", driver) < 0)
+		free(driver);
+	events_tell(volumes->engine, "volume", action, name, attributes);
+}
+
+static int add(struct volumes *volumes, struct volume *volume, struct err **reterr)
+{
+	_cleanup_free_ char *labels = strings_text(volume->labels);
+	_cleanup_free_ char *options = strings_text(volume->options);
+	const struct volume_row row = {
+		.name = volume->name,
+		.created_ns = volume->created_ns,
+		.anonymous = volume->anonymous,
+		.labels = labels,
+		.options = options,
+		.owner = volume->owner,
+	};
+	int r = make_folders(volumes, volume->name, reterr);
+	if (r == 0)
+		r = records_add_volume(volumes->engine->records, &row, reterr);
+	if (r < 0)
+		return r;
+	if (map_set(volumes->by_name, volume->name, volume) < 0) {
+		records_remove_volume(volumes->engine->records, volume->name, NULL);
+		return err_oom(reterr);
+	}
+	tell(volumes, "create", volume->name);
+	return 0;
+}
+
+static struct volume *volume_new(const char *name, const struct map *labels, const struct map *options,
+	const char *owner)
+{
+	_autofree_(volume) struct volume *volume = calloc(1, sizeof(*volume));
+	char random[CONTAINER_ID_SIZE];
+	io_random_hex(random, (CONTAINER_ID_SIZE - 1) / 2);
+	if (!volume)
+		return NULL;
+	volume->anonymous = !name || !name[0];
+	volume->name = strdup(volume->anonymous ? random : name);
+	volume->created_ns = clock_realtime_ns();
+	volume->labels = labels || volume->anonymous ? strings_copy(labels) : NULL;
+	volume->options = options ? strings_copy(options) : NULL;
+	volume->owner = owner ? strdup(owner) : NULL;
+	bool complete = volume->name && (volume->labels || (!labels && !volume->anonymous)) &&
+			(volume->options || !options) && (volume->owner || !owner);
+	if (complete && volume->anonymous) {
+		char *empty = strdup("");
+		complete = empty && map_set(volume->labels, ANONYMOUS_LABEL, empty) == 0;
+		if (!complete)
+			free(empty);
+	}
+	return complete ? TAKE(volume) : NULL;
+}
+
+int volumes_need(struct volumes *volumes, const char *name, const struct map *labels, const char *owner,
+	struct volume **ret, bool *ret_created, struct err **reterr)
+{
+	struct volume *existing = name && name[0] ? volumes_get(volumes, name) : NULL;
+	*ret_created = false;
+	if (existing) {
+		*ret = existing;
+		return 0;
+	}
+	_autofree_(volume) struct volume *volume = volume_new(name, labels, NULL, owner);
+	if (!volume)
+		return err_oom(reterr);
+	int r = volume->anonymous ? 0 : volume_name_check(volume->name, reterr);
+	if (r == 0)
+		r = add(volumes, volume, reterr);
+	if (r < 0)
+		return r;
+	*ret_created = true;
+	*ret = TAKE(volume);
+	return 0;
+}
+
+/* "local" takes none that we could honour: mounts of other file systems are not the engine's to make. */
+static int check_options(const char *driver, const struct map *options, struct err **reterr)
+{
+	if (driver && driver[0] && strcmp(driver, "local") != 0)
+		return err_set(reterr, ERR_NOT_FOUND, 0, "error looking up volume plugin %s: plugin \"%s\" not found",
+			driver, driver);
+	if (options && map_count(options) > 0)
+		return err_set(reterr, ERR_INVALID, 0, "volume options are not supported by the driver \"local\" yet");
+	return 0;
+}
+
+int volumes_create(struct volumes *volumes, const char *name, const char *driver, const struct map *labels,
+	const struct map *options, struct volume **ret, struct err **reterr)
+{
+	bool created;
+	int r = check_options(driver, options, reterr);
+	return r < 0 ? r : volumes_need(volumes, name, labels, NULL, ret, &created, reterr);
+}
+
+static const struct container *user_of(const struct volumes *volumes, const char *name, const struct container *except)
+{
+	const struct container *container;
+	size_t cursor = 0;
+	while ((container = containers_next(volumes->engine->containers, &cursor))) {
+		if (container == except)
+			continue;
+		for (size_t i = 0; i < container->record.mount_count; i++) {
+			const struct mount_point *mount = &container->record.mounts[i];
+			if (mount->name && strcmp(mount->name, name) == 0)
+				return container;
+		}
+	}
+	return NULL;
+}
+
+static int destroy(struct volumes *volumes, const char *name, struct err **reterr)
+{
+	_cleanup_free_ char *copy = strdup(name); /* `name` may be the volume's own */
+	if (!copy)
+		return err_oom(reterr);
+	int r = store_trash(volumes->engine->store, volumes->engine->volumes_fd, copy, reterr);
+	if (r == 0)
+		r = records_remove_volume(volumes->engine->records, copy, reterr);
+	if (r < 0)
+		return r;
+	map_remove(volumes->by_name, copy);
+	tell(volumes, "destroy", copy);
+	workers_empty_trash(volumes->engine->workers);
+	return 0;
+}
+
+int volumes_remove(struct volumes *volumes, const char *name, bool force, struct err **reterr)
+{
+	if (!volumes_get(volumes, name))
+		return force ? 0 : err_set(reterr, ERR_NOT_FOUND, 0, "get %s: no such volume", name);
+	const struct container *user = user_of(volumes, name, NULL);
+	if (user)
+		return err_set(reterr, ERR_CONFLICT, 0, "remove %s: volume is in use - [%s]", name, user->id);
+	return destroy(volumes, name, reterr);
+}
+
+int volumes_release(struct volumes *volumes, const struct container *container, bool remove, struct err **reterr)
+{
+	for (size_t i = 0; remove && i < container->record.mount_count; i++) {
+		const struct mount_point *mount = &container->record.mounts[i];
+		const struct volume *volume = mount->name && mount->name[0] ? volumes_get(volumes, mount->name) : NULL;
+		if (!volume || !volume->anonymous || user_of(volumes, volume->name, container))
+			continue;
+		int r = destroy(volumes, volume->name, reterr);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int volumes_sweep(struct volumes *volumes, struct err **reterr)
+{
+	struct map_entry *entry;
+	map_foreach (entry, volumes->by_name) {
+		const struct volume *volume = entry->value;
+		if (!volume->owner || containers_by_id(volumes->engine->containers, volume->owner) ||
+			user_of(volumes, volume->name, NULL))
+			continue;
+		int r = destroy(volumes, volume->name, reterr);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* --- documents --- */
+
+static json_t *document(struct volumes *volumes, const struct volume *volume)
+{
+	char created[CLOCK_RFC3339_MAX];
+	clock_format_rfc3339(volume->created_ns / NS_PER_SEC * NS_PER_SEC, created);
+	_cleanup_free_ char *path = volumes_path(volumes, volume->name);
+	const struct volume_info info = {
+		.created_at = created,
+		.driver = (char *)"local",
+		.labels = volume->labels,
+		.mountpoint = path,
+		.name = volume->name,
+		.options = volume->options,
+		.scope = (char *)"local",
+	};
+	return path ? json_write(&volume_info_table, &info) : NULL;
+}
+
+int volumes_inspect(struct volumes *volumes, const char *name, json_t **ret, struct err **reterr)
+{
+	const struct volume *volume = volumes_get(volumes, name);
+	if (!volume)
+		return err_set(reterr, ERR_NOT_FOUND, 0, "get %s: no such volume", name);
+	*ret = document(volumes, volume);
+	return *ret ? 0 : err_oom(reterr);
+}
+
+const char *const volumes_list_filters[] = { "dangling", "name", "driver", "label", NULL };
+
+int volumes_list(struct volumes *volumes, const struct filters *filters, json_t **ret, struct err **reterr)
+{
+	bool dangling;
+	int r = filters_bool(filters, "dangling", false, &dangling, reterr);
+	if (r < 0)
+		return r;
+	_autojson_ json_t *list = json_array();
+	struct map_entry *entry;
+	map_foreach (entry, volumes->by_name) {
+		const struct volume *volume = entry->value;
+		if (!filters_match_part(filters, "name", volume->name) || !filters_match(filters, "driver", "local") ||
+			!filters_match_labels(filters, "label", volume->labels))
+			continue;
+		if (filters_has(filters, "dangling") && dangling == (user_of(volumes, volume->name, NULL) != NULL))
+			continue;
+		json_array_append_new(list, document(volumes, volume));
+	}
+	*ret = json_pack("{s:O, s:n}", "Volumes", list, "Warnings");
+	return *ret ? 0 : err_oom(reterr);
+}
+
+const char *const volumes_prune_filters[] = { "label", "label!", "all", NULL };
+
+int volumes_prune(struct volumes *volumes, const struct filters *filters, bool named_too, json_t **ret,
+	struct err **reterr)
+{
+	bool all;
+	int r = filters_bool(filters, "all", named_too, &all, reterr);
+	if (r < 0)
+		return r;
+	_autojson_ json_t *deleted = json_array();
+	struct map_entry *entry;
+	map_foreach (entry, volumes->by_name) {
+		const struct volume *volume = entry->value;
+		if ((!all && !volume->anonymous) || user_of(volumes, volume->name, NULL) ||
+			!filters_match_labels(filters, "label", volume->labels) ||
+			!filters_refuse_labels(filters, "label!", volume->labels))
+			continue;
+		json_array_append_new(deleted, json_string(volume->name));
+		r = destroy(volumes, volume->name, reterr);
+		if (r < 0)
+			return r;
+	}
+	*ret = json_pack("{s:O, s:i}", "VolumesDeleted", deleted, "SpaceReclaimed", 0);
+	return *ret ? 0 : err_oom(reterr);
+}

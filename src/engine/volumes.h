@@ -1,0 +1,56 @@
+/*
+ * Volumes: folders data-root/volumes/NAME/_data that outlive containers. The driver is "local" alone. A row is written
+ * before a container may use the folder and goes after the folder has been moved away.
+ */
+#pragma once
+
+#include "engine/container.h"
+#include "engine/filters.h"
+
+#define VOLUME_NAME_MAX 255
+
+struct volumes;
+
+struct volume {
+	char *name;
+	int64_t created_ns;
+	bool anonymous;
+	struct map *labels;  /* NULL: none */
+	struct map *options; /* likewise */
+	char *owner;         /* the AutoRemove container that it goes with */
+};
+
+int volumes_new(struct engine *engine, struct volumes **ret, struct err **reterr);
+void volumes_free(struct volumes *volumes);
+
+/* An existing one is given back as it is. `name` NULL or "": an anonymous one. Borrows labels and options. */
+int volumes_create(struct volumes *volumes, const char *name, const char *driver, const struct map *labels,
+	const struct map *options, struct volume **ret, struct err **reterr);
+/* For create: an anonymous one of a container, or a named one made on demand. *ret_created tells what to undo. */
+int volumes_need(struct volumes *volumes, const char *name, const struct map *labels, const char *owner,
+	struct volume **ret, bool *ret_created, struct err **reterr);
+struct volume *volumes_get(const struct volumes *volumes, const char *name);
+
+/* ERR_NOT_FOUND, or ERR_CONFLICT "volume is in use" unless nobody uses it. */
+int volumes_remove(struct volumes *volumes, const char *name, bool force, struct err **reterr);
+/* A container is going away: its anonymous volumes that no other uses, if `remove`. */
+int volumes_release(struct volumes *volumes, const struct container *container, bool remove, struct err **reterr);
+
+/* Heap path of the folder; NULL when out of memory. */
+char *volumes_path(const struct volumes *volumes, const char *name);
+
+/* The grammar of names, in Docker's words. */
+int volume_name_check(const char *name, struct err **reterr);
+
+/* --- documents, new references --- */
+
+int volumes_inspect(struct volumes *volumes, const char *name, json_t **ret, struct err **reterr);
+extern const char *const volumes_list_filters[];
+int volumes_list(struct volumes *volumes, const struct filters *filters, json_t **ret, struct err **reterr);
+extern const char *const volumes_prune_filters[];
+/* API before 1.42 takes named ones too; later only with the filter all=1. */
+int volumes_prune(struct volumes *volumes, const struct filters *filters, bool named_too, json_t **ret,
+	struct err **reterr);
+
+/* At start-up, when the containers are loaded: those whose AutoRemove container is gone. */
+int volumes_sweep(struct volumes *volumes, struct err **reterr);

@@ -1,0 +1,271 @@
+#include "engine/workers.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/io.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "engine/events.h"
+#include "engine/holder_link.h"
+#include "sys/channel.h"
+
+#define WORKER_ANSWER_MS 30000
+#define WORKER_ID_SIZE   33
+/* The only request on a worker's channel. */
+#define WORKER_REQUEST_ID 1
+/* A worker that can't be started, or dies over and over, is not tried again at once. */
+#define TRASH_RETRY_MS 10000
+
+struct worker {
+	struct list link;
+	struct workers *workers;
+	char id[WORKER_ID_SIZE];
+	struct channel *channel;
+	struct loop_source *deadline;
+	worker_answer_fn *on_answer; /* NULL once it has been called */
+	void *user;
+	bool empties_trash;
+};
+
+struct workers {
+	struct engine *engine;
+	struct list all;
+	bool emptying;    /* one is at it */
+	bool trash_again; /* more has come meanwhile */
+	struct loop_source *trash_timer;
+};
+
+static void worker_free(struct worker *worker)
+{
+	list_remove(&worker->link);
+	channel_free(worker->channel);
+	loop_source_free(worker->deadline);
+	free(worker);
+}
+
+static void worker_answer(struct worker *worker, const struct message *answer, const struct err *err)
+{
+	worker_answer_fn *on_answer = worker->on_answer;
+	loop_timer_set(worker->deadline, LOOP_NEVER);
+	worker->on_answer = NULL;
+	if (on_answer)
+		on_answer(worker->user, answer, err);
+}
+
+static void worker_fail(struct worker *worker, enum err_kind kind, const char *message)
+{
+	_autofree_(err) struct err *err = NULL;
+	err_set(&err, kind, 0, "%s", message);
+	worker_answer(worker, NULL, err);
+}
+
+/* What it has done: an event of the image. */
+static void take_event(struct worker *worker, const struct message *message)
+{
+	const char *type = message_string(message, "type");
+	const char *image = message_string(message, "image");
+	const char *name = message_string(message, "name");
+	if (!type || !image)
+		return;
+	struct map *attributes = map_new(free);
+	char *copy = strdup(name ? name : image);
+	if (!attributes || !copy || map_set(attributes, "name", copy) < 0)
+		free(copy);
+	events_tell(worker->workers->engine, "image", type, image, attributes);
+}
+
+static void on_message(struct channel *channel, const char *data, size_t len, int *fds, size_t fd_count, void *user)
+{
+	struct worker *worker = user;
+	struct message message;
+	_autofree_(err) struct err *err = NULL;
+	(void)channel;
+	(void)fds;
+	(void)fd_count;
+	if (message_parse(data, len, &message, &err) < 0) {
+		log_error("a wrong message from a worker: %s", err_message(err));
+		return;
+	}
+	if (strcmp(message.op, "event") == 0) {
+		take_event(worker, &message);
+	} else if (message.id == WORKER_REQUEST_ID) {
+		int r = message_outcome(&message, &err);
+		worker_answer(worker, r < 0 ? NULL : &message, r < 0 ? err : NULL);
+	}
+	message_finish(&message);
+}
+
+static void on_trash_timer(struct loop_source *source, void *data)
+{
+	(void)source;
+	workers_empty_trash(data);
+}
+
+static void trash_done(struct workers *workers)
+{
+	workers->emptying = false;
+	if (!workers->trash_again && !store_has_trash(workers->engine->store))
+		return;
+	/* At once for what has come meanwhile; what is still there was left by a failure. */
+	int64_t pause_ms = workers->trash_again ? 0 : TRASH_RETRY_MS;
+	loop_timer_set(workers->trash_timer, clock_monotonic_ms() + pause_ms);
+}
+
+static void on_closed(struct channel *channel, void *user)
+{
+	struct worker *worker = user;
+	struct workers *workers = worker->workers;
+	bool empties_trash = worker->empties_trash;
+	(void)channel;
+	worker_fail(worker, ERR_INTERNAL, "the worker ended before it had taken the request");
+	worker_free(worker);
+	if (empties_trash)
+		trash_done(workers);
+}
+
+static void on_deadline(struct loop_source *source, void *data)
+{
+	(void)source;
+	worker_fail(data, ERR_UNAVAILABLE, "the worker did not answer in time");
+}
+
+static int worker_new(struct workers *workers, struct worker **ret, struct err **reterr)
+{
+	struct engine *engine = workers->engine;
+	char *const argv[] = { (char *)"--exec-root", engine->exec_root, (char *)"--data-root", engine->data_root,
+		NULL };
+	struct worker *worker = calloc(1, sizeof(*worker));
+	int fd;
+	if (!worker)
+		return err_oom(reterr);
+	worker->workers = workers;
+	list_append(&workers->all, &worker->link);
+	io_random_hex(worker->id, (WORKER_ID_SIZE - 1) / 2);
+	int r = holder_link_spawn(engine->holder, HOLDER_WORKER, worker->id, argv, &fd, reterr);
+	if (r == 0) {
+		r = channel_new(engine->loop, fd, on_message, on_closed, worker, &worker->channel);
+		if (r == 0)
+			r = loop_add_timer(engine->loop, clock_monotonic_ms() + WORKER_ANSWER_MS, on_deadline, worker,
+				&worker->deadline);
+		if (r < 0)
+			err_errno(reterr, r, "cannot talk to a new worker");
+	}
+	if (r < 0) {
+		worker_free(worker);
+		return r;
+	}
+	*ret = worker;
+	return 0;
+}
+
+/* Takes `body`. */
+static int worker_send(struct worker *worker, json_t *body, const void *surplus, size_t surplus_len, int fd,
+	struct err **reterr)
+{
+	_autojson_ json_t *owned = body;
+	_cleanup_(buf_finish) struct buf text = BUF_INIT(CHANNEL_MESSAGE_MAX);
+	int r = message_pack(owned, surplus, surplus_len, &text);
+	if (r == 0)
+		r = channel_send(worker->channel, text.data, text.len, &fd, fd >= 0 ? 1 : 0);
+	return r < 0 ? err_errno(reterr, r, "cannot talk to a new worker") : 0;
+}
+
+int workers_new(struct engine *engine, struct workers **ret, struct err **reterr)
+{
+	struct workers *workers = calloc(1, sizeof(*workers));
+	if (!workers)
+		return err_oom(reterr);
+	workers->engine = engine;
+	list_init(&workers->all);
+	int r = loop_add_timer(engine->loop, LOOP_NEVER, on_trash_timer, workers, &workers->trash_timer);
+	if (r < 0) {
+		free(workers);
+		return err_errno(reterr, r, "cannot watch workers");
+	}
+	*ret = workers;
+	return 0;
+}
+
+void workers_free(struct workers *workers)
+{
+	if (!workers)
+		return;
+	struct worker *worker, *next;
+	list_foreach_safe (worker, next, &workers->all, link)
+		worker_free(worker);
+	loop_source_free(workers->trash_timer);
+	free(workers);
+}
+
+int workers_handover(struct workers *workers, const struct handover *handover, int fd, const void *surplus,
+	size_t surplus_len, worker_answer_fn *on_answer, void *user, struct err **reterr)
+{
+	struct worker *worker;
+	int r = worker_new(workers, &worker, reterr);
+	if (r < 0)
+		return r;
+	r = worker_send(worker, handover_message(WORKER_REQUEST_ID, handover), surplus, surplus_len, fd, reterr);
+	if (r < 0) {
+		worker_free(worker);
+		return r;
+	}
+	worker->on_answer = on_answer;
+	worker->user = user;
+	return 0;
+}
+
+void workers_empty_trash(struct workers *workers)
+{
+	struct worker *worker;
+	_autofree_(err) struct err *err = NULL;
+	if (workers->emptying) {
+		workers->trash_again = true;
+		return;
+	}
+	workers->trash_again = false;
+	if (!store_has_trash(workers->engine->store))
+		return;
+	int r = worker_new(workers, &worker, &err);
+	if (r == 0) {
+		json_t *body = message_new("job", WORKER_REQUEST_ID);
+		message_add(body, "kind", json_string("remove"));
+		r = worker_send(worker, body, NULL, 0, -1, &err);
+		if (r < 0)
+			worker_free(worker);
+	}
+	if (r < 0) {
+		log_error("cannot empty the trash: %s", err_message(err));
+		loop_timer_set(workers->trash_timer, clock_monotonic_ms() + TRASH_RETRY_MS);
+		return;
+	}
+	worker->empties_trash = true;
+	workers->emptying = true;
+}
+
+/* Of a worker that ended badly the job's traces are cleared, and of one that could not be started the client is told. */
+void workers_child_ended(struct workers *workers, const char *id, int pid, int status)
+{
+	struct worker *worker, *next;
+	list_foreach_safe (worker, next, &workers->all, link) {
+		if (pid != 0 || strcmp(worker->id, id) != 0)
+			continue;
+		_cleanup_free_ char *text = NULL;
+		if (asprintf(&text, "cannot start a worker: %s", strerror(-status)) < 0)
+			text = NULL;
+		worker_fail(worker, ERR_INTERNAL, text ? text : "cannot start a worker");
+	}
+	if (pid == 0 || status == 0)
+		return;
+	_autofree_(err) struct err *err = NULL;
+	bool trash = false;
+	log_warn("a worker ended with status %d", status);
+	if (store_sweep(workers->engine->store, &trash, &err) < 0)
+		log_error("cannot clear what a worker left: %s", err_message(err));
+	if (trash)
+		workers_empty_trash(workers);
+}

@@ -1,0 +1,27 @@
+/*
+ * Jobs of workers: load and import, which are handed a client, and the emptying of trash/. A worker reports what it has
+ * done as an event and ends. When one ends otherwise, the store is swept of what it left.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "engine/core.h"
+#include "spec/handover.h"
+#include "spec/messages.h"
+
+struct workers;
+
+int workers_new(struct engine *engine, struct workers **ret, struct err **reterr);
+void workers_free(struct workers *workers);
+
+/* As monitor_handover: success means that the worker is responsible for the client. Heard once, from the loop. */
+typedef void worker_answer_fn(void *user, const struct message *answer, const struct err *err);
+int workers_handover(struct workers *workers, const struct handover *handover, int fd, const void *surplus,
+	size_t surplus_len, worker_answer_fn *on_answer, void *user, struct err **reterr);
+
+/* Something was moved into trash/: a worker deletes it soon. */
+void workers_empty_trash(struct workers *workers);
+
+/* From tared. */
+void workers_child_ended(struct workers *workers, const char *id, int pid, int status);
