@@ -426,14 +426,17 @@ static int connection_check(struct connection *connection)
 
 static void on_listener(struct loop_source *source, uint32_t events, void *data)
 {
-	(void)source;
 	(void)events;
 	struct control *control = data;
 	_autoclose_ int fd = accept4(control->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 	struct connection *connection;
 
-	if (fd < 0)
+	if (fd < 0) {
+		/* Out of descriptors, most likely: asked again when somebody has given some back. */
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+			loop_fd_set_events(source, 0);
 		return;
+	}
 	if (control->count >= CONNECTIONS_MAX) {
 		log_warn("more than %d connections: one is refused", CONNECTIONS_MAX);
 		return;
@@ -443,6 +446,12 @@ static void on_listener(struct loop_source *source, uint32_t events, void *data)
 		connection_close(connection);
 	if (ret < 0)
 		log_warn("a connection is refused: %s", strerrordesc_np(-ret));
+}
+
+void control_accept_again(struct control *control)
+{
+	if (control && control->listen_source)
+		loop_fd_set_events(control->listen_source, EPOLLIN);
 }
 
 int control_new(struct monitor *monitor, int engine_fd, struct control **ret, struct err **reterr)

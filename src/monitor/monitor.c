@@ -98,6 +98,7 @@ int monitor_client_begin(struct monitor *monitor, struct err **reterr)
 void monitor_client_end(struct monitor *monitor)
 {
 	monitor->clients--;
+	control_accept_again(monitor->control);
 	monitor_quit_if_done(monitor);
 }
 
