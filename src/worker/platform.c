@@ -50,7 +50,7 @@ static const char *word(const char *text, char out[static PLATFORM_WORD_SIZE])
 {
 	size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.");
 
-	if (len == 0 || len >= PLATFORM_WORD_SIZE || (text[len] && text[len] != '/'))
+	if (len == 0 || len >= PLATFORM_WORD_SIZE || (text[len] && (text[len] != '/' || !text[len + 1])))
 		return NULL;
 	memcpy(out, text, len);
 	out[len] = '\0';
