@@ -155,7 +155,7 @@ static int collect_orphans_in(struct store *store, int dirfd, const char *select
 	if (r < 0)
 		return r;
 	strv_foreach (name, names) {
-		char digest[DIGEST_LENGTH + 1];
+		char digest[DIGEST_SIZE];
 		int64_t known = 0;
 
 		if (is_hex(*name, 64)) {

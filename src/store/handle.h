@@ -4,6 +4,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "codec/digest.h"
 #include "store/db.h"
 
 struct store {
@@ -27,9 +28,6 @@ enum store_state {
 
 /* `kind` of a lease. */
 enum store_lease_kind { STORE_LEASE_CONTAINER = 0, STORE_LEASE_JOB = 1 };
-
-#define DIGEST_PREFIX "sha256:"
-#define DIGEST_LENGTH (sizeof(DIGEST_PREFIX) - 1 + 64)
 
 /* The file name in blobs/sha256 or layers. */
 const char *store_digest_hex(const char *digest);

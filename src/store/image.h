@@ -10,9 +10,10 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "codec/digest.h"
 
-/* "sha256:" and 64 hex digits and the NUL. */
-#define STORE_DIGEST_SIZE 72
+/* IDs of images and layers are digests as text. */
+#define STORE_DIGEST_SIZE DIGEST_SIZE
 
 /* Layers that one image may have: the kernel's limit on an overlay's lower folders. */
 #define STORE_LAYERS_MAX 500

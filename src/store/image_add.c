@@ -6,10 +6,10 @@
 
 #include "base/clock.h"
 #include "base/strv.h"
+#include "codec/sha256.h"
 #include "spec/oci_image.h"
 #include "store/handle.h"
 #include "store/names.h"
-#include "store/sha256.h"
 
 static int image_id(const char *config, size_t len, char out[static STORE_DIGEST_SIZE], struct err **reterr)
 {

@@ -11,11 +11,11 @@
 #include <string.h>
 
 #include "base/strv.h"
+#include "codec/sha256.h"
 #include "spec/oci_image.h"
 #include "store/collect.h"
 #include "store/handle.h"
 #include "store/names.h"
-#include "store/sha256.h"
 #include "store/store.h"
 
 #define SHORT_ID_LENGTH 12

@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 
 #include "base/io.h"
+#include "codec/sha256.h"
 #include "store/image.h"
-#include "store/sha256.h"
 #include "sys/inroot.h"
 
 #define BLOB_PATH_SIZE 96

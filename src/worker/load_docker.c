@@ -6,8 +6,8 @@
 
 #include "base/parse.h"
 #include "base/strv.h"
+#include "codec/sha256.h"
 #include "spec/oci_image.h"
-#include "store/sha256.h"
 #include "worker/files.h"
 #include "worker/layers.h"
 

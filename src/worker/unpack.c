@@ -16,8 +16,8 @@
 
 #include "base/clock.h"
 #include "base/io.h"
+#include "codec/sha256.h"
 #include "codec/utf8.h"
-#include "store/sha256.h"
 #include "sys/inroot.h"
 #include "worker/confine.h"
 #include "worker/inflate.h"

@@ -154,7 +154,6 @@ static int handle_job(struct worker *worker, const struct message *message)
 	}
 	send_message(message_ack(message->id));
 	empty_trash(worker);
-	tell_event("remove", "", "", NULL);
 	return EXIT_SUCCESS;
 }
 

@@ -13,7 +13,7 @@
 #include "../unit.h"
 #include "base/buf.h"
 #include "base/strv.h"
-#include "store/sha256.h"
+#include "codec/sha256.h"
 
 int fixture_setup(void **state)
 {
