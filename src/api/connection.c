@@ -72,8 +72,8 @@ struct connection {
 	void *on_closed_user;
 };
 
-static const struct route_table *const all_routes[] = { &system_routes, &container_routes, &exec_routes, &image_routes,
-	&volume_routes, &network_routes, &event_routes };
+static const struct route_table *const all_routes[] = { &system_routes, &container_routes, &container_verb_routes,
+	&exec_routes, &image_routes, &volume_routes, &network_routes, &event_routes };
 
 static void connection_go_on(struct connection *c);
 
@@ -261,13 +261,12 @@ static void refuse(struct connection *c, int status, const char *message)
 	respond_message(c, status, message);
 }
 
-void respond_error_status(struct request *request, int status, struct err *err)
+void respond_error_status(struct request *request, int status, const struct err *err)
 {
 	respond_message(of_request(request), status, err_message(err));
-	err_free(err);
 }
 
-void respond_error(struct request *request, struct err *err)
+void respond_error(struct request *request, const struct err *err)
 {
 	respond_error_status(request, err ? respond_status_of(err->kind) : 500, err);
 }
@@ -393,19 +392,24 @@ const char *request_header(const struct request *request, const char *name)
 	return http_head_header(request->connection->head, name);
 }
 
+int request_check_body(const struct request *request, struct err **reterr)
+{
+	if (!request->body_len)
+		return err_set(reterr, ERR_INVALID, 0, "invalid JSON: got EOF while reading request body");
+	const char *type = request_header(request, "Content-Type");
+	if (type && strncasecmp(type, "application/json", strlen("application/json")) == 0)
+		return 0;
+	return err_set(reterr, ERR_INVALID, 0, "unsupported Content-Type header (%s): must be 'application/json'",
+		type ?: "");
+}
+
 int request_read_body(const struct request *request, const struct json_table *table, bool optional, void *out,
 	struct err **reterr)
 {
 	if (!request->body_len && optional)
 		return json_parse(table, "{}", 2, out, reterr);
-	if (!request->body_len)
-		return err_set(reterr, ERR_INVALID, 0, "invalid JSON: got EOF while reading request body");
-
-	const char *type = request_header(request, "Content-Type");
-	if (!type || strncasecmp(type, "application/json", strlen("application/json")) != 0)
-		return err_set(reterr, ERR_INVALID, 0,
-			"unsupported Content-Type header (%s): must be 'application/json'", type ?: "");
-	return json_parse(table, request->body, request->body_len, out, reterr);
+	int r = request_check_body(request, reterr);
+	return r ?: json_parse(table, request->body, request->body_len, out, reterr);
 }
 
 static void call_handler(struct connection *c)
@@ -430,7 +434,7 @@ static bool find_route(struct connection *c, struct err **reterr)
 /* The head is complete: which route, and does it want the body? */
 static void handle_head(struct connection *c)
 {
-	struct err *err = NULL;
+	_autofree_(err) struct err *err = NULL;
 	c->keep_alive = http_head_keep_alive(c->head);
 	c->request = (struct request){ .connection = c,
 		.engine = c->server->engine,

@@ -42,6 +42,8 @@ struct request {
 /* The value of a header, or NULL. Borrows. */
 const char *request_header(const struct request *request, const char *name);
 
+/* ERR_INVALID unless there is a body that says it is JSON. */
+int request_check_body(const struct request *request, struct err **reterr);
 /* Parses the body by a table into the zeroed `out`. An absent body is an empty object with `optional`, else refused. */
 int request_read_body(const struct request *request, const struct json_table *table, bool optional, void *out,
 	struct err **reterr);
@@ -54,10 +56,10 @@ void respond_document(struct request *request, int status, const struct json_tab
 /* Takes the reference; NULL is answered as out of memory. */
 void respond_json(struct request *request, int status, json_t *value);
 void respond_text(struct request *request, int status, const char *content_type, const char *text);
-/* {"message": ...} with the status of the error's kind. Takes `err`. */
-void respond_error(struct request *request, struct err *err);
+/* {"message": ...} with the status of the error's kind. Borrows `err`. */
+void respond_error(struct request *request, const struct err *err);
 /* The same with a status of the caller's choice, where Docker's differs from the kind's. */
-void respond_error_status(struct request *request, int status, struct err *err);
+void respond_error_status(struct request *request, int status, const struct err *err);
 /* Extra headers of the coming answer. */
 void request_add_header(struct request *request, const char *name, const char *value);
 

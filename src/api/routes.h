@@ -5,6 +5,7 @@
 
 extern const struct route_table system_routes;
 extern const struct route_table container_routes;
+extern const struct route_table container_verb_routes;
 extern const struct route_table exec_routes;
 extern const struct route_table image_routes;
 extern const struct route_table volume_routes;

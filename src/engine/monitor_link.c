@@ -198,9 +198,9 @@ static void take_event(struct container *container, const struct run_event *even
 static void on_event(struct monitor_link *link, const struct message *message)
 {
 	_autofree_(err) struct err *err = NULL;
-	struct run_event event;
+	struct run_event event = { 0 };
 	struct runstate state;
-	int r = message_document(message, "event", &run_event_table, &event, &err);
+	int r = json_read(&run_event_table, message->body, &event, &err); /* its members are the message's own */
 	if (r < 0) {
 		log_error("container %s: a wrong event: %s", link->container->id, err_message(err));
 		return;

@@ -96,11 +96,11 @@ def test_life_of_a_detached_container(client):
 
 
 def test_logs_tail_follow_and_timestamps(client):
-    client("run", "-d", "--name", "l", "busybox", "sh", "-c", "for i in 1 2 3 4 5; do echo line $i; done; sleep 0.3; echo last; echo warn >&2")
-    follow = client("logs", "-f", "l")
+    client("run", "-d", "--name", "l1", "busybox", "sh", "-c", "for i in 1 2 3 4 5; do echo line $i; done; sleep 0.3; echo last; echo warn >&2")
+    follow = client("logs", "-f", "l1")
     assert follow.stdout == "".join(f"line {i}\n" for i in range(1, 6)) + "last\n" and follow.stderr == "warn\n"
-    assert client("logs", "--tail", "2", "l").stdout + client("logs", "--tail", "2", "l").stderr == "last\nwarn\n"
-    assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z line 1\n", client("logs", "-t", "l").stdout)
+    assert client("logs", "--tail", "2", "l1").stdout + client("logs", "--tail", "2", "l1").stderr == "last\nwarn\n"
+    assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z line 1\n", client("logs", "-t", "l1").stdout)
 
 
 def test_a_real_terminal(client):
@@ -126,14 +126,14 @@ def test_a_real_terminal(client):
 
 
 def test_detach_keys_and_attach_again(client):
-    terminal = Terminal(client.engine, client.program, "run", "-it", "--name", "d", "busybox", "sh")
+    terminal = Terminal(client.engine, client.program, "run", "-it", "--name", "d1", "busybox", "sh")
     terminal.expect("# ")
     terminal.type("X=kept\n")
     terminal.expect("# ")
     terminal.type("\x10\x11")
     assert terminal.wait() == 0
-    assert output(client("inspect", "-f", "{{.State.Running}}", "d")) == "true"
-    again = Terminal(client.engine, client.program, "attach", "--detach-keys", "ctrl-a,d", "d")
+    assert output(client("inspect", "-f", "{{.State.Running}}", "d1")) == "true"
+    again = Terminal(client.engine, client.program, "attach", "--detach-keys", "ctrl-a,d", "d1")
     again.type("\necho $X\n")
     again.expect("kept\r\n")
     again.type("exit 4\n")
@@ -141,8 +141,8 @@ def test_detach_keys_and_attach_again(client):
 
 
 def test_exec_terminal(client):
-    client("run", "-d", "--name", "e", "busybox", "sleep", "1000")
-    terminal = Terminal(client.engine, client.program, "exec", "-it", "-e", "WHO=me", "-w", "/tmp", "-u", "1000", "e", "sh")
+    client("run", "-d", "--name", "e1", "busybox", "sleep", "1000")
+    terminal = Terminal(client.engine, client.program, "exec", "-it", "-e", "WHO=me", "-w", "/tmp", "-u", "1000", "e1", "sh")
     terminal.expect("$ ")
     terminal.type("echo $WHO $(pwd) $(id -u) $(tty)\n")
     terminal.expect("me /tmp 1000 /dev/pts/0")
@@ -151,18 +151,18 @@ def test_exec_terminal(client):
 
 
 def test_restart_policy_counts(client):
-    client("run", "-d", "--name", "r", "--restart", "on-failure:2", "busybox", "sh", "-c", "echo again; exit 1")
-    wait_for(lambda: output(client("inspect", "-f", "{{.RestartCount}} {{.State.Status}}", "r")) == "2 exited", "two restarts")
-    assert client("logs", "r").stdout == "again\n" * 3
+    client("run", "-d", "--name", "r1", "--restart", "on-failure:2", "busybox", "sh", "-c", "echo again; exit 1")
+    wait_for(lambda: output(client("inspect", "-f", "{{.RestartCount}} {{.State.Status}}", "r1")) == "2 exited", "two restarts")
+    assert client("logs", "r1").stdout == "again\n" * 3
 
 
 def test_pause_and_unpause(client):
-    client("run", "-d", "--name", "p", "busybox", "sleep", "1000")
-    client("pause", "p")
+    client("run", "-d", "--name", "p1", "busybox", "sleep", "1000")
+    client("pause", "p1")
     assert "(Paused)" in client("ps").stdout
-    assert client("exec", "p", "true", check=False).returncode != 0
-    client("unpause", "p")
-    assert client("exec", "p", "true").returncode == 0
+    assert client("exec", "p1", "true", check=False).returncode != 0
+    client("unpause", "p1")
+    assert client("exec", "p1", "true").returncode == 0
 
 
 def test_events_tell_the_life_once(client):
@@ -230,21 +230,21 @@ def test_load_oci_archive_made_by_skopeo(client):
 
 
 def test_rm_force_and_auto_remove(client):
-    client("run", "-d", "--name", "f", "busybox", "sleep", "1000")
-    refused = client("rm", "f", check=False)
+    client("run", "-d", "--name", "f1", "busybox", "sleep", "1000")
+    refused = client("rm", "f1", check=False)
     assert refused.returncode == 1 and "container is running" in refused.stderr
-    client("rm", "-f", "f")
+    client("rm", "-f", "f1")
     client("run", "--rm", "--name", "gone", "busybox", "true")
     client("run", "--rm", "--name", "gone", "busybox", "true")  # the name is free once the first has returned
 
 
 def test_stop_kills_after_its_timeout(client):
-    client("run", "-d", "--name", "s", "busybox", "sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.1; done")
-    wait_for(lambda: "up" in client("logs", "s").stdout, "the trap")
+    client("run", "-d", "--name", "s1", "busybox", "sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.1; done")
+    wait_for(lambda: "up" in client("logs", "s1").stdout, "the trap")
     start = time.monotonic()
-    client("stop", "-t", "1", "s")
+    client("stop", "-t", "1", "s1")
     assert 0.9 < time.monotonic() - start < 5
-    assert output(client("inspect", "-f", "{{.State.ExitCode}}", "s")) == "137"
+    assert output(client("inspect", "-f", "{{.State.ExitCode}}", "s1")) == "137"
 
 
 def test_out_of_memory_is_told(client):
@@ -253,11 +253,11 @@ def test_out_of_memory_is_told(client):
 
 
 def test_init_reaps_and_forwards(client):
-    client("run", "-d", "--init", "--name", "i", "busybox", "sh", "-c", "(sleep 0.1 &) ; trap 'exit 8' TERM; echo up; while :; do sleep 0.05; done")
-    wait_for(lambda: "up" in client("logs", "i").stdout, "the trap")
-    assert "init" in output(client("exec", "i", "cat", "/proc/1/comm"))
-    client("stop", "i")
-    assert output(client("inspect", "-f", "{{.State.ExitCode}}", "i")) == "8"
+    client("run", "-d", "--init", "--name", "i1", "busybox", "sh", "-c", "(sleep 0.1 &) ; trap 'exit 8' TERM; echo up; while :; do sleep 0.05; done")
+    wait_for(lambda: "up" in client("logs", "i1").stdout, "the trap")
+    assert "init" in output(client("exec", "i1", "cat", "/proc/1/comm"))
+    client("stop", "i1")
+    assert output(client("inspect", "-f", "{{.State.ExitCode}}", "i1")) == "8"
 
 
 def test_read_only_privileged_and_capabilities(client):
@@ -274,9 +274,9 @@ def test_read_only_privileged_and_capabilities(client):
 def test_network_modes(client):
     assert output(client("run", "--rm", "busybox", "sh", "-c", "ls /sys/class/net")) == "lo"
     assert output(client("run", "--rm", "--network", "none", "busybox", "sh", "-c", "ip link show lo | grep -c UP")) == "1"
-    client("run", "-d", "--name", "a", "busybox", "sleep", "1000")
-    inode = output(client("exec", "a", "readlink", "/proc/self/ns/net"))
-    assert output(client("run", "--rm", "--network", "container:a", "busybox", "readlink", "/proc/self/ns/net")) == inode
+    client("run", "-d", "--name", "a1", "busybox", "sleep", "1000")
+    inode = output(client("exec", "a1", "readlink", "/proc/self/ns/net"))
+    assert output(client("run", "--rm", "--network", "container:a1", "busybox", "readlink", "/proc/self/ns/net")) == inode
     own = subprocess.check_output(["readlink", "/proc/self/ns/net"], text=True).strip()
     assert output(client("run", "--rm", "--network", "host", "busybox", "readlink", "/proc/self/ns/net")) == own
 

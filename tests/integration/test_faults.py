@@ -29,13 +29,13 @@ def finish(process, timeout=30):
 def test_engine_killed_under_every_stream(engine, program):
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     gate = "while [ ! -e /gate ]; do sleep 0.02; done"
-    engine.tare("run", "-d", "--name", "k", "busybox", "sh", "-c", f"echo start; {gate}; echo end; exit 11")
+    engine.tare("run", "-d", "--name", "k1", "busybox", "sh", "-c", f"echo start; {gate}; echo end; exit 11")
     run = engine.popen(program, "run", "--rm", "--name", "k2", "busybox", "sh", "-c", f"echo start; {gate}; echo end; exit 12", **streams)
-    attach = engine.popen(program, "attach", "k", **streams)
-    execution = engine.popen(program, "exec", "k", "sh", "-c", f"echo start; {gate}; echo end; exit 13", **streams)
-    logs = engine.popen(program, "logs", "-f", "k", **streams)
-    waiting = engine.popen(program, "wait", "k", **streams)
-    terminal = Terminal(engine, program, "exec", "-it", "k", "sh")
+    attach = engine.popen(program, "attach", "k1", **streams)
+    execution = engine.popen(program, "exec", "k1", "sh", "-c", f"echo start; {gate}; echo end; exit 13", **streams)
+    logs = engine.popen(program, "logs", "-f", "k1", **streams)
+    waiting = engine.popen(program, "wait", "k1", **streams)
+    terminal = Terminal(engine, program, "exec", "-it", "k1", "sh")
     terminal.expect("# ")
     wait_for(lambda: engine.tare("ps", "-q", "-f", "name=k2").stdout, "the second container")
     time.sleep(0.5)  # attach and wait give no sign of having been taken over
@@ -46,14 +46,14 @@ def test_engine_killed_under_every_stream(engine, program):
     terminal.type("exit 14\n")
     assert terminal.wait() == 14
     engine.tare("exec", "k2", "touch", "/gate")
-    engine.tare("exec", "k", "touch", "/gate")
+    engine.tare("exec", "k1", "touch", "/gate")
     assert finish(run)[:2] == (12, "start\nend\n")
     assert finish(execution)[:2] == (13, "start\nend\n")
     code, out, _ = finish(attach)
     assert code == 11 and out.endswith("end\n")
     assert finish(logs)[:2] == (0, "start\nend\n")
     assert finish(waiting)[:2] == (0, "11\n")
-    engine.tare("rm", "k")
+    engine.tare("rm", "k1")
 
 
 def test_engine_is_back_at_once(engine):
@@ -77,8 +77,8 @@ def test_engine_killed_during_load(engine):
 
 
 def test_holder_killed(engine):
-    engine.tare("run", "-d", "--name", "h", "busybox", "sh", "-c", "while [ ! -e /gate ]; do sleep 0.02; done; echo end; exit 21")
-    follower = engine.popen(str(PROGRAMS / "tare"), "logs", "-f", "h", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    engine.tare("run", "-d", "--name", "h1", "busybox", "sh", "-c", "while [ ! -e /gate ]; do sleep 0.02; done; echo end; exit 21")
+    follower = engine.popen(str(PROGRAMS / "tare"), "logs", "-f", "h1", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     time.sleep(0.3)
     monitor = engine.monitor_pid(engine.tare("ps", "-q", "--no-trunc").stdout.strip())
     engine.holder.kill()
@@ -86,19 +86,19 @@ def test_holder_killed(engine):
     engine.start()
     identity = engine.tare("ps", "-q", "--no-trunc").stdout.strip()
     assert engine.monitor_pid(identity) == monitor
-    engine.tare("exec", "h", "touch", "/gate")
-    assert engine.tare("wait", "h").stdout == "21\n"
+    engine.tare("exec", "h1", "touch", "/gate")
+    assert engine.tare("wait", "h1").stdout == "21\n"
     assert finish(follower)[:2] == (0, "end\n")
     # The holder that adopted this monitor notices its death too.
-    engine.tare("start", "h")
-    engine.tare("rm", "-f", "h")
+    engine.tare("start", "h1")
+    engine.tare("rm", "-f", "h1")
 
 
 def test_monitor_killed(engine):
     engine.tare("run", "-d", "--name", "other", "busybox", "sh", "-c", "while :; do echo tick; sleep 0.05; done")
-    engine.tare("run", "-d", "--name", "m", "busybox", "sleep", "1000")
+    engine.tare("run", "-d", "--name", "m1", "busybox", "sleep", "1000")
     engine.tare("run", "-d", "--name", "mr", "--restart", "always", "busybox", "sleep", "1000")
-    for name, status in (("m", "exited"), ("mr", "running")):
+    for name, status in (("m1", "exited"), ("mr", "running")):
         identity, pid = engine.tare("inspect", "-f", "{{.Id}} {{.State.Pid}}", name).stdout.split()
         os.kill(engine.monitor_pid(identity), signal.SIGKILL)
         wait_for(lambda: not os.path.exists(f"/proc/{pid}"), "the container's end")
@@ -107,10 +107,10 @@ def test_monitor_killed(engine):
             document = json.loads(engine.tare("inspect", name).stdout)[0]
             return (document["State"]["Status"], document["RestartCount"])
         wait_for(lambda: state() == (status, int(name == "mr")), f"{name} {status}; it is {state()}")
-    document = json.loads(engine.tare("inspect", "m").stdout)[0]["State"]
+    document = json.loads(engine.tare("inspect", "m1").stdout)[0]["State"]
     assert document["ExitCode"] == 137 and "monitor lost" in document["Error"]
     assert engine.tare("inspect", "-f", "{{.State.Running}} {{.RestartCount}}", "other").stdout == "true 0\n"
-    engine.tare("rm", "-f", "other", "m", "mr")
+    engine.tare("rm", "-f", "other", "m1", "mr")
 
 
 def test_attach_races_an_immediate_exit(engine):

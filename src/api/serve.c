@@ -1,0 +1,110 @@
+/*
+ * Started by tared alone, which gives descriptor 3, its own channel, and the listening sockets from 4 on. Clients may queue
+ * in those sockets already: the engine takes them once its state is read. A signal to end leaves every container, monitor
+ * and worker as it is; the end of the channel to tared has the same meaning and is seen to by engine/.
+ */
+#include "api/serve.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+#include "api/server.h"
+#include "base/log.h"
+#include "engine/engine.h"
+
+#define HOLDER_FD          3
+#define FIRST_LISTENING_FD 4
+#define EXIT_USAGE         64
+
+static const struct option long_options[] = {
+	{ "data-root", required_argument, NULL, 'd' },
+	{ "exec-root", required_argument, NULL, 'e' },
+	{ "cgroup-parent", required_argument, NULL, 'c' },
+	{ "log-level", required_argument, NULL, 'l' },
+	{ "version", no_argument, NULL, 'v' },
+	{ 0 },
+};
+
+static int read_options(int argc, char **argv, struct engine_options *options)
+{
+	enum log_level level = LOG_LEVEL_INFO;
+	int c;
+	while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+		switch (c) {
+		case 'd': options->data_root = optarg; break;
+		case 'e': options->exec_root = optarg; break;
+		case 'c': options->cgroup_parent = optarg; break;
+		case 'l':
+			if (log_level_parse(optarg, &level) == 0)
+				break;
+			fprintf(stderr, "tare-engine: --log-level: \"%s\" is none of debug, info, warn, error\n",
+				optarg);
+			return EXIT_USAGE;
+		case 'v': puts("tare-engine " TARE_VERSION); return -1;
+		default: return EXIT_USAGE;
+		}
+	}
+	log_setup("tare-engine", level);
+	if (options->data_root && options->exec_root && optind == argc)
+		return 0;
+	fprintf(stderr, "tare-engine is started by tared, with --data-root and --exec-root\n");
+	return EXIT_USAGE;
+}
+
+static bool is_listening(int fd)
+{
+	int value = 0;
+	socklen_t len = sizeof value;
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &len) == 0 && value;
+}
+
+static void on_signal(struct loop_source *source, int signo, void *data)
+{
+	(void)source;
+	(void)signo;
+	loop_quit(data, 0);
+}
+
+static int serve(struct loop *loop, const struct engine_options *options, struct err **reterr)
+{
+	_autofree_(engine) struct engine *engine = NULL;
+	_autofree_(server) struct server *server = NULL;
+	struct loop_source *sources[2];
+	int r = loop_add_signal(loop, SIGTERM, on_signal, loop, &sources[0]);
+	r = r ?: loop_add_signal(loop, SIGINT, on_signal, loop, &sources[1]);
+	if (r < 0)
+		return err_errno(reterr, r, "cannot watch signals");
+
+	r = engine_new(loop, options, &engine, reterr);
+	r = r ?: server_new(loop, engine, &server, reterr);
+	for (int fd = FIRST_LISTENING_FD; r == 0 && is_listening(fd); fd++)
+		r = server_listen(server, fd, reterr);
+	if (r == 0)
+		log_info("serving API 1.24 to 1.50");
+	return r ?: loop_run(loop);
+}
+
+int serve_main(int argc, char **argv)
+{
+	struct engine_options options = { .holder_fd = HOLDER_FD };
+	_autofree_(err) struct err *err = NULL;
+	int code = read_options(argc, argv, &options);
+	if (code)
+		return code < 0 ? 0 : code;
+
+	/* Nothing of the engine is for a container's processes to look into, nor for a core file. */
+	prctl(PR_SET_DUMPABLE, 0);
+	signal(SIGPIPE, SIG_IGN);
+	_autofree_(loop) struct loop *loop = NULL;
+	int r = loop_new(&loop);
+	r = r < 0 ? err_errno(&err, r, "cannot make an event loop") : serve(loop, &options, &err);
+	if (r >= 0)
+		return r;
+	log_error("%s", err_message(err));
+	return err && err->kind == ERR_CONFLICT ? ENGINE_EXIT_IN_USE : 1;
+}
