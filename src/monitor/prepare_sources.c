@@ -75,6 +75,11 @@ static int open_image(const struct prepared *prepared, struct err **reterr)
 		fd = open(rootfs.path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		return fd < 0 ? err_errno(reterr, -errno, "cannot open the root %s", rootfs.path) : fd;
 	}
+	/* The kernel makes no overlay of one layer, nor is there a need. */
+	if (rootfs.lowers[0] && !rootfs.lowers[1]) {
+		fd = openat(rootfs.layers_fd, rootfs.lowers[0], O_PATH | O_DIRECTORY | O_CLOEXEC);
+		return fd < 0 ? err_errno(reterr, -errno, "cannot open the layer %s", rootfs.lowers[0]) : fd;
+	}
 	rootfs.upper_fd = -1;
 	int ret = overlay_mount(&rootfs, &fd, reterr);
 	return ret < 0 ? ret : fd;

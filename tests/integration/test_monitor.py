@@ -25,6 +25,7 @@ RACES = int(os.environ.get("TARE_RACES", "300"))
 @pytest.fixture(scope="module")
 def layer(tmp_path_factory):
     folder = tmp_path_factory.mktemp("layer")
+    folder.chmod(0o755)
     subprocess.run(["tar", "-xf", images.busybox_root(), "-C", folder], check=True)
     return folder
 
@@ -157,7 +158,7 @@ class Monitor:
         self.run = self.root / "run/containers" / self.id
         self.data = self.root / "data/containers" / self.id
         self.run.mkdir(parents=True)
-        (self.root / "data/containers").mkdir(parents=True)
+        (self.root / "data/containers").mkdir(parents=True, exist_ok=True)
         self.layer = layer
         self.process = None
         self.clients = []
@@ -460,6 +461,97 @@ def test_an_exit_does_not_wait_for_a_stalled_client(monitors):
     waiter.sock.settimeout(10)
     assert exit_code(waiter) == 5
     assert unframe(stalled.read_all())[1] == b"y\n" * (size // 2)
+    monitor.finish()
+
+
+# --- what a start prepares ---
+
+def with_mounts(monitor, *mounts, **changes):
+    """launch.json with more mounts."""
+    document = json.loads((monitor.run / "launch.json").read_text())
+    document["oci"]["mounts"] += mounts
+    document.update(changes)
+    (monitor.run / "launch.json").write_text(json.dumps(document))
+
+
+def test_names_files(monitors):
+    monitor = monitors("cat", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf",
+                       names={"extra_hosts": ["db:10.1.2.3", "six:fe80::1"], "dns": ["9.9.9.9"], "dns_search": ["a", "b"],
+                              "dns_options": ["ndots:2"]})
+    assert monitor.run_to_end() == 0
+    text = monitor.log_text().decode()
+    assert text.startswith("test\n127.0.0.1\tlocalhost\n")
+    assert "10.1.2.3\tdb\nfe80::1\tsix\n" in text
+    assert "nameserver 9.9.9.9\nsearch a b\noptions ndots:2\n" in text
+    monitor.launch("true", names={"extra_hosts": ["db:10.1.2.3\n127.0.0.1 evil"]})
+    with pytest.raises(Failed) as caught:
+        monitor.ask("start")
+    assert "control character" in str(caught.value)
+    monitor.finish()
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_new_volume_gets_what_the_image_has(monitors, layer, tmp_path, layers):
+    volume = pathlib.Path(tempfile.mkdtemp(prefix="tare-test-volume"))
+    monitor = monitors("sh", "-c", "ls -ld /etc; cat /etc/passwd >/dev/null && echo new >/etc/added")
+    with_mounts(monitor, {"destination": "/etc", "source": str(volume), "type": "bind", "options": ["rbind", "rw"]},
+                sources=[{"destination": "/etc", "copy_up": True}],
+                rootfs={"lowers": [str(tmp_path), str(layer)][2 - layers:], "container_dir": str(monitor.data)})
+    assert monitor.run_to_end() == 0
+    assert (volume / "passwd").read_bytes() == (layer / "etc/passwd").read_bytes()
+    assert (volume / "added").read_text() == "new\n"
+    # One that has something in it is left alone.
+    (volume / "passwd").unlink()
+    monitor.ask("start")
+    monitor.channel.event("die", monitor.state()["last_seq"] - 1)
+    assert not (volume / "passwd").exists()
+    shutil.rmtree(volume)
+    monitor.finish()
+
+
+def test_a_bind_source_is_made(monitors):
+    source = pathlib.Path(tempfile.mkdtemp(prefix="tare-test-source")) / "a/b"
+    monitor = monitors("touch", "/mnt/file")
+    bind = {"destination": "/mnt", "source": str(source), "type": "bind", "options": ["rbind", "rw"]}
+    with_mounts(monitor, bind, sources=[{"destination": "/mnt", "create": True}])
+    assert monitor.run_to_end() == 0
+    assert (source / "file").exists()
+    shutil.rmtree(source.parents[1])
+    monitor.finish()
+
+
+def test_devices_of_the_host(monitors):
+    monitor = monitors("sh", "-c", "ls -l /dev/copy; dd if=/dev/copy of=/dev/null bs=1 count=1 2>/dev/null && echo read",
+                       devices=[{"host_path": "/dev/zero", "container_path": "/dev/copy", "permissions": "r"}])
+    assert monitor.run_to_end() == 0
+    assert b"1,   5" in monitor.log_text() and monitor.log_text().endswith(b"read\n")
+    monitor.launch("true", devices=[{"host_path": "/dev/nonsuch", "container_path": "/dev/x", "permissions": "r"}])
+    with pytest.raises(Failed) as caught:
+        monitor.ask("start")
+    assert 'error gathering device information while adding custom device "/dev/nonsuch"' in str(caught.value)
+    monitor.finish()
+
+
+def test_namespaces_of_another_container(monitors, tmp_path):
+    first = monitors("sleep", "1000", root=tmp_path)
+    first.ask("start")
+    second = monitors("sh", "-c", "ps; readlink /proc/self/ns/net", root=tmp_path, network={"mode": "container"},
+                      join={"network": first.id, "pid": first.id})
+    assert second.run_to_end() == 0
+    assert b"sleep 1000" in second.log_text()
+    assert os.readlink(f"/proc/{first.state()['pid']}/ns/net").encode() in second.log_text()
+    first.finish()
+    with pytest.raises(Failed) as caught:
+        second.ask("start")
+    assert "cannot join the namespace of a non running container" in str(caught.value)
+    second.finish()
+
+
+def test_users_by_name(monitors):
+    monitor = monitors("grep", "-E", "Uid|Gid|Groups", "/proc/self/status", user="user", group_add=["extra"])
+    assert monitor.run_to_end() == 0
+    words = monitor.log_text().split()
+    assert words[1:5] == [b"1000"] * 4 and words[6:10] == [b"1000"] * 4 and words[11:] == [b"1000", b"2000"]
     monitor.finish()
 
 
