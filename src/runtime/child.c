@@ -326,7 +326,6 @@ static void split_off_init(struct child *child)
 {
 	const struct plan_process *process = &child->plan->process;
 	char pid_text[16];
-	char *argv[4] = { "/sbin/docker-init", "-p", pid_text, NULL };
 	pid_t pid = fork();
 
 	if (pid < 0)
@@ -342,7 +341,8 @@ static void split_off_init(struct child *child)
 	setpgid(pid, pid);
 	child_privileges_final(child);
 	snprintf(pid_text, sizeof(pid_text), "%d", pid);
-	execveat(process->init_fd, "", argv, process->env, AT_EMPTY_PATH);
+	process->init_args[INIT_PID_ARGUMENT] = pid_text;
+	execveat(process->init_fd, "", process->init_args, process->env, AT_EMPTY_PATH);
 	child_fail(child, STAGE_INIT_PROGRAM, errno, "%s", "");
 }
 
@@ -403,6 +403,8 @@ static void close_all_but(const struct child *child)
 			keep[k - 1] = swap;
 		}
 	unsigned next = 3 + child->plan->process.preserve_fds;
+	for (unsigned fd = 3; fd < next; fd++)
+		fcntl((int)fd, F_SETFD, 0); /* marked at our start, with all that was inherited */
 	for (int i = 0; i < 5; i++) {
 		if (keep[i] < (int)next)
 			continue;

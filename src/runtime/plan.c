@@ -36,6 +36,7 @@ static void process_finish(struct plan_process *process)
 	free(process->identity);
 	free(process->rlimits);
 	free(process->filter);
+	free(process->init_args); /* so are these */
 	fd_close(&process->init_fd);
 }
 
@@ -510,6 +511,15 @@ static int fill_init(struct plan *plan, int init_fd, struct err **reterr)
 	plan->process.init_fd = selfexe_readonly_view(init_fd);
 	if (plan->process.init_fd < 0)
 		return err_errno(reterr, plan->process.init_fd, "cannot prepare the init program");
+	size_t count = strv_count(plan->process.args);
+	char **args = plan->process.init_args = calloc(count + 5, sizeof(char *));
+	if (!args)
+		return err_oom(reterr);
+	args[0] = (char *)"/sbin/docker-init";
+	args[1] = (char *)"-p";
+	args[INIT_PID_ARGUMENT] = (char *)"";
+	args[3] = (char *)"--";
+	memcpy(args + 4, plan->process.args, count * sizeof(char *));
 	return 0;
 }
 

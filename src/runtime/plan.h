@@ -59,6 +59,8 @@ struct plan_cgroup_view {
 	bool is_v2;
 };
 
+#define INIT_PID_ARGUMENT 2 /* of init_args: the child's to fill in */
+
 struct plan_join {
 	uint64_t flag;
 	int fd; /* namespace file or pidfd */
@@ -104,7 +106,8 @@ struct plan_process {
 	unsigned preserve_fds;
 	bool new_keyring;
 	bool in_user_namespace;
-	int init_fd; /* read-only view; -1: none */
+	int init_fd;      /* read-only view; -1: none */
+	char **init_args; /* ours: "/sbin/docker-init -p PID -- COMMAND", as people see it in ps */
 };
 
 struct plan {

@@ -392,6 +392,8 @@ static int compile_request(int input, struct buf *out, struct err **reterr)
 
 	if (r < 0)
 		return r;
+	if (!json_is_object(request))
+		return err_set(reterr, ERR_INVALID, 0, "the request is not a JSON object");
 	if (read_caps(json_object_get(request, "capabilities"), &caps) < 0)
 		return err_oom(reterr);
 	context.capabilities = caps;
