@@ -340,6 +340,8 @@ static int run_loop(struct stream *stream, struct response *wait)
 	}
 	while (ret == 0 && !is_done(stream))
 		ret = turn(stream, wait_fd);
+	if (ret == 0 && stream->detached && stream->to_container.len)
+		send_keys(stream); /* those before the sequence, as far as they are taken at once */
 	if (ret == 0)
 		ret = stream->detached ? STREAM_DETACHED : STREAM_ENDED;
 	return ret;
