@@ -119,11 +119,11 @@ static struct cap_sets final_caps(const struct child *child, uint64_t have)
 
 void child_privileges_final(struct child *child)
 {
-	struct cap_sets now;
-	int r = caps_get(&now);
+	uint64_t have;
+	int r = caps_get_permitted(&have);
 
 	if (r == 0) {
-		struct cap_sets all = { .effective = now.permitted, .permitted = now.permitted };
+		const struct cap_sets all = { .effective = have, .permitted = have };
 		r = caps_set(&all);
 	}
 	if (r < 0)
@@ -133,7 +133,7 @@ void child_privileges_final(struct child *child)
 		child_fail(child, STAGE_NO_NEW_PRIVILEGES, errno, "%s", "");
 	if (!child->plan->process.no_new_privileges)
 		install_filter(child);
-	struct cap_sets sets = final_caps(child, now.permitted);
+	struct cap_sets sets = final_caps(child, have);
 	r = caps_set(&sets);
 	if (r < 0)
 		child_fail(child, STAGE_CAPABILITIES, r, "%s", "");

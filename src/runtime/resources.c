@@ -479,20 +479,19 @@ typedef int resources_fn(struct cgroup *group, const struct oci_resources *resou
 
 static const struct {
 	const char *v1_controller;
-	const char *v2_controller;
 	bool (*asked)(const struct oci_resources *resources);
 	resources_fn *v1;
 	resources_fn *v2; /* NULL: v2 has no such thing */
 } controllers[] = {
-	{ "cpuset", "cpuset", cpuset_asked, cpuset, cpuset },
-	{ "cpu", "cpu", cpu_asked, cpu_v1, cpu_v2 },
-	{ "memory", "memory", memory_asked, memory_v1, memory_v2 },
-	{ "pids", "pids", pids_asked, pids, pids },
-	{ "blkio", "io", block_asked, block_v1, block_v2 },
-	{ "hugetlb", "hugetlb", hugepages_asked, hugepages, hugepages },
-	{ "net_cls", "", network_class_asked, network_class, NULL },
-	{ "net_prio", "", network_priority_asked, network_priority, NULL },
-	{ "rdma", "rdma", rdma_asked, rdma, rdma },
+	{ "cpuset", cpuset_asked, cpuset, cpuset },
+	{ "cpu", cpu_asked, cpu_v1, cpu_v2 },
+	{ "memory", memory_asked, memory_v1, memory_v2 },
+	{ "pids", pids_asked, pids, pids },
+	{ "blkio", block_asked, block_v1, block_v2 },
+	{ "hugetlb", hugepages_asked, hugepages, hugepages },
+	{ "net_cls", network_class_asked, network_class, NULL },
+	{ "net_prio", network_priority_asked, network_priority, NULL },
+	{ "rdma", rdma_asked, rdma, rdma },
 };
 
 static int apply_unified(struct cgroup *group, const struct oci_resources *resources, struct err **reterr)
@@ -530,9 +529,11 @@ int resources_apply(struct cgroup *group, const struct oci_resources *resources,
 	for (size_t i = 0; i < ARRAY_SIZE(controllers) && r == 0 && resources; i++) {
 		if (!controllers[i].asked(resources))
 			continue;
-		bool is_v2 = *controllers[i].v2_controller && cgroup_is_v2(group, controllers[i].v2_controller);
-		r = is_v2 && controllers[i].v2 ? controllers[i].v2(group, resources, reterr)
-					       : controllers[i].v1(group, resources, reterr);
+		/* A v1 hierarchy of its own goes first; without one it is v2's, which says what is missing there. */
+		const char *v1 = controllers[i].v1_controller;
+		bool has_v1 = cgroup_folder_of(group, v1) && !cgroup_is_v2(group, v1);
+		bool is_v2 = !has_v1 && controllers[i].v2 && cgroup_folder_of(group, "");
+		r = is_v2 ? controllers[i].v2(group, resources, reterr) : controllers[i].v1(group, resources, reterr);
 	}
 	return r < 0 || !resources ? r : apply_unified(group, resources, reterr);
 }

@@ -45,6 +45,17 @@ unsigned cap_count(void)
 	return count;
 }
 
+int caps_get_permitted(uint64_t *ret)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		return -errno;
+	*ret = data[0].permitted | (uint64_t)data[1].permitted << 32;
+	return 0;
+}
+
 int caps_get(struct cap_sets *ret)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };

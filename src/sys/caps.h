@@ -20,6 +20,8 @@ const char *cap_name(unsigned number);
 unsigned cap_count(void);
 
 int caps_get(struct cap_sets *ret);
+/* The permitted set alone, in one call. */
+int caps_get_permitted(uint64_t *ret);
 /* Drops from the bounding set what is not in `keep`; needs CAP_SETPCAP. */
 int caps_limit_bounding(uint64_t keep);
 /* Effective, permitted, inheritable, then ambient; the bounding set is left alone. */
