@@ -6,12 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "monitor/control.h"
@@ -20,6 +22,9 @@
 #include "monitor/recover.h"
 #include "monitor/state.h"
 #include "monitor/stop.h"
+
+#define LOCK_WAIT_MS 3000
+#define LOCK_STEP_MS 10
 
 static const char lock_file[] = "monitor.lock";
 static const char launch_file[] = "launch.json";
@@ -102,9 +107,14 @@ void monitor_client_end(struct monitor *monitor)
 	monitor_quit_if_done(monitor);
 }
 
+static bool is_done(const struct monitor *monitor)
+{
+	return monitor->finishing && monitor->phase == PHASE_IDLE && !monitor->clients;
+}
+
 void monitor_quit_if_done(struct monitor *monitor)
 {
-	if (monitor->finishing && monitor->phase == PHASE_IDLE && !monitor->clients)
+	if (is_done(monitor))
 		loop_quit(monitor->loop, 0);
 }
 
@@ -123,16 +133,34 @@ static int open_folder(struct monitor *monitor, struct err **reterr)
 	return monitor->run_fd < 0 ? err_errno(reterr, -errno, "cannot open %s", path) : 0;
 }
 
+/*
+ * Asked for by an engine, we may meet one that is just ending, or one that tared has sent to look after a monitor whose end
+ * it could not see; neither stays. Sent by tared, we are not needed where another is.
+ */
+static int lock_wait(const struct monitor *monitor)
+{
+	const struct timespec step = { .tv_nsec = LOCK_STEP_MS * NS_PER_MS };
+	int64_t deadline_ms = clock_monotonic_ms() + (monitor->options.recover ? 0 : LOCK_WAIT_MS);
+
+	while (flock(monitor->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK)
+			return -errno;
+		if (clock_monotonic_ms() >= deadline_ms)
+			return -EBUSY;
+		nanosleep(&step, NULL);
+	}
+	return 0;
+}
+
 static int take_lock(struct monitor *monitor, struct err **reterr)
 {
 	monitor->lock_fd = openat(monitor->run_fd, lock_file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (monitor->lock_fd < 0)
 		return err_errno(reterr, -errno, "cannot open %s", lock_file);
-	if (flock(monitor->lock_fd, LOCK_EX | LOCK_NB) == 0)
-		return 0;
-	if (errno == EWOULDBLOCK)
+	int ret = lock_wait(monitor);
+	if (ret == -EBUSY)
 		return err_set(reterr, ERR_CONFLICT, EBUSY, "container %s has a monitor already", monitor->options.id);
-	return err_errno(reterr, -errno, "cannot lock %s", lock_file);
+	return ret < 0 ? err_errno(reterr, ret, "cannot lock %s", lock_file) : 0;
 }
 
 static void on_sigchld(struct loop_source *source, int signo, void *data)
@@ -239,5 +267,6 @@ void monitor_free(struct monitor *monitor)
 
 int monitor_run(struct monitor *monitor)
 {
-	return loop_run(monitor->loop);
+	/* Done already: a recovery that found nothing. */
+	return is_done(monitor) ? 0 : loop_run(monitor->loop);
 }

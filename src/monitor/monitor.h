@@ -43,6 +43,7 @@ struct monitor_options {
 	const char *exec_root;
 	const char *id;
 	const char *program_dir; /* where tare-runtime and tare-init are */
+	bool recover;            /* started only to see what an earlier monitor left behind */
 	int engine_fd;           /* a connection to the engine, taken; -1: none */
 };
 

@@ -62,7 +62,7 @@ static int take_option(struct command_line *line, int code)
 	case OPTION_DATA_ROOT: line->monitor.data_root = optarg; return 0;
 	case OPTION_EXEC_ROOT: line->monitor.exec_root = optarg; return 0;
 	case OPTION_ID: line->monitor.id = optarg; return 0;
-	case OPTION_RECOVER: return 0; /* the state on disk says it too */
+	case OPTION_RECOVER: line->monitor.recover = true; return 0;
 	case OPTION_VERSION: line->print_version = true; return 0;
 	case OPTION_HELP: line->print_help = true; return 0;
 	case OPTION_LOG_LEVEL: return log_level_parse(optarg, &line->log_level);

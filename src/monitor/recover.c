@@ -36,8 +36,12 @@ int recover(struct monitor *monitor, struct err **reterr)
 	struct runstate *state = &monitor->state;
 	_autofree_(err) struct err *err = NULL;
 	int ret = end_clear_leftovers(monitor, reterr);
-	if (ret < 0 || (!was_alive(monitor) && !was_restarting(monitor)))
+	if (ret < 0)
 		return ret;
+	if (!was_alive(monitor) && !was_restarting(monitor)) {
+		monitor->finishing = monitor->options.recover;
+		return 0;
+	}
 
 	if (monitor_load_launch(monitor, &err) < 0)
 		log_error("the container is not restarted: %s", err_message(err));

@@ -885,6 +885,15 @@ def test_a_lost_monitor_is_recovered(monitors, namespaces):
     monitor.finish()
 
 
+def test_a_recovery_that_finds_nothing_ends(monitors):
+    monitor = monitors("true")
+    assert monitor.run_to_end() == 0
+    monitor.finish()
+    monitor.spawn("--recover", hello=False)
+    assert monitor.process.wait(TIMEOUT) == 0
+    assert monitor.state()["status"] == "exited" and monitor.state()["exit_code"] == 0
+
+
 def test_a_lost_monitors_container_is_restarted(monitors):
     monitor = monitors("sleep", "1000", restart_policy={"name": "always"})
     monitor.ask("start")
