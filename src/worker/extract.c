@@ -199,9 +199,10 @@ static int set_xattr(struct extract *x, int fd, const char *name, const void *va
 	if (!entry_xattr_is_allowed(name))
 		return 0;
 	/* A filesystem without such attributes is no reason to refuse the image. */
-	if (fsetxattr(fd, name, value, size, 0) < 0 && errno != EOPNOTSUPP)
-		return fail_errno(x, -errno, "set an extended attribute of");
-	return 0;
+	if (fsetxattr(fd, name, value, size, 0) == 0 || errno == EOPNOTSUPP)
+		return 0;
+	/* Some have room for a few kilobytes a file only, and call that a full device. */
+	return fail(x, -errno, "cannot set an extended attribute of %s: %s", x->path, strerror(errno));
 }
 
 static int set_xattrs(struct extract *x, struct archive_entry *entry, int fd)

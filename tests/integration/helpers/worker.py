@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import pathlib
-import signal
 import socket
 import sqlite3
 import subprocess
@@ -14,11 +13,16 @@ import threading
 from harness.engine import BUILD
 
 PROGRAM = BUILD / "src/main/tare-worker"
+SWEEP = BUILD / "tests/integration/helpers/sweep-store"
 
 
 class Answer:
     def __init__(self, raw, events, status):
+        self.interim = []
         head, _, body = raw.partition(b"\r\n\r\n")
+        while head.startswith(b"HTTP/1.1 100"):
+            self.interim.append(head.decode())
+            head, _, body = body.partition(b"\r\n\r\n")
         self.head, self.events, self.exit = head.decode(), events, status
         self.status = int(head.split()[1]) if head else 0
         if b"transfer-encoding: chunked" in head.lower():
@@ -135,6 +139,13 @@ def remove(root):
     worker.send({"op": "job", "kind": "remove", "id": 1})
     assert worker.receive()["op"] == "ack"
     return worker.end()
+
+
+def sweep(root):
+    """The start of an engine, and the emptying of the trash that follows it."""
+    subprocess.run([SWEEP, root], check=True)
+    _, status = remove(root)
+    assert status == 0
 
 
 class Store:

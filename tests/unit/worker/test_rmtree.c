@@ -23,7 +23,7 @@ static int setup(void **state)
 {
 	struct folder *folder = calloc(1, sizeof(*folder));
 
-	snprintf(folder->path, sizeof(folder->path), "/tmp/tare-rmtree-XXXXXX");
+	snprintf(folder->path, sizeof(folder->path), "/dev/shm/tare-rmtree-XXXXXX");
 	assert_non_null(mkdtemp(folder->path));
 	folder->fd = open(folder->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	*state = folder;
