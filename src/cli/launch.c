@@ -123,18 +123,17 @@ static char **tared_environment(void)
 }
 
 /* It is a child of ours until we end, in a session of its own from the start, so that nothing reaches it from here. */
-static int spawn_tared(char *path, int log_fd)
+static int spawn_tared(char *path, int log_fd, pid_t *ret_pid)
 {
 	_autofree_(strv) char **env = tared_environment();
 	char *const argv[] = { path, NULL };
 	const struct spawn spawn = {
 		.program_fd = -1, .path = path, .argv = argv, .env = env, .stdio = { -1, log_fd, log_fd }
 	};
-	pid_t pid;
-	return env ? spawn_program(&spawn, &pid, NULL) : -ENOMEM;
+	return env ? spawn_program(&spawn, ret_pid, NULL) : -ENOMEM;
 }
 
-static int start_by_ourselves(struct err **reterr)
+static int start_by_ourselves(pid_t *ret_pid, struct err **reterr)
 {
 	_cleanup_free_ char *path = find_tared();
 	if (!path)
@@ -143,15 +142,31 @@ static int start_by_ourselves(struct err **reterr)
 	_autoclose_ int log_fd = open(LOG_NAME, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (log_fd < 0)
 		return err_errno(reterr, -errno, "cannot start the engine: cannot open its log %s", LOG_NAME);
-	int ret = spawn_tared(path, log_fd);
+	int ret = spawn_tared(path, log_fd, ret_pid);
 	return ret < 0 ? err_errno(reterr, ret, "cannot start the engine: cannot execute %s", path) : 0;
 }
 
+/* What became of a tared that ended instead of serving; 0 while it runs, or if systemd watches it (pid 0). */
+static int check_alive(pid_t pid, struct err **reterr)
+{
+	int status;
+	if (!pid || waitpid(pid, &status, WNOHANG) != pid)
+		return 0;
+	if (WIFSIGNALED(status))
+		return err_set(reterr, ERR_UNAVAILABLE, 0, "the engine was started but ended by signal %d: see %s",
+			WTERMSIG(status), LOG_NAME);
+	return err_set(reterr, ERR_UNAVAILABLE, 0, "the engine was started but ended with code %d: see %s",
+		WEXITSTATUS(status), LOG_NAME);
+}
+
 /* The socket's appearance and its first accept are two moments, and no event tells the second: look again, often. */
-static int wait_for_engine(const char *socket_path, struct err **reterr)
+static int wait_for_engine(const char *socket_path, pid_t pid, struct err **reterr)
 {
 	int64_t deadline = clock_monotonic_ms() + LAUNCH_DEADLINE_MS;
 	while (!engine_answers(socket_path)) {
+		int ret = check_alive(pid, reterr);
+		if (ret < 0)
+			return ret;
 		if (clock_monotonic_ms() >= deadline)
 			return err_set(reterr, ERR_UNAVAILABLE, ETIMEDOUT,
 				"the engine was started but did not answer at %s within %d seconds: see %s",
@@ -187,7 +202,8 @@ int launch_engine(const char *socket_path, struct err **reterr)
 	int ret = take_lock(&lock, reterr);
 	if (ret < 0 || engine_answers(socket_path))
 		return ret;
+	pid_t pid = 0;
 	if (!start_by_systemd())
-		ret = start_by_ourselves(reterr);
-	return ret < 0 ? ret : wait_for_engine(socket_path, reterr);
+		ret = start_by_ourselves(&pid, reterr);
+	return ret < 0 ? ret : wait_for_engine(socket_path, pid, reterr);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/strv.h"
+#include "cli/object.h"
 #include "codec/json.h"
 
 #define ARGS_MAX  64
@@ -26,7 +27,7 @@ static int return_value(json_t *value, json_t **ret)
 
 static int return_buf(const struct buf *text, json_t **ret)
 {
-	return return_value(json_stringn(text->data ? text->data : "", text->len), ret);
+	return return_value(object_string(text->data ? text->data : ""), ret);
 }
 
 bool template_is_true(const json_t *value)
@@ -132,7 +133,7 @@ int template_print_value(const json_t *value, struct buf *out)
 static int call_json(struct template_call *call, json_t **ret)
 {
 	json_t *value = call->args[0];
-	if (call->mode == TEMPLATE_HEADER)
+	if (value && call->mode == TEMPLATE_HEADER)
 		return return_value(json_incref(value), ret);
 	_cleanup_(buf_finish) struct buf text = BUF_INIT(TEMPLATE_OUTPUT_MAX);
 	int r = value ? json_print_value(value, &text) : buf_puts(&text, "null");

@@ -36,10 +36,8 @@ static bool parse_local(const char *text, int64_t *ret_ns)
 	for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
 		struct tm tm = { .tm_isdst = -1 };
 		const char *end = strptime(text, formats[i], &tm);
-		if (end && !*end) {
-			*ret_ns = (int64_t)mktime(&tm) * NS_PER_SEC;
-			return true;
-		}
+		if (end && !*end)
+			return !__builtin_mul_overflow((int64_t)mktime(&tm), NS_PER_SEC, ret_ns);
 	}
 	return false;
 }

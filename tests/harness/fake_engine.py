@@ -94,6 +94,8 @@ class Container:
     def run(self):
         try:
             self.code = self.program(Stream(self.attached, self.tty))
+        except OSError:  # the client has left
+            pass
         finally:
             self.ended.set()
             if self.attached:

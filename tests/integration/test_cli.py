@@ -685,6 +685,64 @@ def test_full_output_is_an_error(engine):
     assert done.returncode == 1 and b"cannot write to standard output" in done.stderr
 
 
+# The engine is started if there is none. In a mount namespace with a /run of its own.
+
+TARED = """#!/usr/bin/python3
+import json, os, socket, sys
+fds = sorted(os.listdir("/proc/self/fd"), key=int)[:-1]  # the last one is the listing's own
+with open("/run/starts", "a") as log:
+    log.write(json.dumps({"argv": sys.argv, "env": dict(os.environ), "session": os.getsid(0) == os.getpid(), "cwd": os.getcwd(),
+                          "fds": fds}) + "\\n")
+print("a line in the log", file=sys.stderr, flush=True)
+if BROKEN:
+    sys.exit(3)
+server = socket.socket(socket.AF_UNIX)
+server.bind("/run/tare/tare.sock")
+server.listen(64)
+for _ in range(CONNECTIONS):
+    connection, _ = server.accept()
+    if connection.recv(65536):
+        connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\nConnection: close\\r\\n\\r\\n[]")
+    connection.close()
+"""
+
+
+def launch(tmp_path, script, connections=0, broken=False):
+    tared = tmp_path / "tared"
+    tared.write_text(TARED.replace("BROKEN", str(broken)).replace("CONNECTIONS", str(connections)))
+    tared.chmod(0o755)
+    env = {"PATH": os.environ["PATH"], "TARE_LIBEXEC": str(tmp_path), "SECRET": "x", "TARE": str(PROGRAMS / "tare")}
+    return subprocess.run(["unshare", "-m", "--propagation", "private", "sh", "-c", f"mount -t tmpfs none /run && {script}"], env=env,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start the engine")
+def test_many_commands_start_one_engine(tmp_path):
+    commands = 8
+    # each command looks at the socket at least once more than it asks
+    done = launch(tmp_path, f"for i in $(seq {commands}); do $TARE ps -q 7</dev/null & done; wait; cat /run/starts /run/tare/tared.log",
+                  connections=1000)
+    assert done.stderr == ""
+    start, log = done.stdout.splitlines()
+    assert log == "a line in the log"
+    start = json.loads(start)
+    assert start["argv"] == [str(tmp_path / "tared")] and start["session"] and start["cwd"] == "/"
+    assert sorted(start["env"]) in (["PATH", "TARE_LIBEXEC"], ["LC_CTYPE", "PATH", "TARE_LIBEXEC"])
+    assert start["fds"] == ["0", "1", "2"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start the engine")
+def test_an_engine_that_does_not_come(tmp_path):
+    done = launch(tmp_path, "$TARE ps", broken=True)
+    assert (done.returncode, done.stderr) == (1, "the engine was started but ended with code 3: see /run/tare/tared.log\n")
+    done = launch(tmp_path, "TARE_LIBEXEC=/nonexistent PATH=/nonexistent exec $TARE ps")
+    assert done.returncode == 1 and "tared is neither in" in done.stderr
+    done = launch(tmp_path, "exec setpriv --reuid 65534 --clear-groups $TARE ps")
+    assert done.returncode == 1 and "Only root can start it" in done.stderr
+    done = launch(tmp_path, "mkdir -m 700 /run/tare; exec setpriv --reuid 65534 --clear-groups $TARE ps")
+    assert done.returncode == 1 and "add yourself to the group tare" in done.stderr
+
+
 # Usage
 
 
@@ -739,3 +797,9 @@ def test_completion_scripts_parse(engine, tmp_path):
     ask = f"tare() {{ {engine.program} \"$@\"; }}; COMP_WORDS=(tare rm we); COMP_CWORD=2; _tare; echo ${{COMPREPLY[@]}}"
     out = subprocess.run(["bash", "-c", f". {tmp_path}/bash\n{ask}"], stdout=subprocess.PIPE, text=True, env=engine.env).stdout
     assert out == "web\n"
+
+
+def test_every_command_has_its_page(engine):
+    pages = engine.tare("man", "--list", check=0).stdout.decode().split()
+    built = sorted(path.name for path in (PROGRAMS.parents[1] / "man").glob("*.1"))
+    assert sorted(f"{page}.1" for page in pages) == built
