@@ -1,6 +1,7 @@
 #include "runtime/birth.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -42,6 +43,17 @@ static void join_before_birth(const struct child *joiner)
 		}
 }
 
+/* What could be misused by whoever shares the pid namespace is gone before anybody there can look at the newborn. */
+static void close_before_birth(struct plan *plan)
+{
+	for (size_t i = 0; i < plan->join_fd_count; i++)
+		fd_close(&plan->join_fds[i]);
+	fd_close(&plan->cgroup_fd);
+	for (size_t i = 0; i < plan->join_count; i++)
+		if (plan->is_exec || plan->joins[i].flag & (CLONE_NEWUSER | CLONE_NEWPID))
+			fd_close(&plan->joins[i].fd);
+}
+
 _Noreturn static void run_joiner(struct plan *plan, int sync, const int *keep, size_t keep_count)
 {
 	struct child joiner = { .plan = plan, .sync = sync };
@@ -54,7 +66,8 @@ _Noreturn static void run_joiner(struct plan *plan, int sync, const int *keep, s
 		child_fail(&joiner, STAGE_JOIN_CGROUP, r, "%s", "");
 	join_before_birth(&joiner);
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	plan->joined_cgroups = true;
+	plan->has_joiner = true;
+	close_before_birth(plan);
 	pid_t pid = process_clone(plan->new_namespaces | CLONE_PARENT, -1, &pidfd);
 	if (pid == 0)
 		child_run(plan, sync, keep, keep_count);
@@ -66,23 +79,38 @@ _Noreturn static void run_joiner(struct plan *plan, int sync, const int *keep, s
 	_exit(0);
 }
 
-/* The joiner's own end is waited for, so that the caller never meets it. */
-static int meet_spawned(pid_t joiner, struct birth *birth, struct err **reterr)
+/*
+ * The newborn waits for GO until we know it, so the first message is the joiner's. Should the joiner be killed between the
+ * birth and its message (a tight memory limit), its end is what tells us: the newborn holds the socket open, and ends when
+ * we close ours.
+ */
+static int receive_spawned(int sync, int joiner_pidfd, struct report *report, int *ret_pidfd)
 {
+	struct pollfd fds[] = { { .fd = sync, .events = POLLIN }, { .fd = joiner_pidfd, .events = POLLIN } };
+
+	while (poll(fds, ARRAY_SIZE(fds), -1) < 0)
+		if (errno != EINTR)
+			return -errno;
+	if (!fds[0].revents && poll(fds, 1, 0) <= 0)
+		return 0;
+	return report_receive(sync, report, ret_pidfd);
+}
+
+/* The joiner's own end is waited for, so that the caller never meets it. */
+static int meet_spawned(pid_t joiner, int joiner_pidfd, struct birth *birth, struct err **reterr)
+{
+	const struct report go = { .type = REPORT_GO };
 	struct report report;
 	int pidfd = -1;
-	int r;
+	int r = receive_spawned(birth->sync, joiner_pidfd, &report, &pidfd);
 
-	/* The newborn may already have said something: order on one socket is the order of sending, so it is kept for later by
-	 * not starting the newborn before. It waits for nothing yet, hence peek until SPAWNED comes first. */
-	do {
-		r = report_receive(birth->sync, &report, &pidfd);
-	} while (r == 1 && report.type == REPORT_WARN);
-	waitpid(joiner, NULL, 0);
+	while (waitpid(joiner, NULL, 0) < 0 && errno == EINTR)
+		;
 	if (r == 1 && report.type == REPORT_SPAWNED && pidfd >= 0) {
 		birth->pid = report.errnum;
 		birth->pidfd = pidfd;
-		return 0;
+		r = report_send(birth->sync, &go, -1);
+		return r < 0 ? err_errno(reterr, r, "lost the new process") : 0;
 	}
 	fd_close(&pidfd);
 	if (r == 1 && report.type == REPORT_FAILED)
@@ -122,8 +150,9 @@ static int clone_first(struct plan *plan, struct birth *birth, int their_sync, s
 		birth->pidfd = pidfd;
 		return 0;
 	}
+	r = meet_spawned(pid, pidfd, birth, reterr);
 	fd_close(&pidfd);
-	return meet_spawned(pid, birth, reterr);
+	return r;
 }
 
 int birth_give(struct plan *plan, struct birth *ret, struct err **reterr)

@@ -129,7 +129,7 @@ static void reset_signals(void)
 static void join_cgroups(const struct child *child)
 {
 	const struct plan *plan = child->plan;
-	int r = plan->joined_cgroups ? 0 : cgroup_join(plan->join_fds, plan->join_fd_count);
+	int r = plan->has_joiner ? 0 : cgroup_join(plan->join_fds, plan->join_fd_count);
 
 	if (r < 0)
 		child_fail(child, STAGE_JOIN_CGROUP, r, "%s", "");
@@ -246,14 +246,15 @@ static void set_stdio(struct child *child)
 			close(moved[fd]);
 }
 
-/* A container without a stdio of its own should own the pipes it is given (/dev/stdout reopened by a user that is not root). */
+/* The user should own the pipes or the terminal he is given: /dev/stdout is opened anew by many. */
 static void own_stdio(const struct child *child)
 {
 	struct stat st;
 
 	for (int fd = 0; fd < 3; fd++) {
-		if (fstat(fd, &st) < 0 || (!S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode) && !S_ISSOCK(st.st_mode)) ||
-			(S_ISCHR(st.st_mode) && !isatty(fd)) || st.st_uid == child->plan->process.identity->uid)
+		bool is_ours = fstat(fd, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode) ||
+							      (S_ISCHR(st.st_mode) && child->plan->process.terminal));
+		if (!is_ours || st.st_uid == child->plan->process.identity->uid)
 			continue;
 		/* Best effort: a pipe from outside the user namespace, or somebody's terminal, may not be given away. */
 		if (fchown(fd, child->plan->process.identity->uid, (gid_t)-1) < 0)
@@ -473,6 +474,8 @@ _Noreturn void child_run(const struct plan *plan, int sync, const int *keep, siz
 	child_close_others(keep, keep_count, sync);
 	reset_signals();
 	umask(0);
+	if (plan->has_joiner)
+		wait_for(&child, REPORT_GO);
 	if (plan->is_exec)
 		run_exec(&child);
 	else

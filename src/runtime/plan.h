@@ -147,8 +147,8 @@ struct plan {
 
 	int join_fds[CGROUP_HIERARCHIES]; /* v1 tasks files */
 	size_t join_fd_count;
-	int cgroup_fd;       /* v2, or -1 */
-	bool joined_cgroups; /* by the joiner already */
+	int cgroup_fd;   /* v2, or -1 */
+	bool has_joiner; /* it has joined the groups, and the child waits until its creator knows it */
 	int start_listen_fd;
 
 	char **strings;

@@ -3,7 +3,8 @@
  * creator turns a failure into an error object.
  *
  *	child                                   creator
- *	                                  <-    REPORT_GO       id maps are written, hooks' state follows
+ *	(joiner: REPORT_SPAWNED + pidfd    ->   REPORT_GO       its creator knows the child)
+ *	                                  <-    REPORT_GO       id maps are written, and the hooks' state
  *	REPORT_WARN       degradation      ->
  *	REPORT_CONSOLE    + pty master     ->
  *	REPORT_HOOKS      mounts are there ->   runs prestart and createRuntime, then REPORT_GO
