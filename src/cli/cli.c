@@ -209,8 +209,8 @@ static int run_program(const struct globals *globals, const struct option_argume
 	return code >= 0 ? code : run_call(&call, globals);
 }
 
-/* Descriptors 0 to 2 are open, so that no socket of ours becomes somebody's standard output. A broken pipe is an error of
- * write(2), since the terminal may have to be put back. */
+/* Descriptors 0 to 2 are open, so that no socket of ours becomes somebody's standard output. A broken pipe is an error
+ * of write(2), since the terminal may have to be put back. */
 static void set_up_process(void)
 {
 	int fd;

@@ -1,9 +1,9 @@
 /*
  * The Engine API's client: HTTP/1.1 over the engine's unix socket, blocking.
  *
- * One connection is kept for the next request where the engine allows it; a request made while another response is still
- * being read gets one of its own. A body that is uploaded is sent while the response is read, since the engine reports
- * progress, or refuses, before it has seen all of it.
+ * One connection is kept for the next request where the engine allows it; a request made while another response is
+ * still being read gets one of its own. A body that is uploaded is sent while the response is read, since the engine
+ * reports progress, or refuses, before it has seen all of it.
  */
 #pragma once
 

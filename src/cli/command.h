@@ -41,7 +41,8 @@ struct invocation {
 	struct client *client; /* NULL unless COMMAND_ENGINE */
 };
 
-/* Returns the program's exit code (what it had to say is printed then), or a negative errno with *reterr, which is printed and ends in code 1. */
+/* Returns the program's exit code (what it had to say is printed then), or a negative errno with *reterr, which is
+ * printed and ends in code 1. */
 typedef int command_fn(const struct invocation *invocation, struct err **reterr);
 
 #define COMMAND_ARGS_ANY 1000000

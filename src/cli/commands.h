@@ -17,8 +17,8 @@ struct command_group {
 const struct command_group *command_groups_next(const struct command_group *previous);
 const struct command_group *command_group_find(const char *name);
 
-/* Whether one of the command's names is in the group; then *ret_word is the name without the group. NULL group: the names
- * that are in none. */
+/* Whether one of the command's names is in the group; then *ret_word is the name without the group. NULL group: the
+ * names that are in none. */
 bool command_in_group(const struct command *command, const char *group, const char **ret_word);
 
 /* The options of the program itself, before the command. */

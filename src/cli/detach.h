@@ -1,6 +1,6 @@
 /*
- * The key sequence that leaves an attached container alone: "ctrl-p,ctrl-q" unless told otherwise. Keys typed are passed
- * on; those that may yet become the sequence are held back, and follow when the next key shows that they don't.
+ * The key sequence that leaves an attached container alone: "ctrl-p,ctrl-q" unless told otherwise. Keys typed are
+ * passed on; those that may yet become the sequence are held back, and follow when the next key shows that they don't.
  */
 #pragma once
 

@@ -3,8 +3,8 @@
  * second look at the socket until it accepts connections. Whoever gets the lock later finds the engine there.
  *
  * Where systemd runs and knows the unit, it starts it: the engine then belongs to no login session. Elsewhere tared is
- * started in a session of its own, with a clean environment, no descriptor but /dev/null and its log, and every signal at
- * its default.
+ * started in a session of its own, with a clean environment, no descriptor but /dev/null and its log, and every signal
+ * at its default.
  *
  * A crash of this program in the middle leaves either no engine or a whole one; the lock goes with the process.
  */

@@ -1,6 +1,6 @@
 /*
- * Manual pages, made from the tables when the program is built: "tare man ps" prints tare-ps(1), "tare man" prints tare(1),
- * "tare man --list" names the pages there are. Hidden: people have man(1).
+ * Manual pages, made from the tables when the program is built: "tare man ps" prints tare-ps(1), "tare man" prints
+ * tare(1), "tare man --list" names the pages there are. Hidden: people have man(1).
  */
 #include <ctype.h>
 #include <errno.h>

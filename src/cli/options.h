@@ -84,8 +84,8 @@ struct option_arguments {
 void options_defaults(const struct option_tables *tables, void *values);
 
 /*
- * Reads argv[0..argc). With `options_first` the first argument ends the options: the rest belongs to a command to be run.
- * On failure `values` and `ret` still want options_finish.
+ * Reads argv[0..argc). With `options_first` the first argument ends the options: the rest belongs to a command to be
+ * run. On failure `values` and `ret` still want options_finish.
  */
 int options_parse(const struct option_tables *tables, bool options_first, int argc, char **argv, void *values,
 	struct option_arguments *ret, struct err **reterr);

@@ -6,8 +6,8 @@
 #include "base/err.h"
 
 /*
- * Fills ExposedPorts ({"80/tcp": {}}) and PortBindings ({"80/tcp": [{"HostIp": "", "HostPort": "8080"}]}), both objects of
- * the caller's, from "[[address:]host-port:]port[/protocol]", each port a number or a range, or from
+ * Fills ExposedPorts ({"80/tcp": {}}) and PortBindings ({"80/tcp": [{"HostIp": "", "HostPort": "8080"}]}), both
+ * objects of the caller's, from "[[address:]host-port:]port[/protocol]", each port a number or a range, or from
  * "published=8080,target=80,protocol=tcp".
  */
 int ports_publish(const char *spec, json_t *exposed, json_t *bindings, struct err **reterr);

@@ -1,6 +1,6 @@
 /*
- * On a terminal every message with an ID and a position has a line of its own, which later ones of the same ID overwrite:
- * the cursor goes up to it and back down. Any other message ends the block of such lines.
+ * On a terminal every message with an ID and a position has a line of its own, which later ones of the same ID
+ * overwrite: the cursor goes up to it and back down. Any other message ends the block of such lines.
  */
 #include "cli/progress.h"
 

@@ -1,6 +1,6 @@
 /*
- * run: create, attach, wait, start, in this order, since a command may be over before a later attach or wait would reach
- * the engine. Then the streams until they end, and the exit code that the wait answers.
+ * run: create, attach, wait, start, in this order, since a command may be over before a later attach or wait would
+ * reach the engine. Then the streams until they end, and the exit code that the wait answers.
  */
 #include <poll.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /*
- * One poll loop. Nothing in it blocks on a stalled reader but the requests for signals and sizes, which are short: a pipe
- * that can be written takes at least PIPE_BUF bytes, so standard output and error are written in pieces of that size, and
- * only after poll said so. (Making them non-blocking would change them for every process that shares them.)
+ * One poll loop. Nothing in it blocks on a stalled reader but the requests for signals and sizes, which are short: a
+ * pipe that can be written takes at least PIPE_BUF bytes, so standard output and error are written in pieces of that
+ * size, and only after poll said so. (Making them non-blocking would change them for every process that shares them.)
  *
  * The terminal is raw from the first turn to the last. Signals arrive through a signalfd, so that they are acted upon
  * between two turns; those that end the program do so after the terminal was put back, by being raised again.

@@ -1,7 +1,7 @@
 /*
- * Columns aligned with spaces: cells end at a tab, rows at a newline. A column's width is that of the widest cell in the
- * block of neighbouring rows that have the column at all; the last cell of a row belongs to no column. This is how Go's
- * tabwriter lays out text, so a table looks as the same table of Docker's command does.
+ * Columns aligned with spaces: cells end at a tab, rows at a newline. A column's width is that of the widest cell in
+ * the block of neighbouring rows that have the column at all; the last cell of a row belongs to no column. This is how
+ * Go's tabwriter lays out text, so a table looks as the same table of Docker's command does.
  */
 #pragma once
 

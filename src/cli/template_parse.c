@@ -567,7 +567,8 @@ static int skip_comment(struct parser *parser)
 	return accept_action_end(parser, "comment");
 }
 
-/* After "{{". A comment leaves *ret NULL; {{else}} and {{end}} set *ret_ending and stop before the rest of the action. */
+/* After "{{". A comment leaves *ret NULL; {{else}} and {{end}} set *ret_ending and stop before the rest of the action.
+ * */
 static int parse_action(struct parser *parser, struct node **ret, enum ending *ret_ending)
 {
 	static const struct {
