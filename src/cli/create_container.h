@@ -12,8 +12,8 @@
 int create_prepare(const struct invocation *invocation, struct container_streams *ret_streams, json_t **ret,
 	struct err **reterr);
 
-/* Sends it, pulling the image if that is what --pull says; prints warnings; writes --cidfile. *ret_id is a new string.
- * */
+/* Sends it, pulling the image if that is what --pull says; prints warnings; writes --cidfile. *ret_id is a new
+ * string. */
 int create_container(const struct invocation *invocation, json_t *body, char **ret_id, struct err **reterr);
 
 /* Prints "tare: message", points at --help, and returns `code`. */
