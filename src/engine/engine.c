@@ -28,6 +28,10 @@
 
 /* --- folders and the lock --- */
 
+/* Below what tared takes for a settled engine, so that it still believes one that says another has the root. */
+#define LOCK_PATIENCE_MS 700
+#define LOCK_RETRY_US    5000
+
 static int open_folder(const char *path, int *ret_fd, struct err **reterr)
 {
 	*ret_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -47,7 +51,14 @@ static int lock_data_root(struct engine *engine, struct err **reterr)
 	engine->lock_fd = openat(engine->data_fd, "engine.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (engine->lock_fd < 0)
 		return err_errno(reterr, -errno, "cannot open %s/engine.lock", engine->data_root);
-	if (flock(engine->lock_fd, LOCK_EX | LOCK_NB) == 0)
+	/* After the death of a tared its engine is on its way out while the next one's comes: nothing of ours runs yet, so
+	 * this may wait. */
+	int64_t deadline_ms = clock_monotonic_ms() + LOCK_PATIENCE_MS;
+	int r;
+	while ((r = flock(engine->lock_fd, LOCK_EX | LOCK_NB)) < 0 && errno == EWOULDBLOCK &&
+		clock_monotonic_ms() < deadline_ms)
+		usleep(LOCK_RETRY_US);
+	if (r == 0)
 		return 0;
 	if (errno == EWOULDBLOCK)
 		return err_set(reterr, ERR_CONFLICT, EBUSY, "the data root %s is in use by another engine",

@@ -66,12 +66,12 @@ def refused(engine, data, *words):
 def test_truncated_and_corrupt(engine):
     whole = images.busybox().read_bytes()
     for length in (0, 1, 511, 512, 1000, len(whole) // 3, len(whole) - 20000):
-        refused(engine, whole[:length], "unexpected end", "truncated", "not an image archive", "empty", "invalid tar", "missing")
-    refused(engine, b"\x1f\x8b" + os.urandom(5000), "gzip", "corrupt", "invalid", "archive")
+        refused(engine, whole[:length], "unexpected end", "truncated", "damaged", "empty", "invalid tar", "missing")
+    refused(engine, b"\x1f\x8b" + os.urandom(5000), "damaged", "gzip", "corrupt")
     refused(engine, os.urandom(5000), "archive", "invalid")
-    middle = bytearray(whole)
-    middle[len(whole) // 2] ^= 0xff
-    refused(engine, bytes(middle), "digest", "diff ID", "does not match")
+    flipped = bytearray(archive(layer(("f", tarfile.REGTYPE, os.urandom(100000)))))
+    flipped[50000] ^= 1
+    refused(engine, bytes(flipped), "digest", "diff ID", "does not match")
 
 
 def test_wrong_digest(engine):
@@ -130,17 +130,16 @@ def test_full_disk():
         assert done.returncode == 1 and "no space left on device" in (done.stdout + done.stderr).lower()
         assert engine.tare("images", "-q", "debian").stdout == ""
         wait_for(lambda: os.statvfs(engine.data).f_bfree >= before - 64, "the space to be given back")
-        with open(engine.data / "fill", "wb") as fill:
-            try:
-                while True:
-                    fill.write(bytes(4096))
-            except OSError:
-                pass
+        fill = os.open(engine.data / "fill", os.O_WRONLY | os.O_CREAT, 0o600)
+        with pytest.raises(OSError):
+            while True:
+                os.write(fill, bytes(4096))
+        os.close(fill)
         engine.tare("ps")
         engine.tare("create", "busybox", check=False)
         os.unlink(engine.data / "fill")
         assert engine.tare("run", "--rm", "busybox", "echo", "fine").stdout == "fine\n"
     finally:
-        left = engine.stop()
+        left = [leak for leak in engine.stop() if " - tmpfs small " not in leak]  # our own mount
         subprocess.run(["umount", "-l", engine.data], check=False)
     assert not left, left

@@ -308,6 +308,8 @@ def test_debian_made_by_mmdebstrap(client):
         time.sleep(0.3)
         terminal.type("\x1a")
         terminal.expect("Stopped")
-        terminal.type("kill -KILL %1; wait %1; exit 3\n")
+        terminal.type("kill -KILL %1; sleep 0.2\n")
+        terminal.expect("Killed")
+        terminal.type("exit 3\n")
         assert terminal.wait() == 3
     client("rmi", "-f", image)

@@ -5,11 +5,13 @@ import subprocess
 
 import pytest
 
+from harness.engine import BUILD
+
 SOURCE = pathlib.Path(__file__).parent / "helpers/pool/main.go"
 
 
 def test_go(engine, tmp_path):
-    subprocess.run(["go", "build", "-o", tmp_path / "pool", SOURCE], check=True, env={**os.environ, "GOFLAGS": "-mod=mod", "GO111MODULE": "off", "GOCACHE": str(tmp_path / "cache")})
+    subprocess.run(["go", "build", "-o", tmp_path / "pool", SOURCE], check=True, env={**os.environ, "GOFLAGS": "-mod=mod", "GO111MODULE": "off", "GOCACHE": str(BUILD / "go-cache")})
     done = subprocess.run([tmp_path / "pool", engine.socket], stdout=subprocess.PIPE, text=True, timeout=120)
     assert done.stdout == "ok\n" and done.returncode == 0
 
