@@ -79,9 +79,13 @@ static bool is_compressed(int fd)
 /* The digest of the file as it is. An uncompressed one has the same as its content: then unpacking tells it. */
 static int check_digest(const struct layer_file *file, char ret[static STORE_DIGEST_SIZE], struct err **reterr)
 {
+	int64_t size = lseek(file->fd, 0, SEEK_END);
 	int r;
 
 	*ret = '\0';
+	if (file->size_bytes >= 0 && size != file->size_bytes)
+		return err_set(reterr, ERR_INVALID, EBADMSG, "layer %s is of %lld bytes and not of %lld", file->diff_id,
+			(long long)size, (long long)file->size_bytes);
 	if (!is_compressed(file->fd)) {
 		if (file->digest && strcmp(file->digest, file->diff_id) != 0)
 			return err_set(reterr, ERR_INVALID, EBADMSG, "layer %s is not what its digest %s says",

@@ -11,6 +11,7 @@ struct layer_file {
 	int link_fd;         /* the same file; -1: `fd` serves */
 	const char *diff_id; /* what it must be unpacked */
 	const char *digest;  /* what it must be as it is; NULL: not said */
+	int64_t size_bytes;  /* how large it must be; -1: not said */
 };
 
 /* Held by the task's job afterwards. ERR_INVALID if either digest is wrong: then nothing of it is kept. */

@@ -55,7 +55,12 @@ static int load_layers(struct load_archive *archive, const struct docker_archive
 			"invalid manifest, layers length mismatch: expected %zu, got %zu", want, have);
 	for (size_t i = 0; i < have; i++) {
 		_autoclose_ int fd = archive_file_open(archive->fd, image->layers[i], reterr);
-		struct layer_file file = { .fd = fd, .link_fd = -1, .diff_id = config->rootfs.diff_ids[i] };
+		struct layer_file file = {
+			.fd = fd,
+			.link_fd = -1,
+			.diff_id = config->rootfs.diff_ids[i],
+			.size_bytes = -1,
+		};
 		int r;
 
 		if (fd < 0)

@@ -51,7 +51,8 @@ static int load_layers(struct load_archive *archive, const struct oci_manifest *
 			&(struct layer_file){ .fd = fd,
 				.link_fd = -1,
 				.diff_id = config->rootfs.diff_ids[i],
-				.digest = layer->digest },
+				.digest = layer->digest,
+				.size_bytes = layer->size },
 			reterr);
 	}
 	return r;

@@ -51,6 +51,12 @@ def unchunk(data):
     return out
 
 
+def tcp_pair():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ours = socket.create_connection(server.getsockname())
+        return ours, server.accept()[0]
+
+
 class Worker:
     """One process, not yet told anything."""
 
@@ -71,9 +77,9 @@ class Worker:
         data = self.channel.recv(1 << 20)
         return json.loads(data) if data else None
 
-    def handover(self, request, surplus=b""):
+    def handover(self, request, surplus=b"", tcp=False):
         """Returns our end of the client's connection."""
-        ours, theirs = socket.socketpair()
+        ours, theirs = tcp_pair() if tcp else socket.socketpair()
         self.send({"op": "handover", "id": 1, "request": request}, [theirs.fileno()], surplus)
         theirs.close()
         answer = self.receive()
@@ -94,10 +100,13 @@ class Worker:
 def feed(connection, body):
     """Sends in a thread of its own, since the answer may come before the body's end."""
     def run():
-        with contextlib.suppress(OSError):
+        try:
             for piece in body if not isinstance(body, bytes) else [body]:
                 connection.sendall(piece)
+        except OSError as error:
+            thread.error = error
     thread = threading.Thread(target=run)
+    thread.error = None
     thread.start()
     return thread
 
@@ -114,15 +123,19 @@ def body_of(data):
     return {"content_length": len(data), "http_minor": 1}
 
 
-def transfer(root, request, data, framing=None, surplus=b""):
+def transfer(root, request, data, framing=None, surplus=b"", tcp=False):
     worker = Worker(root)
-    connection = worker.handover({"method": "POST", "api_minor": 50, "body": framing or body_of(data), **request}, surplus)
+    connection = worker.handover({"method": "POST", "api_minor": 50, "body": framing or body_of(data), **request}, surplus, tcp)
     thread = feed(connection, data[len(surplus):] if surplus else data)
     raw = read_all(connection)
-    connection.close()
+    if not raw:  # nobody answers, nobody reads
+        connection.close()
     thread.join()
+    connection.close()
     events, status = worker.end()
-    return Answer(raw, events, status)
+    answer = Answer(raw, events, status)
+    answer.send_error = thread.error
+    return answer
 
 
 def load(root, data, **options):
