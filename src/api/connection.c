@@ -220,8 +220,8 @@ static void respond(struct connection *c, int status, const char *content_type, 
 		c->output_sent = 0;
 		c->keep_alive = false;
 	}
-	log_debug("%s %s: %d", c->request.method ?: "-",
-		http_head_has_begun(c->head) ? http_head_path(c->head) ?: "-" : "-", status);
+	/* Without a method the head was refused: it has no path. */
+	log_debug("%s %s: %d", c->request.method ?: "-", c->request.method ? http_head_path(c->head) : "-", status);
 	c->state = STATE_FLUSH;
 	flush_and_go_on(c);
 }

@@ -86,6 +86,9 @@ static int pattern_match(const char *pattern, const char *path, char **params)
 
 		size_t want = segment_len(pattern), have = segment_len(path);
 		if (want == 2 && strncmp(pattern, "{}", 2) == 0) {
+			/* "/containers//web/json": names of containers may come with their slash. */
+			if (have == 0 && segment_len(path + (*path == '/')) > 0)
+				have = 1 + segment_len(path + 1);
 			int r = have ? take_param(params, &used, path, have) : 0;
 			if (r <= 0)
 				return r;

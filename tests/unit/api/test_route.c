@@ -43,6 +43,7 @@ static void patterns_match_whole_paths(void **state)
 	expect("HEAD", "/containers/json", 50, 0, NULL);
 	expect("GET", "/containers/abc/json", 50, 1, "abc");
 	expect("GET", "/containers//json", 50, -2, NULL);
+	expect("GET", "/containers//abc/json", 50, 1, "/abc");
 	expect("GET", "/containers/a/b/json", 50, -2, NULL);
 	expect("GET", "/containers/abc/json/", 50, -2, NULL);
 	expect("GET", "/containers/abc/update", 50, -1, NULL);
