@@ -78,9 +78,17 @@ def find(engine, timeout=10):
     return []
 
 
+# What no run may log, whoever of ours wrote it. SIGKILL is the tests' own.
+CRASH = re.compile(r".*(?:AddressSanitizer|LeakSanitizer|runtime error:|double free|corrupt(?:ed|ion) |[Aa]ssertion|ended by signal (?!9\b|15\b)).*")
+
+
+def crashes(engine):
+    return [match.group(0)[:300] for match in CRASH.finditer(engine.log.read_text(errors="replace"))]
+
+
 def find_after_end(engine):
     alive = processes(lambda c: "tare" in c[0] and str(engine.exec_root) in c)
     found = [f"processes after tared's end: {alive}"] if alive else []
     if engine.socket.exists():
         found.append("the socket is still there after tared's end")
-    return found
+    return found + crashes(engine)

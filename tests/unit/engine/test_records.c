@@ -19,6 +19,8 @@ struct roots {
 static int set_up(void **state)
 {
 	struct roots *roots = calloc(1, sizeof(*roots));
+	if (!roots)
+		return -1;
 	strcpy(roots->data, "/tmp/tare-records-XXXXXX");
 	strcpy(roots->exec, "/tmp/tare-records-XXXXXX");
 	if (!mkdtemp(roots->data) || !mkdtemp(roots->exec))

@@ -324,7 +324,7 @@ static void test_init(void **state)
 	_autoclose_ int init = open(INIT_PROGRAM, O_RDONLY | O_CLOEXEC);
 	fixture->options.init_fd = init;
 	set_command(fixture,
-		"cat /proc/1/cmdline; (sleep 0.05 & ) ; sleep 0.2; ps; trap 'exit 9' USR1; echo; echo ready; while :; do sleep 0.05; done");
+		"cat /proc/1/cmdline; (sleep 0.05 & ) ; sleep 0.5; ps; trap 'exit 9' USR1; echo; echo ready; while :; do sleep 0.05; done");
 	_autofree_(container) struct container *container = create(fixture);
 	start(container);
 	char seen[4096] = "";
