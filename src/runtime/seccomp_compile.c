@@ -19,9 +19,8 @@
 
 #include "base/io.h"
 #include "base/strv.h"
-#include "runtime/seccomp_default.h"
 #include "runtime/seccomp_file.h"
-#include "runtime/seccomp_profile.h"
+#include "spec/seccomp_default.h"
 
 #define ERRNO_MAX 4095
 #define ARCHS_MAX 16
@@ -363,20 +362,16 @@ static int read_caps(json_t *array, char ***ret)
 	return 0;
 }
 
-static int load_profile(json_t *request, const struct seccomp_context *context, struct oci_seccomp *out,
+static int load_profile(json_t *request, const struct seccomp_target *target, struct oci_seccomp *out,
 	struct err **reterr)
 {
 	json_t *profile = json_object_get(request, "profile");
-	_autojson_ json_t *by_default = NULL;
-
-	if (!profile || json_is_null(profile)) {
-		int r = json_load((const char *)seccomp_default_json, sizeof(seccomp_default_json), &by_default,
-			reterr);
-		if (r < 0)
-			return r;
-		profile = by_default;
-	}
-	return seccomp_profile_read(profile, context, out, reterr);
+	if (!profile || json_is_null(profile))
+		return seccomp_default(target, out, reterr);
+	int r = seccomp_profile_resolve(profile, target, out, reterr);
+	if (r == 0 && !out->default_action)
+		return err_set(reterr, ERR_INVALID, 0, "the seccomp profile has no defaultAction");
+	return r;
 }
 
 static int compile_request(int input, struct buf *out, struct err **reterr)
@@ -385,7 +380,7 @@ static int compile_request(int input, struct buf *out, struct err **reterr)
 	_cleanup_(buf_finish) struct buf program = BUF_INIT(1024 * 1024);
 	_autojson_ json_t *request = NULL;
 	_autofree_(strv) char **caps = NULL;
-	struct seccomp_context context = { 0 };
+	struct seccomp_target target = { 0 };
 	struct oci_seccomp profile = { 0 };
 	unsigned flags;
 	int r = read_request(input, &text, &request, reterr);
@@ -396,9 +391,9 @@ static int compile_request(int input, struct buf *out, struct err **reterr)
 		return err_set(reterr, ERR_INVALID, 0, "the request is not a JSON object");
 	if (read_caps(json_object_get(request, "capabilities"), &caps) < 0)
 		return err_oom(reterr);
-	context.capabilities = caps;
-	seccomp_context_of_host(&context);
-	r = load_profile(request, &context, &profile, reterr);
+	seccomp_target_host(&target);
+	target.capabilities = caps;
+	r = load_profile(request, &target, &profile, reterr);
 	if (r < 0)
 		return r;
 	r = seccomp_compile(&profile, &program, &flags, reterr);
