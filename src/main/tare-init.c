@@ -23,7 +23,7 @@ static void block_signals(sigset_t *set)
 	sigfillset(set);
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
 		sigdelset(set, kept[i]);
-	sigprocmask(SIG_BLOCK, set, NULL);
+	sigprocmask(SIG_SETMASK, set, NULL); /* all were blocked when we were executed */
 	signal(SIGTTIN, SIG_IGN);
 	signal(SIGTTOU, SIG_IGN);
 }

@@ -319,27 +319,44 @@ static void resolve_identity(struct child *child)
 
 /* ---- the end ---- */
 
+/* In the foreground of a job of its own, once the init program is in place: a command that looks at PID 1 sees it. */
+static void become_command(int gate)
+{
+	sigset_t none;
+	char byte;
+
+	while (read(gate, &byte, 1) < 0 && errno == EINTR)
+		;
+	fd_close(&gate);
+	setpgid(0, 0);
+	tcsetpgrp(0, getpid()); /* SIGTTOU is blocked */
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 /*
  * --init: this process forks, the new one goes on to be the user's command, and this one becomes the init program, told whose
- * signals to forward. Both hold the sync socket until they execute.
+ * signals to forward. Both hold the sync socket until they execute. Signals are blocked from before the fork, and execve
+ * keeps the mask: none that arrives early is lost.
  */
 static void split_off_init(struct child *child)
 {
 	const struct plan_process *process = &child->plan->process;
 	char pid_text[16];
-	pid_t pid = fork();
+	sigset_t all;
+	int gate[2];
 
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	pid_t pid = pipe2(gate, O_CLOEXEC) < 0 ? -1 : fork();
 	if (pid < 0)
 		child_fail(child, STAGE_INIT_PROGRAM, errno, "(fork)");
 	if (pid == 0) {
-		/* A job of its own, in the foreground where there is a terminal. */
-		setpgid(0, 0);
-		signal(SIGTTOU, SIG_IGN);
-		tcsetpgrp(0, getpid());
-		signal(SIGTTOU, SIG_DFL);
+		fd_close(&gate[1]);
+		become_command(gate[0]);
 		return;
 	}
-	setpgid(pid, pid);
+	fd_close(&gate[0]);
 	child_privileges_final(child);
 	snprintf(pid_text, sizeof(pid_text), "%d", pid);
 	process->init_args[INIT_PID_ARGUMENT] = pid_text;

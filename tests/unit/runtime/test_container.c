@@ -163,6 +163,10 @@ static int teardown(void **state)
 	struct fixture *fixture = *state;
 
 	if (fixture->path[0]) {
+		/* What a failed test left running. */
+		_autofree_(container) struct container *rest = NULL;
+		if (fixture->groups && container_adopt(fixture->id, fixture->groups, -1, -1, &rest, NULL) == 0)
+			container_destroy(rest, 5000, NULL);
 		fd_close(&fixture->out[0]);
 		fd_close(&fixture->out[1]);
 		fd_close(&fixture->upper);
