@@ -74,9 +74,9 @@ static int serve(struct loop *loop, const struct engine_options *options, struct
 {
 	_autofree_(engine) struct engine *engine = NULL;
 	_autofree_(server) struct server *server = NULL;
-	struct loop_source *sources[2];
-	int r = loop_add_signal(loop, SIGTERM, on_signal, loop, &sources[0]);
-	r = r ?: loop_add_signal(loop, SIGINT, on_signal, loop, &sources[1]);
+	_autofree_(loop_source) struct loop_source *terminate = NULL, *interrupt = NULL;
+	int r = loop_add_signal(loop, SIGTERM, on_signal, loop, &terminate);
+	r = r ?: loop_add_signal(loop, SIGINT, on_signal, loop, &interrupt);
 	if (r < 0)
 		return err_errno(reterr, r, "cannot watch signals");
 
