@@ -56,6 +56,15 @@ static int need_running(struct operation *operation, struct err **reterr)
 	return err_set(reterr, ERR_CONFLICT, 0, "container %s is not running", operation->container->id);
 }
 
+static int check_kill(struct operation *operation, struct err **reterr)
+{
+	const struct container *container = operation->container;
+	if (container_is_running(container))
+		return STEP_NEXT;
+	return err_set(reterr, ERR_CONFLICT, 0, "cannot kill container: %s: container %s is not running",
+		container->name, container->id);
+}
+
 static int mark_stopped(struct container *container, bool stopped, struct err **reterr)
 {
 	if (container->stopped_by_user == stopped)
@@ -238,7 +247,7 @@ static const struct step restart_steps[] = { { ask_stop_if_alive }, { check_star
 	{ ask_start, started }, { tell_restart } };
 static const struct verb restart_verb = { "restart", STEPS(restart_steps), .queued = true, .ended = start_ended };
 
-static const struct step kill_steps[] = { { need_running }, { mark_user_stop }, { ask_signal } };
+static const struct step kill_steps[] = { { check_kill }, { mark_user_stop }, { ask_signal } };
 static const struct verb kill_verb = { "kill", STEPS(kill_steps) };
 
 static const struct step pause_steps[] = { { check_pause }, { ask_pause } };
