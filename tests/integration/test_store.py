@@ -909,9 +909,10 @@ def test_compressed_imports_are_the_same_layer(root, pack):
     if pack is zstd and not ZSTD:
         pytest.skip("zstd is not installed")
     data = tar(*BASE)
-    assert imported(root, pack(data)).name == layouts.digest(data)[7:]
+    packed = pack(data)  # once: gzip writes the time into it
+    assert imported(root, packed).name == layouts.digest(data)[7:]
     (blob,), = worker.Store(root).query("SELECT digest FROM blobs")
-    assert (root / "blobs/sha256" / blob[7:]).read_bytes() == pack(data) or pack is not gzip.compress
+    assert (root / "blobs/sha256" / blob[7:]).read_bytes() == packed
     imported(root, data)
     assert len(os.listdir(root / "layers")) == 1
 
