@@ -52,11 +52,12 @@ static const struct tap_ops tap_ops = {
 static size_t input_room(struct session *session, void *user)
 {
 	struct streams *streams = user;
+	/* Nobody will ever take what a vanished client wanted to say to a process that does not run, or does not listen to
+	 * it: it is read to its end all the same, since that ends the session. */
+	if (session_is_broken(session) && (!streams->options.want_stdin || !procio_is_open(streams->stdio)))
+		return SESSION_INPUT_MAX;
 	if (!streams->options.want_stdin)
 		return 0;
-	/* Nobody will ever take what a vanished client wanted to say to a process that does not run. */
-	if (session_is_broken(session) && !procio_is_open(streams->stdio))
-		return SESSION_INPUT_MAX;
 	return procio_input_room(streams->stdio);
 }
 
@@ -66,6 +67,8 @@ static void input(struct session *session, const char *data, size_t len, void *u
 	struct streams *streams = user;
 	char typed[SESSION_INPUT_MAX + DETACH_KEYS_MAX];
 
+	if (!streams->options.want_stdin)
+		return;
 	if (!streams->has_detach) {
 		procio_input(streams->stdio, data, len);
 		return;
@@ -93,7 +96,7 @@ static void input_end(struct session *session, void *user)
 {
 	(void)session;
 	struct streams *streams = user;
-	if (streams->options.closes_stdin)
+	if (streams->options.want_stdin && streams->options.closes_stdin)
 		procio_input_end(streams->stdio);
 	else
 		streams_end(streams);

@@ -369,6 +369,30 @@ def test_auto_remove_while_the_engine_is_away(engine):
     assert not (engine.exec_root / "containers" / identity).exists()
 
 
+def attach_and_leave(engine, identity, query):
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    client.settimeout(15)
+    client.connect(str(engine.socket))
+    client.sendall(f"POST /v1.50/containers/{identity}/attach?stream=1&{query} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n".encode())
+    assert client.recv(1000).startswith(b"HTTP/1.1 101")
+    client.close()
+
+
+@pytest.mark.parametrize("query", ["stdout=1", "stdout=1&stdin=1"])
+def test_clients_that_leave_are_forgotten(engine, query):
+    """Attached to a container that never starts, or that runs and says nothing: more of them than a monitor serves at a time."""
+    created, running = make(engine, "true"), make(engine, "sleep", "1000")
+    assert engine.api("POST", f"/containers/{running}/start")[0] == 204
+    for _ in range(1100):
+        attach_and_leave(engine, running, query)
+    attach_and_leave(engine, created, query)
+    wait_for(lambda: engine.monitor_pid(created) is None, "the end of a monitor that nobody needs")
+    fds = len(os.listdir(f"/proc/{engine.monitor_pid(running)}/fd"))
+    assert fds < 100, fds
+    for identity in (created, running):
+        assert engine.api("DELETE", f"/containers/{identity}?force=1")[0] == 204
+
+
 def test_volumes(engine):
     status, volume = engine.api("POST", "/volumes/create", {"Name": "kept", "Labels": {"a": "b"}})
     assert status == 201 and volume["Driver"] == "local" and volume["Labels"] == {"a": "b"} and volume["Mountpoint"].endswith("/volumes/kept/_data")
