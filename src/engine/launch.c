@@ -335,29 +335,15 @@ static int fill_oci(const struct container *container, const struct security *se
 
 /* --- the rest of the launch document --- */
 
-/* The program's name in the cache: for the default profile what it depends on, else the container's own. */
 static int fill_seccomp(const struct container *container, const struct security *security, struct launch *launch)
 {
-	const struct host_config *host = &container->record.host;
 	struct launch_seccomp *seccomp = &launch->seccomp;
-	if (security->seccomp_unconfined || (host->privileged && !security->seccomp_profile))
-		return set_text(&seccomp->mode, "unconfined");
 	if (security->seccomp_profile) {
 		seccomp->profile = json_incref(security->seccomp_profile);
-		int r = set_text(&seccomp->hash, container->id);
-		return r < 0 ? r : set_text(&seccomp->mode, "profile");
+		return set_text(&seccomp->mode, "profile");
 	}
-	uint64_t capabilities = 0;
-	for (unsigned number = 0; number < cap_count() && number < 64; number++)
-		capabilities |= (uint64_t)has_capability(host, number) << number;
-	char version[2 * sizeof(TARE_VERSION) + 1] = "";
-	for (size_t i = 0; TARE_VERSION[i]; i++)
-		snprintf(version + 2 * i, 3, "%02x", (unsigned char)TARE_VERSION[i]);
-	if (asprintf(&seccomp->hash, "%016llx%s", (unsigned long long)capabilities, version) < 0) {
-		seccomp->hash = NULL;
-		return -ENOMEM;
-	}
-	return set_text(&seccomp->mode, "default");
+	bool none = security->seccomp_unconfined || container->record.host.privileged;
+	return set_text(&seccomp->mode, none ? "unconfined" : "default");
 }
 
 static int fill_health(const struct container_config *config, struct launch *launch)
@@ -391,7 +377,6 @@ static int fill_log(const struct container *container, struct launch_log *log, s
 		return r;
 	log->max_size_bytes = options.max_size;
 	log->max_file = options.max_file;
-	log->compress = options.compress;
 	if (set_text(&log->driver, options.driver) < 0)
 		return err_oom(reterr);
 	if (strcmp(options.driver, "none") == 0)

@@ -5,12 +5,37 @@
 
 #include "base/parse.h"
 
-/* Some are about attributes that only other drivers record. */
-static const char *const known_options[] = { "max-size", "max-file", "compress", "labels", "labels-regex", "env",
-	"env-regex", "tag", "mode", "max-buffer-size" };
+/* Docker's, that our drivers would have to ignore: refused, since a log that lacks what was asked for is found out too late. */
+static const char *const unsupported_options[] = { "labels", "labels-regex", "env", "env-regex", "tag",
+	"max-buffer-size" };
 
-static int read_option(const char *key, const char *value, struct logopts *ret, struct err **reterr)
+static int unsupported(const char *key, const char *value, struct err **reterr)
 {
+	return err_set(reterr, ERR_INVALID, 0, "log opt %s=%s is not supported by this engine's log drivers", key,
+		value);
+}
+
+/* "compress" and "mode" may say what is so anyway. */
+static int check_fixed_option(const char *key, const char *value, struct err **reterr)
+{
+	bool compress = false;
+	if (strcmp(key, "compress") == 0) {
+		if (parse_bool(value, &compress) < 0)
+			return err_set(reterr, ERR_INVALID, 0, "invalid value for compress: %s", value);
+		return compress ? unsupported(key, value, reterr) : 0;
+	}
+	if (!value[0] || strcmp(value, "blocking") == 0)
+		return 0;
+	return strcmp(value, "non-blocking") == 0
+		       ? unsupported(key, value, reterr)
+		       : err_set(reterr, ERR_INVALID, 0, "logger: logging mode not supported: %s", value);
+}
+
+static int read_option(const char *driver, const char *key, const char *value, struct logopts *ret, struct err **reterr)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(unsupported_options); i++)
+		if (strcmp(key, unsupported_options[i]) == 0)
+			return unsupported(key, value, reterr);
 	if (strcmp(key, "max-size") == 0) {
 		if (strcmp(value, "-1") == 0)
 			ret->max_size = 0;
@@ -23,12 +48,10 @@ static int read_option(const char *key, const char *value, struct logopts *ret, 
 			return err_set(reterr, ERR_INVALID, 0, "max-file cannot be less than 1");
 		if (ret->max_file > LOGOPTS_MAX_FILE_MAX)
 			return err_set(reterr, ERR_INVALID, 0, "max-file cannot be more than %d", LOGOPTS_MAX_FILE_MAX);
-	} else if (strcmp(key, "compress") == 0) {
-		if (parse_bool(value, &ret->compress) < 0)
-			return err_set(reterr, ERR_INVALID, 0, "invalid value for compress: %s", value);
-	} else if (strcmp(key, "mode") == 0 && value[0] && strcmp(value, "blocking") != 0 &&
-		   strcmp(value, "non-blocking") != 0) {
-		return err_set(reterr, ERR_INVALID, 0, "logger: logging mode not supported: %s", value);
+	} else if (strcmp(key, "compress") == 0 || strcmp(key, "mode") == 0) {
+		return check_fixed_option(key, value, reterr);
+	} else {
+		return err_set(reterr, ERR_INVALID, 0, "unknown log opt '%s' for %s log driver", key, driver);
 	}
 	return 0;
 }
@@ -43,13 +66,7 @@ int logopts_parse(const struct log_config *log, struct logopts *ret, struct err 
 		return err_set(reterr, ERR_INVALID, 0, "logger: no log driver named '%s' is registered", driver);
 	struct map_entry *entry;
 	for (size_t cursor = 0; log->config && (entry = map_next(log->config, &cursor));) {
-		bool known = false;
-		for (size_t i = 0; i < ARRAY_SIZE(known_options); i++)
-			known = known || strcmp(entry->key, known_options[i]) == 0;
-		if (!known)
-			return err_set(reterr, ERR_INVALID, 0, "unknown log opt '%s' for %s log driver", entry->key,
-				driver);
-		int r = read_option(entry->key, entry->value, ret, reterr);
+		int r = read_option(driver, entry->key, entry->value, ret, reterr);
 		if (r < 0)
 			return r;
 	}

@@ -13,9 +13,8 @@ struct logopts {
 	const char *driver; /* json-file, local, none */
 	int64_t max_size;   /* 0: never rotated */
 	int64_t max_file;
-	bool compress;
 };
 
-/* ERR_INVALID in Docker's words. */
+/* ERR_INVALID in Docker's words; also for options of Docker's that our drivers could only ignore. */
 int logopts_parse(const struct log_config *log, struct logopts *ret, struct err **reterr);
 int logopts_validate(const struct log_config *log, struct err **reterr);

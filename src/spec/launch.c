@@ -19,7 +19,6 @@ static const struct json_field launch_log_fields[] = {
 	JSON_FIELD(struct launch_log, path, "path", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct launch_log, max_size_bytes, "max_size_bytes", JSON_INT),
 	JSON_FIELD(struct launch_log, max_file, "max_file", JSON_INT),
-	JSON_FIELD(struct launch_log, compress, "compress", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
 };
 static const struct json_table launch_log_table = JSON_TABLE(struct launch_log, launch_log_fields);
 
@@ -54,7 +53,6 @@ static const struct json_table launch_names_table = JSON_TABLE(struct launch_nam
 static const struct json_field launch_seccomp_fields[] = {
 	JSON_FIELD(struct launch_seccomp, mode, "mode", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
 	JSON_FIELD(struct launch_seccomp, profile, "profile", JSON_RAW, .flags = JSON_OMITEMPTY),
-	JSON_FIELD(struct launch_seccomp, hash, "hash", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
 };
 static const struct json_table launch_seccomp_table = JSON_TABLE(struct launch_seccomp, launch_seccomp_fields);
 
@@ -147,9 +145,6 @@ static int check_ids(const struct launch *launch, struct err **reterr)
 		return bad(reterr, "join.pid", "not a container ID:", join->pid);
 	if ((strcmp(launch->network.mode, "container") == 0) != (join->network != NULL))
 		return bad(reterr, "join.network", "does not agree with network.mode", launch->network.mode);
-	const char *hash = launch->seccomp.hash;
-	if (hash && (!*hash || !is_hex(hash, strlen(hash))))
-		return bad(reterr, "seccomp.hash", "not lower-case hex:", launch->seccomp.hash);
 	return 0;
 }
 

@@ -11,7 +11,7 @@
  *
  *	- process.user: `user` and `group_add` are looked up in the container's own files;
  *	- root.path: comes from `rootfs`; root.readonly counts;
- *	- linux.seccomp is absent: `seccomp` names the profile and the compiled program;
+ *	- linux.seccomp is absent: `seccomp` names the profile, compiled by way of runtime/seccomp_cache.h;
  *	- namespaces joined with another container: listed without a path in `oci`, the target in `join`;
  *	- `devices`, which are files of the host with numbers not known yet, and `sources` of binds that may have to be made;
  *	- /etc/hostname, /etc/hosts, /etc/resolv.conf: written by the monitor into `rootfs.container_dir` from oci.hostname and
@@ -39,7 +39,6 @@ struct launch_log {
 	char *path;             /* absolute; rotated ones are path.1, path.2, ... */
 	int64_t max_size_bytes; /* 0: never rotate */
 	int64_t max_file;       /* at least 1 */
-	bool compress;
 };
 
 /* Either an overlay of `lowers` and container_dir/upper with container_dir/work, or the plain folder `path`. */
@@ -57,7 +56,7 @@ struct launch_network {
 /* IDs of containers whose namespaces are entered: their init is found by their own state.json. */
 struct launch_join {
 	char *network;
-	char *ipc; /* with it comes the other's /dev/shm, in place of one in oci.mounts */
+	char *ipc; /* the namespace: System V and POSIX queues; /dev/shm stays this container's own */
 	char *pid;
 };
 
@@ -72,7 +71,6 @@ struct launch_names {
 struct launch_seccomp {
 	char *mode;      /* default, unconfined, profile */
 	json_t *profile; /* mode profile: the user's document, in Docker's form or OCI's */
-	char *hash;      /* hex; the program is exec-root/seccomp/HASH.bpf, compiled when missing */
 };
 
 struct launch_device {

@@ -17,10 +17,10 @@
  "\"user\":\"1000:staff\",\"group_add\":[\"5\"],\"open_stdin\":true,\"stdin_once\":true,\"init\":true,"              \
  "\"privileged\":true,\"auto_remove\":true,\"restart_policy\":{\"name\":\"on-failure\",\"max_retry\":3},"            \
  "\"stop_signal\":15,\"stop_timeout\":-1,\"healthcheck\":{\"Test\":[\"CMD\",\"true\"],\"Interval\":5},"              \
- "\"log\":{\"driver\":\"json-file\",\"path\":\"/l\",\"max_size_bytes\":9,\"max_file\":2,\"compress\":true}," before  \
+ "\"log\":{\"driver\":\"json-file\",\"path\":\"/l\",\"max_size_bytes\":9,\"max_file\":2}," before                    \
  "\"rootfs\":{\"lowers\":[\"/b\",\"/a\"],\"container_dir\":\"/c\",\"volatile\":true}," between                       \
  "\"names\":{\"extra_hosts\":[\"a:1.2.3.4\"],\"dns\":[\"1.1.1.1\"],\"dns_search\":[\"x\"],\"dns_options\":[\"y\"]}," \
- "\"seccomp\":{\"mode\":\"profile\",\"profile\":{\"defaultAction\":\"SCMP_ACT_ALLOW\"},\"hash\":\"ab12\"},"          \
+ "\"seccomp\":{\"mode\":\"profile\",\"profile\":{\"defaultAction\":\"SCMP_ACT_ALLOW\"}},"                            \
  "\"devices\":[{\"host_path\":\"/dev/a\",\"container_path\":\"/dev/b\",\"permissions\":\"rwm\"}],"                   \
  "\"sources\":[{\"destination\":\"/srv\",\"create\":true,\"copy_up\":true}]" after "}"
 #define NETWORK \
@@ -87,10 +87,6 @@ static void what_a_monitor_relies_on_is_checked(void **state)
 		"invalid launch document: rootfs: needs either lowers or path, for container \"" ID "\"");
 	expect_error(WITH("", NETWORK, ",\"rootfs\":{\"container_dir\":\"/c\",\"lowers\":[\"a\"]}"),
 		"invalid launch document: rootfs.lowers: not an absolute path: \"a\"");
-	expect_error(WITH("", NETWORK, ",\"seccomp\":{\"mode\":\"default\",\"hash\":\"../a\"}"),
-		"invalid launch document: seccomp.hash: not lower-case hex: \"../a\"");
-	expect_error(WITH("", NETWORK, ",\"seccomp\":{\"mode\":\"default\",\"hash\":\"\"}"),
-		"invalid launch document: seccomp.hash: not lower-case hex: \"\"");
 }
 
 /* --- run state --- */
