@@ -1,7 +1,7 @@
 /*
  * A connection between two of our processes: a SOCK_SEQPACKET unix socket whose messages are bytes and descriptors.
  * Sends never block: what the kernel does not take is queued in order, up to CHANNEL_QUEUE_MAX messages, after which the
- * peer counts as dead. Payload is JSON (spec/wire.h), optionally followed by a NUL byte and raw bytes.
+ * peer counts as dead. Payload is JSON (spec/messages.h), optionally followed by a NUL byte and raw bytes.
  */
 #pragma once
 

@@ -708,11 +708,12 @@ for _ in range(CONNECTIONS):
 
 
 def launch(tmp_path, script, connections=0, broken=False):
+    """Runs the script where /run is empty, and ends what it started with it."""
     tared = tmp_path / "tared"
     tared.write_text(TARED.replace("BROKEN", str(broken)).replace("CONNECTIONS", str(connections)))
     tared.chmod(0o755)
     env = {"PATH": os.environ["PATH"], "TARE_LIBEXEC": str(tmp_path), "SECRET": "x", "TARE": str(PROGRAMS / "tare")}
-    return subprocess.run(["unshare", "-m", "--propagation", "private", "sh", "-c", f"mount -t tmpfs none /run && {script}"], env=env,
+    return subprocess.run(["unshare", "-m", "-p", "--fork", "--kill-child", "--propagation", "private", "sh", "-c", f"mount -t tmpfs none /run && {script}; exit $?"], env=env,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
 
 
