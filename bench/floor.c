@@ -2,7 +2,8 @@
  * The floor: the raw kernel calls that any container needs, and nothing else. Everything a runtime adds on top of this is
  * its own weight, so start-up figures are quoted as ratios to it.
  *
- * One round: upper and work folders, a group in every cgroup hierarchy, clone3 with all namespaces, attach, loopback up,
+ * One round: upper and work folders, a group in every cgroup hierarchy, clone3 with all namespaces, attach (by the child
+ * itself, one thread: a write to cgroup.procs from outside waits for an RCU grace period on cgroup v1), loopback up,
  * overlay root, proc, dev, devpts, shm, mqueue, sysfs, cgroup tree, masked and read-only paths, pivot_root, bounding set,
  * seccomp, execve of a static `true`, wait, and the removal of groups and folders.
  *
@@ -32,7 +33,6 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -204,14 +204,23 @@ static void loopback_up(void)
 	close(fd);
 }
 
-static _Noreturn void be_the_container(const struct floor *f, int sync)
+static void join_groups(const struct floor *f)
+{
+	char path[256];
+	for (size_t i = 0; i < f->group_count; i++) {
+		snprintf(path, sizeof path, "%s/%s", f->group[i], f->unified[i] ? "cgroup.procs" : "tasks");
+		write_file(path, "0");
+	}
+}
+
+static _Noreturn void be_the_container(const struct floor *f)
 {
 	static const uint64_t kept = 0xa80425fb;
 	char *const argv[] = { (char *)"true", NULL }, *const envp[] = { (char *)"PATH=/bin", NULL };
 	struct sock_fprog program = { f->filter_len, (struct sock_filter *)f->filter };
-	char byte;
 
-	check(read(sync, &byte, 1) == 1, "sync");
+	join_groups(f);
+	check(unshare(CLONE_NEWCGROUP) == 0, "cgroup namespace");
 	if (!f->host_network)
 		loopback_up();
 	mount_everything(f);
@@ -274,28 +283,17 @@ static double one_round(struct floor *f, int round)
 	for (size_t i = 0; i < f->group_count; i++)
 		make_group(f, i, round);
 
-	int sync[2], pidfd = -1;
-	check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sync) == 0, "socketpair");
-	struct clone_args args = { .flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP |
-					    CLONE_PIDFD | (f->host_network ? 0 : CLONE_NEWNET),
+	int pidfd = -1;
+	struct clone_args args = { .flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_PIDFD |
+					    (f->host_network ? 0 : CLONE_NEWNET),
 		.pidfd = (uintptr_t)&pidfd,
 		.exit_signal = SIGCHLD };
 	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
 	check(pid >= 0, "clone3");
 	if (pid == 0)
-		be_the_container(f, sync[1]);
-
-	char text[16], path[256];
-	snprintf(text, sizeof text, "%d", pid);
-	for (size_t i = 0; i < f->group_count; i++) {
-		snprintf(path, sizeof path, "%s/cgroup.procs", f->group[i]);
-		write_file(path, text);
-	}
-	check(write(sync[0], "", 1) == 1, "sync");
+		be_the_container(f);
 	int status;
 	check(waitpid(pid, &status, 0) == pid && status == 0, "the container");
-	close(sync[0]);
-	close(sync[1]);
 	close(pidfd);
 	for (size_t i = 0; i < f->group_count; i++)
 		while (rmdir(f->group[i]) < 0 && errno == EBUSY)
