@@ -82,8 +82,15 @@ def find(engine, timeout=10):
 CRASH = re.compile(r".*(?:AddressSanitizer|LeakSanitizer|runtime error:|double free|corrupt(?:ed|ion) |[Aa]ssertion|ended by signal (?!9\b|15\b)).*")
 
 
+# A sanitizer's frame in a source of ours.
+FRAME = re.compile(r"^ +#\d+ 0x\w+ in (\S+) \S*?(src/\S+)$", re.M)
+
+
 def crashes(engine):
-    return [match.group(0)[:300] for match in CRASH.finditer(engine.log.read_text(errors="replace"))]
+    """What was logged of crashes, and where a sanitizer saw the fault."""
+    log = engine.log.read_text(errors="replace")
+    found = [match.group(0)[:300] for match in CRASH.finditer(log)]
+    return found + [f"{function} {place}" for function, place in FRAME.findall(log)][:20] if found else []
 
 
 def find_after_end(engine):
