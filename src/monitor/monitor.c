@@ -267,6 +267,10 @@ void monitor_free(struct monitor *monitor)
 
 int monitor_run(struct monitor *monitor)
 {
-	/* Done already: a recovery that found nothing. */
-	return is_done(monitor) ? 0 : loop_run(monitor->loop);
+	/* Done already: a recovery that found nothing. Not done any more after a round: behind the last `finish` came a client,
+	 * and it has been told that we serve it. */
+	int r = 0;
+	while (r == 0 && !is_done(monitor))
+		r = loop_run(monitor->loop);
+	return r;
 }

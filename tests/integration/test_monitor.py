@@ -453,6 +453,20 @@ def test_a_slow_client_loses_nothing_and_neither_does_the_log(monitors):
     monitor.finish()
 
 
+def test_a_client_right_behind_the_finish_is_served(monitors):
+    """Both arrive in one round of the monitor's loop: it has acknowledged the client before it could end."""
+    monitor = monitors("true")
+    os.kill(monitor.process.pid, signal.SIGSTOP)
+    finish = monitor.channel.post("finish")
+    late = monitor.hand_over("wait", upgrade=False, wait=False, condition="next-exit")
+    os.kill(monitor.process.pid, signal.SIGCONT)
+    monitor.channel.answer(finish)
+    monitor.ask("start")
+    assert late.read_head()[0] == 200 and exit_code(late) == 0
+    late.close()
+    monitor.finish()
+
+
 def test_an_exit_does_not_wait_for_a_stalled_client(monitors):
     size = 180000  # more than the socket and less than socket, queue and pipe hold
     monitor = monitors("sh", "-c", f"yes | head -c {size}; exit 5")
