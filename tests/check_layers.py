@@ -15,7 +15,7 @@ DRAWING = {
     "runtime": ["base", "sys", "codec", "spec"],
     "store": ["base", "sys", "codec", "spec"],
     "network": ["base", "sys", "codec", "spec"],
-    "registry": ["base", "sys", "codec", "spec", "store"],
+    "registry": ["base", "sys", "codec", "spec"],
     "monitor": ["base", "sys", "codec", "spec", "runtime", "network"],
     "worker": ["base", "sys", "codec", "spec", "store", "registry"],
     "build": ["base", "sys", "codec", "spec", "store", "runtime", "registry"],

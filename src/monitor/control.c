@@ -147,15 +147,16 @@ static int op_acked(struct call *call, struct err **reterr)
 
 static int handover_dispatch(struct monitor *monitor, const struct client *client, struct err **reterr)
 {
-	switch (handover_kind(client->handover)) {
-	case HANDOVER_ATTACH: return attach_handover(monitor, client, reterr);
-	case HANDOVER_WAIT: return wait_handover(monitor, client, reterr);
-	case HANDOVER_LOGS: return logs_handover(monitor, client, reterr);
-	case HANDOVER_EXEC_START: return exec_handover(monitor, client, reterr);
-	case HANDOVER_LOAD:
-	case HANDOVER_IMPORT:
-	case HANDOVER_KIND_COUNT: break;
-	}
+	static int (*const serve[HANDOVER_KIND_COUNT + 1])(struct monitor *, const struct client *, struct err **) = {
+		[HANDOVER_ATTACH] = attach_handover,
+		[HANDOVER_WAIT] = wait_handover,
+		[HANDOVER_LOGS] = logs_handover,
+		[HANDOVER_EXEC_START] = exec_handover,
+	};
+	enum handover_kind kind = handover_kind(client->handover);
+
+	if (serve[kind])
+		return serve[kind](monitor, client, reterr);
 	return err_set(reterr, ERR_UNSUPPORTED, 0, "a monitor does not serve %s", client->handover->kind);
 }
 

@@ -58,6 +58,90 @@ static const struct json_field handover_import_fields[] = {
 };
 static const struct json_table handover_import_table = JSON_TABLE(struct handover_import, handover_import_fields);
 
+static const struct json_field handover_pull_fields[] = {
+	JSON_FIELD(struct handover_pull, reference, "reference", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
+	JSON_FIELD(struct handover_pull, all_tags, "all_tags", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_pull, platform, "platform", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+};
+static const struct json_table handover_pull_table = JSON_TABLE(struct handover_pull, handover_pull_fields);
+
+static const struct json_field handover_push_fields[] = {
+	JSON_FIELD(struct handover_push, repository, "repository", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
+	JSON_FIELD(struct handover_push, tag, "tag", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_push, platform, "platform", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+};
+static const struct json_table handover_push_table = JSON_TABLE(struct handover_push, handover_push_fields);
+
+static const struct json_field handover_auth_fields[] = {
+	JSON_FIELD(struct handover_auth, username, "username", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_auth, password, "password", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_auth, identity_token, "identity_token", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_auth, server_address, "server_address", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+};
+static const struct json_table handover_auth_table = JSON_TABLE(struct handover_auth, handover_auth_fields);
+
+static const struct json_field handover_search_fields[] = {
+	JSON_FIELD(struct handover_search, term, "term", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
+	JSON_FIELD(struct handover_search, limit, "limit", JSON_INT, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_search, is_official, "is_official", JSON_OPT_BOOL, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_search, stars, "stars", JSON_OPT_INT, .flags = JSON_OMITEMPTY),
+};
+static const struct json_table handover_search_table = JSON_TABLE(struct handover_search, handover_search_fields);
+
+static const struct json_field handover_distribution_fields[] = {
+	JSON_FIELD(struct handover_distribution, reference, "reference", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
+};
+static const struct json_table handover_distribution_table = JSON_TABLE(struct handover_distribution,
+	handover_distribution_fields);
+
+static const struct json_field handover_save_fields[] = {
+	JSON_FIELD(struct handover_save, names, "names", JSON_STRV),
+	JSON_FIELD(struct handover_save, platform, "platform", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+};
+static const struct json_table handover_save_table = JSON_TABLE(struct handover_save, handover_save_fields);
+
+static const struct json_field handover_commit_fields[] = {
+	JSON_FIELD(struct handover_commit, image, "image", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
+	JSON_FIELD(struct handover_commit, repo, "repo", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_commit, tag, "tag", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_commit, comment, "comment", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_commit, author, "author", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_commit, changes, "changes", JSON_STRV, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_commit, config, "config", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+};
+static const struct json_table handover_commit_table = JSON_TABLE(struct handover_commit, handover_commit_fields);
+
+static const struct json_field handover_archive_fields[] = {
+	JSON_FIELD(struct handover_archive, path, "path", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
+	JSON_FIELD(struct handover_archive, no_overwrite_dir_non_dir, "no_overwrite_dir_non_dir", JSON_BOOL_FIELD,
+		.flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_archive, copy_uid_gid, "copy_uid_gid", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
+};
+static const struct json_table handover_archive_table = JSON_TABLE(struct handover_archive, handover_archive_fields);
+
+static const struct json_field handover_mount_fields[] = {
+	JSON_FIELD(struct handover_mount, source, "source", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
+	JSON_FIELD(struct handover_mount, destination, "destination", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
+	JSON_FIELD(struct handover_mount, read_only, "read_only", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
+};
+static const struct json_table handover_mount_table = JSON_TABLE(struct handover_mount, handover_mount_fields);
+
+static const struct json_field handover_root_fields[] = {
+	JSON_FIELD(struct handover_root, live, "live", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD_ARRAY(struct handover_root, mounts, mount_count, "mounts", JSON_OBJECTS,
+		.table = &handover_mount_table, .flags = JSON_OMITEMPTY),
+};
+static const struct json_table handover_root_table = JSON_TABLE(struct handover_root, handover_root_fields);
+
+static const struct json_field handover_registry_fields[] = {
+	JSON_FIELD(struct handover_registry, auth, "auth", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_registry, insecure, "insecure", JSON_STRV, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_registry, mirrors, "mirrors", JSON_STRV, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_registry, certificate_folders, "certificate_folders", JSON_STRV,
+		.flags = JSON_OMITEMPTY),
+};
+static const struct json_table handover_registry_table = JSON_TABLE(struct handover_registry, handover_registry_fields);
+
 static const struct json_field handover_body_fields[] = {
 	JSON_FIELD(struct handover_body, content_length, "content_length", JSON_OPT_INT, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct handover_body, chunked, "chunked", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
@@ -87,6 +171,26 @@ static const struct json_field handover_fields[] = {
 		.flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct handover, import, "import", JSON_OBJECT_PTR, .table = &handover_import_table,
 		.flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover, pull, "pull", JSON_OBJECT_PTR, .table = &handover_pull_table,
+		.flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover, push, "push", JSON_OBJECT_PTR, .table = &handover_push_table,
+		.flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover, auth, "auth", JSON_OBJECT_PTR, .table = &handover_auth_table,
+		.flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover, search, "search", JSON_OBJECT_PTR, .table = &handover_search_table,
+		.flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover, distribution, "distribution", JSON_OBJECT_PTR,
+		.table = &handover_distribution_table, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover, save, "save", JSON_OBJECT_PTR, .table = &handover_save_table,
+		.flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover, commit, "commit", JSON_OBJECT_PTR, .table = &handover_commit_table,
+		.flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover, archive, "archive", JSON_OBJECT_PTR, .table = &handover_archive_table,
+		.flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover, registry, "registry", JSON_OBJECT_PTR, .table = &handover_registry_table,
+		.flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover, root, "root", JSON_OBJECT_PTR, .table = &handover_root_table,
+		.flags = JSON_OMITEMPTY),
 };
 const struct json_table handover_table = JSON_TABLE(struct handover, handover_fields);
 
@@ -100,6 +204,16 @@ static const struct {
 	[HANDOVER_EXEC_START] = { "exec-start", offsetof(struct handover, exec_start) },
 	[HANDOVER_LOAD] = { "load", offsetof(struct handover, load) },
 	[HANDOVER_IMPORT] = { "import", offsetof(struct handover, import) },
+	[HANDOVER_PULL] = { "pull", offsetof(struct handover, pull) },
+	[HANDOVER_PUSH] = { "push", offsetof(struct handover, push) },
+	[HANDOVER_AUTH] = { "auth", offsetof(struct handover, auth) },
+	[HANDOVER_SEARCH] = { "search", offsetof(struct handover, search) },
+	[HANDOVER_DISTRIBUTION] = { "distribution", offsetof(struct handover, distribution) },
+	[HANDOVER_SAVE] = { "save", offsetof(struct handover, save) },
+	[HANDOVER_COMMIT] = { "commit", offsetof(struct handover, commit) },
+	[HANDOVER_ARCHIVE] = { "archive", offsetof(struct handover, archive) },
+	[HANDOVER_EXPORT] = { "export", offsetof(struct handover, root) },
+	[HANDOVER_CHANGES] = { "changes", offsetof(struct handover, root) },
 };
 
 const char *handover_kind_name(enum handover_kind kind)

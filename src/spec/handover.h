@@ -4,7 +4,8 @@
  * but this, the socket and the surplus.
  *
  * On the channel it is the member `request` of a message with op `handover` (messages.h). Of the structs behind the
- * pointers exactly the one that belongs to `kind` is there; load and import are read by workers, all others by monitors.
+ * pointers exactly the one that belongs to `kind` is there; attach, wait, logs and exec-start are read by monitors, all
+ * others by workers. What names a registry has `registry` too, and what works on a container's files has `root`.
  */
 #pragma once
 
@@ -62,6 +63,86 @@ struct handover_import {
 	char *platform;
 };
 
+/* POST /images/create?fromImage= */
+struct handover_pull {
+	char *reference; /* as the user wrote it, with its tag or digest */
+	bool all_tags;
+	char *platform; /* "linux/arm64/v8"; NULL: the machine's */
+};
+
+/* POST /images/NAME/push */
+struct handover_push {
+	char *repository; /* as the user wrote it */
+	char *tag;        /* NULL: all tags */
+	char *platform;
+};
+
+/* POST /auth: checks what it is given and says so; nothing is kept. */
+struct handover_auth {
+	char *username;
+	char *password;
+	char *identity_token;
+	char *server_address;
+};
+
+/* GET /images/search */
+struct handover_search {
+	char *term;
+	int64_t limit;
+	struct json_opt_bool is_official;
+	struct json_opt_int stars; /* at least */
+};
+
+/* GET /distribution/NAME/json */
+struct handover_distribution {
+	char *reference;
+};
+
+/* GET /images/get, GET /images/NAME/get */
+struct handover_save {
+	char **names;
+	char *platform;
+};
+
+/* POST /commit. The engine has paused the container, if that was wanted, and lets it go on when the worker has ended. */
+struct handover_commit {
+	char *image; /* ID of the container's image: the parent */
+	char *repo;
+	char *tag;
+	char *comment;
+	char *author;
+	char **changes; /* Dockerfile lines */
+	char *config;   /* JSON of struct oci_image_run: the container's, with the request's on top */
+};
+
+/* GET, HEAD and PUT /containers/ID/archive (by `method`) */
+struct handover_archive {
+	char *path;
+	bool no_overwrite_dir_non_dir; /* PUT */
+	bool copy_uid_gid;             /* PUT */
+};
+
+/* How a worker comes to a container's files. */
+struct handover_mount {
+	char *source; /* on the host */
+	char *destination;
+	bool read_only;
+};
+struct handover_root {
+	bool live; /* the second descriptor is the root, as the container sees it */
+	struct handover_mount
+		*mounts; /* volumes and binds, for a root that the worker has to mount: containers/ID/lock */
+	size_t mount_count;
+};
+
+/* What the machine's administrator and the client say of registries. */
+struct handover_registry {
+	char *auth;                 /* the X-Registry-Auth header as it came; a secret: never logged */
+	char **insecure;            /* "host:port" or a CIDR: plain HTTP and unknown certificates are taken */
+	char **mirrors;             /* base URLs, for docker.io alone */
+	char **certificate_folders; /* each may have HOST[:PORT]/ca.crt, *.crt, client.cert, client.key */
+};
+
 /* How the rest of the request is framed, and what the client agreed to. */
 struct handover_body {
 	struct json_opt_int content_length; /* of the whole body, surplus included */
@@ -72,7 +153,7 @@ struct handover_body {
 };
 
 struct handover {
-	char *kind; /* attach, wait, logs, exec-start, load, import */
+	char *kind; /* handover_kind_name */
 	char *method;
 	int64_t api_minor; /* of version 1.x that the client speaks */
 	char *container;   /* its full ID */
@@ -85,6 +166,16 @@ struct handover {
 	struct handover_exec_start *exec_start;
 	struct handover_load *load;
 	struct handover_import *import;
+	struct handover_pull *pull;
+	struct handover_push *push;
+	struct handover_auth *auth;
+	struct handover_search *search;
+	struct handover_distribution *distribution;
+	struct handover_save *save;
+	struct handover_commit *commit;
+	struct handover_archive *archive;
+	struct handover_registry *registry; /* pull, push, auth, search, distribution */
+	struct handover_root *root;         /* commit, archive, export, changes */
 };
 
 extern const struct json_table handover_table;
@@ -96,6 +187,16 @@ enum handover_kind {
 	HANDOVER_EXEC_START,
 	HANDOVER_LOAD,
 	HANDOVER_IMPORT,
+	HANDOVER_PULL,
+	HANDOVER_PUSH,
+	HANDOVER_AUTH,
+	HANDOVER_SEARCH,
+	HANDOVER_DISTRIBUTION,
+	HANDOVER_SAVE,
+	HANDOVER_COMMIT,
+	HANDOVER_ARCHIVE,
+	HANDOVER_EXPORT,     /* GET /containers/ID/export */
+	HANDOVER_CHANGES,    /* GET /containers/ID/changes */
 	HANDOVER_KIND_COUNT, /* a kind that this build does not know */
 };
 

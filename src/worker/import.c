@@ -134,8 +134,9 @@ static int import_image(struct task *task, struct oci_image_config *config, char
 	return 0;
 }
 
-int import_run(struct task *task, const struct handover_import *import, struct err **reterr)
+int import_run(struct task *task, const struct handover *handover, struct err **reterr)
 {
+	const struct handover_import *import = handover->import;
 	struct oci_image_config config = { 0 };
 	_autofree_(strv) char **names = NULL;
 	char diff_id[STORE_DIGEST_SIZE];

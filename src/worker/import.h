@@ -4,4 +4,4 @@
 #include "spec/handover.h"
 #include "worker/task.h"
 
-int import_run(struct task *task, const struct handover_import *import, struct err **reterr);
+int import_run(struct task *task, const struct handover *handover, struct err **reterr);

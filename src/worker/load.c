@@ -64,8 +64,9 @@ static int load_archive(struct load_archive *archive, struct err **reterr)
 		"the archive holds no images: it has neither manifest.json nor index.json");
 }
 
-int load_run(struct task *task, const struct handover_load *load, struct err **reterr)
+int load_run(struct task *task, const struct handover *handover, struct err **reterr)
 {
+	const struct handover_load *load = handover->load;
 	struct load_archive archive = { .task = task, .fd = -1, .platform_asked = load->platform && *load->platform };
 	int r;
 

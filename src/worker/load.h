@@ -11,4 +11,4 @@
 #include "spec/handover.h"
 #include "worker/task.h"
 
-int load_run(struct task *task, const struct handover_load *load, struct err **reterr);
+int load_run(struct task *task, const struct handover *handover, struct err **reterr);

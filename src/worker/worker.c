@@ -17,13 +17,13 @@
 #include "store/store.h"
 #include "store/trash.h"
 #include "sys/channel.h"
-#include "worker/import.h"
-#include "worker/load.h"
 #include "worker/rmtree.h"
 
 #define CHANNEL_FD 3
 
 struct worker {
+	const struct worker_job *jobs;
+	size_t job_count;
 	const char *data_root;
 	struct store *store;
 };
@@ -62,32 +62,14 @@ static void empty_trash(struct worker *worker)
 		log_warn("trash could not be emptied: %s", strerror(-r));
 }
 
-/* ---- load, import */
+/* ---- jobs for a client */
 
-typedef int job_fn(struct task *task, const struct handover *handover, struct err **reterr);
-
-static int run_load(struct task *task, const struct handover *handover, struct err **reterr)
+static worker_job_fn *job_of(const struct worker *worker, const struct handover *handover)
 {
-	return load_run(task, handover->load, reterr);
-}
-
-static int run_import(struct task *task, const struct handover *handover, struct err **reterr)
-{
-	return import_run(task, handover->import, reterr);
-}
-
-static job_fn *job_of(const struct handover *handover)
-{
-	switch (handover_kind(handover)) {
-	case HANDOVER_LOAD: return run_load;
-	case HANDOVER_IMPORT: return run_import;
-	case HANDOVER_ATTACH:
-	case HANDOVER_WAIT:
-	case HANDOVER_LOGS:
-	case HANDOVER_EXEC_START:
-	case HANDOVER_KIND_COUNT:
-	default: return NULL;
-	}
+	for (size_t i = 0; i < worker->job_count; i++)
+		if (worker->jobs[i].kind == handover_kind(handover))
+			return worker->jobs[i].run;
+	return NULL;
 }
 
 static int run_job(struct worker *worker, struct client *client, const struct handover *handover, struct err **reterr)
@@ -99,7 +81,7 @@ static int run_job(struct worker *worker, struct client *client, const struct ha
 		return r;
 	task.empty_fd = task_folder(&task, "empty", 0700);
 	r = task.empty_fd < 0 ? err_errno(reterr, task.empty_fd, "cannot make a folder")
-			      : job_of(handover)(&task, handover, reterr);
+			      : job_of(worker, handover)(&task, handover, reterr);
 	fd_close(&task.empty_fd);
 	job_end(task.job);
 	return r;
@@ -129,7 +111,7 @@ static int handle_handover(struct worker *worker, const struct message *message,
 	struct client *client;
 	int r = handover_read(message, &handover, &err);
 
-	if (r >= 0 && !job_of(&handover))
+	if (r >= 0 && !job_of(worker, &handover))
 		r = err_set(&err, ERR_UNSUPPORTED, 0, "a worker does not do %s", handover.kind);
 	if (r >= 0 && *fd < 0)
 		r = err_set(&err, ERR_INVALID, 0, "the hand-over came without a connection");
@@ -223,10 +205,10 @@ static int parse_options(struct worker *worker, int argc, char **argv)
 	return worker->data_root && optind == argc ? 0 : -EINVAL;
 }
 
-int worker_main(int argc, char **argv)
+int worker_main(int argc, char **argv, const struct worker_job *jobs, size_t job_count)
 {
 	_autofree_(err) struct err *err = NULL;
-	struct worker worker = { 0 };
+	struct worker worker = { .jobs = jobs, .job_count = job_count };
 	int status;
 
 	log_setup("tare-worker", LOG_LEVEL_INFO);

@@ -1,7 +1,9 @@
 /*
- * tare-worker: one job, then the end. Descriptor 3 is the channel to the engine, which sends one message:
+ * What the programs that do one job and then end have in common: tare-worker (works on the store and on containers' files)
+ * and tare-transfer (talks to registries, and so carries the libraries for that). Descriptor 3 is the channel to the engine,
+ * which sends one message:
  *
- *   handover   (kinds load, import) a client with its socket: `ack`, and from then on the client is ours to answer
+ *   handover   a client with its socket: `ack`, and from then on the client is ours to answer
  *   job        (kind remove) trash/ is to be emptied
  *
  * What was done is told as `event {type, image, name}`; if the engine is gone by then, so be it: the store says the same.
@@ -9,4 +11,15 @@
  */
 #pragma once
 
-int worker_main(int argc, char **argv);
+#include "spec/handover.h"
+#include "worker/task.h"
+
+typedef int worker_job_fn(struct task *task, const struct handover *handover, struct err **reterr);
+
+struct worker_job {
+	enum handover_kind kind;
+	worker_job_fn *run;
+};
+
+/* `jobs` are all that the program does; each program names its own, so that it links no more than they need. */
+int worker_main(int argc, char **argv, const struct worker_job *jobs, size_t job_count);

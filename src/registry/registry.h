@@ -1,0 +1,142 @@
+/*
+ * The distribution client: one repository on one registry, spoken to over HTTP(S) as the OCI distribution specification and
+ * Docker's registries have it. It knows nothing of the store: manifests come back as bytes, blobs are streamed to and from
+ * callbacks, and what is right by digest is the caller's to decide (I16) - except for manifests, which are small and verified
+ * here.
+ *
+ * One thread, many transfers: everything runs inside registry_wait, on libcurl's multi interface; the calls that answer at
+ * once (registry_manifest...) wait in there themselves, so other transfers of the same session go on meanwhile.
+ *
+ * Credentials belong to (scheme, host, port) and to a token realm that this host named and that is allowed to see them; they
+ * are stripped on each redirect, foreign URL, upload location and realm of another origin (security.md, F). TLS never falls
+ * back; plain HTTP is for loopback and for what the administrator named insecure. Each answer's head and body have a ceiling,
+ * each wait a limit, each error a sentence that names host and cause and no secret.
+ */
+#pragma once
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "codec/digest.h"
+#include "codec/reference.h"
+#include "spec/handover.h"
+
+struct registry;
+struct registry_transfer;
+
+/* Whether the work is to be given up (the client went away); asked at least every 200 ms. */
+typedef bool registry_cancelled_fn(void *user);
+
+struct registry_options {
+	const struct reference *reference; /* borrowed for the call: repository, of which the host is the first part */
+	const struct handover_registry *settings; /* borrowed as long as the session lives */
+	bool push;                                /* the scope of tokens: pull,push instead of pull */
+	const char *mount_from; /* another repository of the same host that tokens shall allow to read; or NULL */
+	registry_cancelled_fn *cancelled;
+	void *cancelled_user;
+	int cancelled_fd; /* becomes readable or hung up when cancelled may have changed; -1 */
+};
+
+/* No connection is made yet. ERR_INVALID for an X-Registry-Auth that can't be read. */
+int registry_open(const struct registry_options *options, struct registry **ret, struct err **reterr);
+/* Ends what goes on; callbacks are not called any more. */
+void registry_close(struct registry *registry);
+DEFINE_AUTOFREE(registry, struct registry *, registry_close);
+
+/* "docker.io", "host:5000": as people write it. Borrowed. */
+const char *registry_host(const struct registry *registry);
+
+/* ---- manifests and indexes */
+
+struct registry_content {
+	struct buf text; /* the bytes that `digest` is of; at most OCI_MANIFEST_MAX */
+	char digest[DIGEST_SIZE];
+	char media_type[256]; /* as the answer's head says, without parameters; "" if it does not */
+};
+void registry_content_finish(struct registry_content *content);
+
+/* `what`: a tag or a digest; then the bytes are verified against it. ERR_NOT_FOUND "manifest unknown" in Docker's words. */
+int registry_manifest(struct registry *registry, const char *what, struct registry_content *ret, struct err **reterr);
+/* HEAD: digest, media type and size only. */
+int registry_manifest_head(struct registry *registry, const char *what, struct registry_content *ret, int64_t *ret_size,
+	struct err **reterr);
+int registry_manifest_put(struct registry *registry, const char *what, const char *media_type, const void *data,
+	size_t len, struct err **reterr);
+/* All tags, over all pages, up to a ceiling. A calloc'ed string vector. */
+int registry_tags(struct registry *registry, char ***ret, struct err **reterr);
+
+/* ---- blobs down */
+
+/* A small blob (a config), whole and verified, up to the buffer's ceiling. `size` -1: not known. */
+int registry_blob(struct registry *registry, const char *digest, int64_t size, struct buf *out, struct err **reterr);
+
+struct registry_download {
+	const char *digest; /* copied */
+	int64_t size;       /* what the descriptor says; more is an error, and -1 is not known */
+	int64_t offset;     /* bytes that the caller has already: asked for by Range */
+	char *const *
+		urls; /* foreign layers' own places (no credentials go there), tried when the registry has no such blob */
+	/* Bytes in their order. Returns 0, or -errno: then the transfer fails with that. -EAGAIN: not now; the bytes are given
+	 * again after registry_transfer_resume. */
+	int (*on_data)(const void *data, size_t len, void *user);
+	/* The server has no Range: all starts anew at 0. Called before any on_data that follows. */
+	int (*on_restart)(void *user);
+	/* Once; err is NULL on success, which means that `size` bytes were given (their digest is the caller's to check). */
+	void (*on_done)(const struct err *err, void *user);
+	void *user;
+};
+
+/*
+ * Starts one. A connection that is lost, stalls (no byte for 30 s), or is answered 429 or 5xx is tried again by Range, with
+ * a growing pause and Retry-After obeyed within bounds; a few attempts without any new byte are the end of it.
+ */
+int registry_download(struct registry *registry, const struct registry_download *download,
+	struct registry_transfer **ret, struct err **reterr);
+void registry_transfer_resume(struct registry_transfer *transfer);
+
+/* ---- blobs up */
+
+/* 1: it is there, 0: it is not. */
+int registry_blob_exists(struct registry *registry, const char *digest, struct err **reterr);
+/* 1: mounted from `from` (a repository's path on the same host), 0: it can't be, upload it. */
+int registry_blob_mount(struct registry *registry, const char *digest, const char *from, struct err **reterr);
+
+struct registry_upload {
+	int64_t size; /* -1: not known before the end */
+	/* Up to `size` bytes into `data`. Returns how many, 0 at the end, -errno; -EAGAIN: not now, until
+	 * registry_transfer_resume. */
+	ssize_t (*on_want)(void *data, size_t size, void *user);
+	/* All from the beginning again, after a lost connection: 0 or -errno (then the upload fails). */
+	int (*on_rewind)(void *user);
+	/* After the last byte: the digest of all that was read, borrowed. */
+	const char *(*digest)(void *user);
+	void (*on_done)(const struct err *err, void *user);
+	void *user;
+};
+int registry_upload(struct registry *registry, const struct registry_upload *upload, struct registry_transfer **ret,
+	struct err **reterr);
+
+/* ---- waiting */
+
+/*
+ * Moves all transfers along until something happened to one of them, one of `extra` is ready (its revents are set), or the
+ * time is over. ERR with ECANCELED if cancelled.
+ */
+int registry_wait(struct registry *registry, struct pollfd *extra, size_t extra_count, int timeout_ms,
+	struct err **reterr);
+
+/* ---- what needs no repository */
+
+/* Checks credentials with the registry (`docker login`). *ret_token: an identity token to keep instead of the password, or
+ * NULL. ERR_UNAUTHORIZED in Docker's words. */
+int registry_login(const struct handover_auth *auth, const struct registry_options *options, char **ret_identity_token,
+	struct err **reterr);
+
+/* GET /v1/search of the index (docker.io's, or the host in the term). The body as it came, bounded; a caller reads it. */
+int registry_search(const char *term, int64_t limit, const struct registry_options *options, struct buf *out,
+	struct err **reterr);
