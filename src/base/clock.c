@@ -29,20 +29,79 @@ int64_t clock_realtime_ns(void)
 	return clock_read_ns(CLOCK_REALTIME);
 }
 
+/*
+ * The calendar, since libc's brings its time zones along, and with them a good part of libc into every static program. Years
+ * begin in March here, so that the leap day is the last of its year; 400 of them are a cycle.
+ */
+#define YEARS_PER_CYCLE   400
+#define DAYS_PER_CYCLE    146097
+#define DAYS_BEFORE_EPOCH 719468 /* from 0000-03-01 to 1970-01-01 */
+#define SECONDS_PER_DAY   86400
+
+static int64_t floor_div(int64_t value, int64_t by)
+{
+	return value / by - (value % by < 0);
+}
+
+/* Of that many years of the cycle. */
+static int64_t days_of_years(int64_t years)
+{
+	return years * 365 + years / 4 - years / 100;
+}
+
+static int64_t date_to_days(int64_t year, int month, int day)
+{
+	int64_t march_year = month > 2 ? year : year - 1;
+	int64_t cycle = floor_div(march_year, YEARS_PER_CYCLE);
+	int march_month = (month + 9) % 12;
+	int64_t days = days_of_years(march_year - cycle * YEARS_PER_CYCLE) + (153 * march_month + 2) / 5 + day - 1;
+	return cycle * DAYS_PER_CYCLE + days - DAYS_BEFORE_EPOCH;
+}
+
+static void date_from_days(int64_t days, struct tm *ret)
+{
+	int64_t cycle = floor_div(days + DAYS_BEFORE_EPOCH, DAYS_PER_CYCLE);
+	int64_t rest = days + DAYS_BEFORE_EPOCH - cycle * DAYS_PER_CYCLE;
+	int64_t years = rest / 365;
+	while (years == YEARS_PER_CYCLE || days_of_years(years) > rest)
+		years--;
+	int day = (int)(rest - days_of_years(years));
+	int march_month = (5 * day + 2) / 153;
+	ret->tm_mday = day - (153 * march_month + 2) / 5 + 1;
+	ret->tm_mon = (march_month + 2) % 12;
+	ret->tm_year = (int)(cycle * YEARS_PER_CYCLE + years - 1900) + (march_month >= 10);
+}
+
+static void date_from_seconds(int64_t seconds, struct tm *ret)
+{
+	int64_t days = floor_div(seconds, SECONDS_PER_DAY);
+	int rest = (int)(seconds - days * SECONDS_PER_DAY);
+	date_from_days(days, ret);
+	ret->tm_hour = rest / 3600;
+	ret->tm_min = rest / 60 % 60;
+	ret->tm_sec = rest % 60;
+}
+
+static int64_t date_to_seconds(const struct tm *tm)
+{
+	int64_t days = date_to_days(tm->tm_year + 1900, tm->tm_mon + 1, tm->tm_mday);
+	return days * SECONDS_PER_DAY + tm->tm_hour * 3600 + tm->tm_min * 60 + tm->tm_sec;
+}
+
 void clock_format_rfc3339_fixed(int64_t realtime_ns, char out[static CLOCK_RFC3339_MAX])
 {
 	if (realtime_ns == CLOCK_NEVER) {
 		strcpy(out, "0001-01-01T00:00:00.000000000Z");
 		return;
 	}
-	time_t seconds = realtime_ns / NS_PER_SEC;
+	int64_t seconds = realtime_ns / NS_PER_SEC;
 	long fraction = realtime_ns % NS_PER_SEC;
 	if (fraction < 0) {
 		fraction += NS_PER_SEC;
 		seconds--;
 	}
 	struct tm tm;
-	gmtime_r(&seconds, &tm);
+	date_from_seconds(seconds, &tm);
 	snprintf(out, CLOCK_RFC3339_MAX, "%04u-%02u-%02uT%02u:%02u:%02u.%09luZ", (unsigned)(tm.tm_year + 1900) % 10000,
 		(unsigned)(tm.tm_mon + 1) % 100, (unsigned)tm.tm_mday % 100, (unsigned)tm.tm_hour % 100,
 		(unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100, (unsigned long)fraction);
@@ -133,7 +192,7 @@ int clock_parse_rfc3339(const char *text, int64_t *ret_realtime_ns)
 		*ret_realtime_ns = CLOCK_NEVER;
 		return 0;
 	}
-	int64_t seconds = timegm(&tm) - offset;
+	int64_t seconds = date_to_seconds(&tm) - offset;
 	if (__builtin_mul_overflow(seconds, NS_PER_SEC, &seconds) ||
 		__builtin_add_overflow(seconds, fraction, ret_realtime_ns))
 		return -EINVAL;

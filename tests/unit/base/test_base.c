@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../unit.h"
@@ -122,6 +123,25 @@ static void times_round_trip(void **state)
 	assert_int_equal(clock_parse_duration("9999999h", &ns), -ERANGE);
 }
 
+/* libc's calendar is the judge, over all that nanoseconds reach, with each day's first and last second. */
+static void calendar_is_libcs(void **state)
+{
+	(void)state;
+	for (int64_t day = -106000; day < 106000; day++) {
+		for (int edge = 0; edge < 2; edge++) {
+			time_t seconds = day * 86400 + (edge ? 86399 : 0);
+			struct tm tm;
+			char expected[CLOCK_RFC3339_MAX], text[CLOCK_RFC3339_MAX];
+			int64_t ns;
+			strftime(expected, sizeof expected, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &tm));
+			clock_format_rfc3339(seconds * NS_PER_SEC, text);
+			assert_string_equal(text, expected);
+			assert_int_equal(clock_parse_rfc3339(text, &ns), 0);
+			assert_int_equal(ns, seconds * NS_PER_SEC);
+		}
+	}
+}
+
 static void environment_is_replaced_by_name(void **state)
 {
 	(void)state;
@@ -193,6 +213,7 @@ int main(void)
 		cmocka_unit_test(environment_is_replaced_by_name),
 		cmocka_unit_test(files_are_replaced_whole),
 		cmocka_unit_test(list_allows_removal_while_walking),
+		cmocka_unit_test(calendar_is_libcs),
 	};
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }
