@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/strv.h"
 #include "sys/sealed.h"
+#include "sys/selfexe.h"
 #include "sys/spawn.h"
 
 #define OOM_FILE      "/proc/self/oom_score_adj"
@@ -67,7 +68,7 @@ int programs_init(struct programs *programs, const struct options *options, stru
 	*programs = (struct programs){ 0 };
 	for (int kind = 0; kind < PROGRAM_KINDS; kind++) {
 		struct program *program = &programs->items[kind];
-		program->sealed_fd = -1;
+		program->kept_fd = -1;
 		if (program_names[kind] &&
 			asprintf(&program->path, "%s/%s", options->libexec, program_names[kind]) < 0) {
 			program->path = NULL;
@@ -83,7 +84,7 @@ int programs_init(struct programs *programs, const struct options *options, stru
 void programs_finish(struct programs *programs)
 {
 	for (int kind = 0; kind < PROGRAM_KINDS; kind++) {
-		fd_close(&programs->items[kind].sealed_fd);
+		fd_close(&programs->items[kind].kept_fd);
 		free(programs->items[kind].path);
 	}
 	strv_free(programs->env);
@@ -92,12 +93,20 @@ void programs_finish(struct programs *programs)
 
 static bool program_is_current(const struct program *program, const struct stat *st)
 {
-	return program->sealed_fd >= 0 && program->device == st->st_dev && program->inode == st->st_ino &&
+	return program->kept_fd >= 0 && program->device == st->st_dev && program->inode == st->st_ino &&
 	       program->size == st->st_size && program->modified.tv_sec == st->st_mtim.tv_sec &&
 	       program->modified.tv_nsec == st->st_mtim.tv_nsec;
 }
 
-static int program_seal(struct program *program, const char *name)
+/* A sealed copy serves where no mount can be made; its pages count as every monitor's own. */
+static int program_view(int file_fd, const char *name)
+{
+	int fd = selfexe_readonly_view(file_fd);
+	int r = fd < 0 ? sealed_copy(file_fd, name, &fd) : 0;
+	return r < 0 ? r : fd;
+}
+
+static int program_keep(struct program *program, const char *name)
 {
 	_autoclose_ int file_fd = open(program->path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
@@ -107,12 +116,11 @@ static int program_seal(struct program *program, const char *name)
 		return 0;
 	if (!S_ISREG(st.st_mode) || !(st.st_mode & 0111))
 		return -EACCES;
-	int sealed_fd;
-	int r = sealed_copy(file_fd, name, &sealed_fd);
-	if (r < 0)
-		return r;
-	fd_close(&program->sealed_fd);
-	program->sealed_fd = sealed_fd;
+	int kept_fd = program_view(file_fd, name);
+	if (kept_fd < 0)
+		return kept_fd;
+	fd_close(&program->kept_fd);
+	program->kept_fd = kept_fd;
 	program->device = st.st_dev;
 	program->inode = st.st_ino;
 	program->size = st.st_size;
@@ -125,14 +133,14 @@ int programs_spawn(struct programs *programs, enum holder_kind kind, char *const
 {
 	struct program *program = &programs->items[kind];
 	if (kind == HOLDER_MONITOR) {
-		int r = program_seal(program, program_names[kind]);
-		if (r < 0 && program->sealed_fd < 0)
+		int r = program_keep(program, program_names[kind]);
+		if (r < 0 && program->kept_fd < 0)
 			return r;
 		if (r < 0)
-			log_warn("cannot read %s, going on with the copy in memory: %s", program->path, strerror(-r));
+			log_warn("cannot read %s, going on with the one kept: %s", program->path, strerror(-r));
 	}
 	const struct spawn spawn = {
-		.program_fd = program->sealed_fd,
+		.program_fd = program->kept_fd,
 		.path = program->path,
 		.argv = argv,
 		.env = programs->env,

@@ -1,7 +1,8 @@
 /*
- * The files that are executed for each kind of child, and what every child is given. A monitor runs from a sealed copy held
- * here, because a container may get at the file it was executed from; the copy is made anew when the file on disk is
- * another one, so an upgrade takes effect with the next container.
+ * The files that are executed for each kind of child, and what every child is given. A container may get at the file its
+ * monitor was executed from, so a monitor runs through a read-only mount of it that is in no mount table: nobody can open it
+ * for writing, and all monitors share its pages. The mount is made anew when the file is another one, so an upgrade takes
+ * effect with the next container; one whose file has gone serves on.
  */
 #pragma once
 
@@ -17,7 +18,7 @@
 
 struct program {
 	char *path;
-	int sealed_fd; /* -1: none made yet */
+	int kept_fd; /* the monitor's, through that mount; -1: none made yet */
 	struct timespec modified;
 	dev_t device;
 	ino_t inode;

@@ -14,7 +14,7 @@
 #define SPAWN_FDS_MAX 32
 
 struct spawn {
-	int program_fd;   /* an open program, such as a sealed memfd (no script), or -1: `path` */
+	int program_fd;   /* an open program (no script), or -1: `path` */
 	const char *path; /* absolute, or a name for program_fd's errors */
 	char *const *argv;
 	char *const *env;          /* NULL is an empty one */

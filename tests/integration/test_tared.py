@@ -1,4 +1,5 @@
 """tared with stand-ins for the programs it starts (helpers/): what it promises whatever they do. Runs by pytest or unittest."""
+import errno
 import fcntl
 import os
 import pathlib
@@ -392,14 +393,16 @@ class Children(TaredCase):
         wait_for(self.answers, "the next engine")
         self.assertEqual(os.waitstatus_to_exitcode(self.exit_of("job1")[2]), 9)
 
-    def test_monitor_runs_from_a_sealed_copy_that_follows_the_file(self):
+    def test_monitor_runs_through_a_read_only_mount_that_follows_the_file(self):
         self.start()
         one, two = self.spawn_monitor("one"), self.spawn_monitor("two")
         exe = [os.stat(f"/proc/{pid}/exe") for pid in (one, two)]
-        self.assertIn("memfd:", os.readlink(f"/proc/{one}/exe"))
-        self.assertEqual(exe[0].st_ino, exe[1].st_ino)
-        with self.assertRaises(OSError):
-            os.truncate(f"/proc/{one}/exe", 0)
+        self.assertEqual(os.readlink(f"/proc/{one}/exe"), "/")
+        self.assertEqual((exe[0].st_dev, exe[0].st_ino), (exe[1].st_dev, exe[1].st_ino))
+        for forbidden in (lambda path: os.truncate(path, 0), lambda path: os.chmod(path, 0o777)):
+            with self.assertRaises(OSError) as caught:
+                forbidden(f"/proc/{one}/exe")
+            self.assertEqual(caught.exception.errno, errno.EROFS)
         shutil.copy(HELPERS / "tare-monitor", self.libexec / "new")
         os.rename(self.libexec / "new", self.libexec / "tare-monitor")
         three = self.spawn_monitor("three")
