@@ -158,7 +158,8 @@ static int fill_capabilities(const struct host_config *host, struct oci_process 
 {
 	struct oci_capabilities *sets = process->capabilities = calloc(1, sizeof(*sets));
 	int r = sets ? 0 : -ENOMEM;
-	for (unsigned number = 0; r == 0 && number < cap_count(); number++) {
+	const unsigned count = cap_count(); /* asks the kernel about each */
+	for (unsigned number = 0; r == 0 && number < count; number++) {
 		if (!has_capability(host, number))
 			continue;
 		r = add_capability(&sets->bounding, number);
