@@ -28,12 +28,14 @@ static bool is_alive(const struct container *container)
 
 /* --- folders --- */
 
-/* A flat folder of ours: no tree, no foreign name. */
-static int remove_flat_folder(int parent_fd, const char *name)
+/* A monitor that just starts in it may put its lock or socket there while it is being emptied. */
+#define REMOVE_TRIES 8
+
+static int empty_flat_folder(int parent_fd, const char *name)
 {
 	int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
+		return -errno;
 	DIR *folder = fdopendir(fd);
 	if (!folder) {
 		int r = -errno;
@@ -46,7 +48,19 @@ static int remove_flat_folder(int parent_fd, const char *name)
 			unlinkat(fd, entry->d_name, 0);
 	}
 	closedir(folder);
-	return unlinkat(parent_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
+	return 0;
+}
+
+/* A flat folder of ours: no tree, no foreign name. */
+static int remove_flat_folder(int parent_fd, const char *name)
+{
+	int r = -ENOTEMPTY;
+	for (int i = 0; r == -ENOTEMPTY && i < REMOVE_TRIES; i++) {
+		r = empty_flat_folder(parent_fd, name);
+		if (r == 0 && unlinkat(parent_fd, name, AT_REMOVEDIR) < 0)
+			r = -errno;
+	}
+	return r == -ENOENT ? 0 : r;
 }
 
 static void remove_run_folder(struct engine *engine, const char *id)

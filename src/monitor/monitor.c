@@ -120,6 +120,7 @@ void monitor_quit_if_done(struct monitor *monitor)
 
 /* --- making and ending it --- */
 
+/* The engine made it. It must not be made again: whoever spawned us may have had it removed meanwhile. */
 static int open_folder(struct monitor *monitor, struct err **reterr)
 {
 	_cleanup_free_ char *path = NULL;
@@ -127,8 +128,6 @@ static int open_folder(struct monitor *monitor, struct err **reterr)
 		path = NULL;
 		return err_oom(reterr);
 	}
-	if (mkdir(path, 0700) < 0 && errno != EEXIST)
-		return err_errno(reterr, -errno, "cannot make %s", path);
 	monitor->run_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return monitor->run_fd < 0 ? err_errno(reterr, -errno, "cannot open %s", path) : 0;
 }
