@@ -20,6 +20,9 @@
 #define WORKER_REQUEST_ID 1
 /* A worker that can't be started, or dies over and over, is not tried again at once. */
 #define TRASH_RETRY_MS 10000
+/* How often, and how long apart, the store is looked over after a worker died. */
+#define SWEEPS         5
+#define SWEEP_PAUSE_MS 300
 
 struct worker {
 	struct list link;
@@ -38,6 +41,8 @@ struct workers {
 	bool emptying;    /* one is at it */
 	bool trash_again; /* more has come meanwhile */
 	struct loop_source *trash_timer;
+	struct loop_source *sweep_timer;
+	int sweeps_left;
 };
 
 static void worker_free(struct worker *worker)
@@ -99,6 +104,8 @@ static void on_message(struct channel *channel, const char *data, size_t len, in
 	}
 	message_finish(&message);
 }
+
+static void on_sweep_timer(struct loop_source *source, void *data);
 
 static void on_trash_timer(struct loop_source *source, void *data)
 {
@@ -183,8 +190,10 @@ int workers_new(struct engine *engine, struct workers **ret, struct err **reterr
 	workers->engine = engine;
 	list_init(&workers->all);
 	int r = loop_add_timer(engine->loop, LOOP_NEVER, on_trash_timer, workers, &workers->trash_timer);
+	if (r == 0)
+		r = loop_add_timer(engine->loop, LOOP_NEVER, on_sweep_timer, workers, &workers->sweep_timer);
 	if (r < 0) {
-		free(workers);
+		workers_free(workers);
 		return err_errno(reterr, r, "cannot watch workers");
 	}
 	*ret = workers;
@@ -199,6 +208,7 @@ void workers_free(struct workers *workers)
 	list_foreach_safe (worker, next, &workers->all, link)
 		worker_free(worker);
 	loop_source_free(workers->trash_timer);
+	loop_source_free(workers->sweep_timer);
 	free(workers);
 }
 
@@ -247,6 +257,28 @@ void workers_empty_trash(struct workers *workers)
 	workers->emptying = true;
 }
 
+/*
+ * A killed worker's children end with it, but not at the same instant, and until then they hold the lock that tells of a job
+ * in progress. So one look is not enough.
+ */
+static void sweep(struct workers *workers)
+{
+	_autofree_(err) struct err *err = NULL;
+	bool trash = false;
+	if (store_sweep(workers->engine->store, &trash, &err) < 0)
+		log_error("cannot clear what a worker left: %s", err_message(err));
+	if (trash)
+		workers_empty_trash(workers);
+	if (--workers->sweeps_left > 0)
+		loop_timer_set(workers->sweep_timer, clock_monotonic_ms() + SWEEP_PAUSE_MS);
+}
+
+static void on_sweep_timer(struct loop_source *source, void *data)
+{
+	(void)source;
+	sweep(data);
+}
+
 /* Of a worker that ended badly the job's traces are cleared, and of one that could not be started the client is told. */
 void workers_child_ended(struct workers *workers, const char *id, int pid, int status)
 {
@@ -261,11 +293,7 @@ void workers_child_ended(struct workers *workers, const char *id, int pid, int s
 	}
 	if (pid == 0 || status == 0)
 		return;
-	_autofree_(err) struct err *err = NULL;
-	bool trash = false;
 	log_warn("a worker ended with status %d", status);
-	if (store_sweep(workers->engine->store, &trash, &err) < 0)
-		log_error("cannot clear what a worker left: %s", err_message(err));
-	if (trash)
-		workers_empty_trash(workers);
+	workers->sweeps_left = SWEEPS;
+	sweep(workers);
 }
