@@ -54,18 +54,19 @@ def processes(predicate):
 
 
 class Engine:
-    def __init__(self, *options, root=None):
+    def __init__(self, *options, root=None, programs=PROGRAMS):
         self.root = pathlib.Path(root or tempfile.mkdtemp(prefix="tare-test-"))
         self.data = self.root / "data"
         self.exec_root = self.root / "run"
         self.socket = self.exec_root / "tare.sock"
         self.options = options
+        self.programs = programs
         self.holder = None
         self.log = self.root / "tared.log"
         self.home = self.root / "home"
         self.home.mkdir(exist_ok=True)
         self.env = {"PATH": os.environ["PATH"], "HOME": str(self.home), "TERM": "xterm", "LANG": "C.UTF-8",
-                    "TARE_LIBEXEC": str(PROGRAMS), "DOCKER_HOST": f"unix://{self.socket}",
+                    "TARE_LIBEXEC": str(programs), "DOCKER_HOST": f"unix://{self.socket}",
                     "TARE_HOST": f"unix://{self.socket}"}
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):
             if name in os.environ:
@@ -76,7 +77,7 @@ class Engine:
     def start(self):
         with open(self.log, "ab") as log:
             self.holder = subprocess.Popen(
-                [PROGRAMS / "tared", "--data-root", self.data, "--exec-root", self.exec_root,
+                [self.programs / "tared", "--data-root", self.data, "--exec-root", self.exec_root,
                  "-H", f"unix://{self.socket}", *self.options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
         wait_for(self.answers, f"the engine's socket; its log: {self.tail_log()}")

@@ -1,0 +1,50 @@
+"""Strikes a program at its N-th system call that changes anything: ends it there, or lets the call fail (helpers/strike.c)."""
+import os
+import pathlib
+import shutil
+import time
+
+from .engine import BUILD, PROGRAMS
+
+HELPER = BUILD / "tests/integration/helpers/strike"
+KILL = 0
+
+
+class Striker:
+    """A folder of tare's programs in which the one called `name` can be struck; `folder` does for $TARE_LIBEXEC."""
+
+    def __init__(self, folder, name):
+        self.folder, self.name = pathlib.Path(folder), name
+        self.folder.mkdir()
+        for program in PROGRAMS.glob("tare*"):
+            if program.is_file() and os.access(program, os.X_OK) and program.name != name:
+                (self.folder / program.name).symlink_to(program)
+        shutil.copy(HELPER, self.folder / name)
+        self.file("real").symlink_to(PROGRAMS / name)
+
+    def file(self, suffix):
+        return self.folder / f"{self.name}.{suffix}"
+
+    def trace(self):
+        """From now on; what was started before stays out of reach."""
+        self.file("traced").touch()
+
+    def arm(self, at, error=KILL):
+        """The `at`-th call from now on is struck, whichever instance makes it."""
+        for suffix in ("struck", "count"):
+            self.file(suffix).unlink(missing_ok=True)
+        order = self.file("order")
+        order.write_text(f"{at} {error} {time.monotonic_ns()}")
+        order.rename(self.file("strike"))
+
+    def disarm(self):
+        """Whether it was struck."""
+        self.file("strike").unlink(missing_ok=True)
+        return self.file("struck").exists()
+
+    def count(self):
+        """Calls since arm()."""
+        return int(self.file("count").read_text()) if self.file("count").exists() else 0
+
+    def struck_pid(self):
+        return int(self.file("struck").read_text().split()[1])

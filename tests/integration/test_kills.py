@@ -1,0 +1,260 @@
+"""kill -9 of each program, and a failing call, at any system call that changes something: the engine answers, what was
+acknowledged is there, the rest can be removed, and nothing is left behind. A sample of the calls; TARE_KILLS=all takes each.
+"""
+import errno
+import os
+import pathlib
+import shutil
+import signal
+import tarfile
+import tempfile
+import time
+
+import pytest
+
+from harness import images, leaks
+from harness.engine import Engine, wait_for
+from harness.strike import HELPER, KILL, Striker
+
+# A sanitizer's programs can't look for leaks while they are traced.
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not HELPER.exists(), reason="no striking on this machine")]
+
+SAMPLE = 5
+ERRORS = [errno.ENOMEM, errno.ENOSPC, errno.EIO, errno.EMFILE]
+NEVER = 10**9
+
+
+def chosen(total):
+    if os.environ.get("TARE_KILLS") == "all":
+        return range(1, total + 1)
+    return range(max(1, total // (2 * SAMPLE)), total + 1, max(1, total // SAMPLE))
+
+
+class Scene:
+    """An engine with a container that runs and one that has ended; whatever is struck, they stay as they are."""
+
+    def __init__(self, program):
+        self.top = pathlib.Path(tempfile.mkdtemp(prefix="tare-kills-"))
+        self.striker = Striker(self.top / "programs", program)
+        self.engine = Engine(programs=self.striker.folder).start()
+        self.engine.tare("load", "-q", "-i", images.busybox())
+        self.engine.tare("run", "-d", "--name", "kept", "busybox", "sleep", "100000")
+        self.engine.tare("run", "--name", "ended", "busybox", "sh", "-c", "exit 3", check=False)
+        self.striker.trace()
+        self.restart()
+        self.before = self.facts()
+
+    def restart(self):
+        """So that the program runs under the tracer, if it is one that lives longer than a command."""
+        if self.striker.name == "tared":
+            self.engine.holder.kill()
+            self.engine.holder.wait()
+            self.revive()
+        self.engine.kill_engine()
+
+    def revive(self):
+        """A service manager's part."""
+        if self.engine.holder.poll() is not None:
+            self.engine.start()
+
+    def facts(self):
+        shown = self.engine.tare("inspect", "-f", "{{.State.Status}} {{.State.Pid}} {{.State.ExitCode}}", "kept", "ended")
+        return leaks.snapshot(self.engine), shown.stdout
+
+    def check(self, what, program):
+        """Back within a second; then as before."""
+        if program == "tared":
+            self.revive()
+        start = time.monotonic()
+        wait_for(self.engine.answers, f"the engine's answer after {what}", 3)
+        late = time.monotonic() - start
+        assert late < 1, (what, late)
+        now = []
+
+        def same():
+            now[:] = [self.facts()]
+            return now[0] == self.before
+        try:
+            wait_for(same, f"nothing left after {what}", 10)
+        except AssertionError:
+            different = {kind: (was, now[0][0][kind]) for kind, was in self.before[0].items() if was != now[0][0][kind]}
+            raise AssertionError(f"after {what}: {different} {self.before[1]!r} {now[0][1]!r}\n{self.engine.tail_log()}")
+
+    def close(self):
+        self.striker.disarm()
+        self.revive()
+        left = self.engine.stop()
+        shutil.rmtree(self.top, ignore_errors=True)
+        assert not left, left
+
+
+@pytest.fixture(params=["tare-engine", "tare-monitor", "tare-worker", "tared"])
+def scene(request):
+    scene = Scene(request.param)
+    try:
+        yield scene
+    finally:
+        scene.close()
+
+
+# What is done while a strike is due. Each returns whether it was acknowledged, and may be left half done.
+
+def attempt(engine, *arguments):
+    done = engine.tare(*arguments, check=False, timeout=30)
+    if done.returncode not in (0, 137):  # that is the word for a container that ended with its monitor
+        assert done.stderr.strip() and len(done.stderr) < 1000, (arguments, done)
+    return done.returncode == 0
+
+
+def make_and_start(engine):
+    made = attempt(engine, "run", "-d", "--name", "victim", "busybox", "sh", "-c", "echo line; exec sleep 100000")
+    attempt(engine, "exec", "victim", "true")
+    return made
+
+
+def run_briefly(engine):
+    return attempt(engine, "run", "--rm", "--name", "victim", "busybox", "echo", "line")
+
+
+def stop_and_start(engine):
+    return attempt(engine, "stop", "-t", "0", "victim") and attempt(engine, "start", "victim")
+
+
+def remove(engine):
+    return attempt(engine, "rm", "-f", "victim")
+
+
+def load(engine):
+    return attempt(engine, "load", "-q", "-i", other_image())
+
+
+def kill_engine(engine):
+    os.kill(engine.engine_pid(), signal.SIGKILL)
+    time.sleep(0.3)  # its successor comes up, or falls to the strike
+    return False
+
+
+def start_tared(engine):
+    engine.holder.kill()
+    engine.holder.wait()
+    try:
+        engine.start()
+    except AssertionError:
+        pass
+    return False
+
+
+def exists(engine):
+    return engine.tare("inspect", "victim", check=False).returncode == 0
+
+
+def remove_victim(scene, what):
+    """Whatever state it is in; while its monitor is being recovered, the engine says so and wants to be asked again."""
+    scene.revive()
+    wait_for(scene.engine.answers, f"the engine's answer after {what}", 3)
+
+    def removed():
+        done = scene.engine.tare("rm", "-f", "victim", check=False)
+        if done.returncode == 0 or "No such container" in done.stderr:
+            return True
+        assert "monitor" in done.stderr, (what, done, scene.engine.tail_log())
+        return False
+    wait_for(removed, f"rm -f after {what}", 3)
+
+
+def prepare_nothing(scene):
+    pass
+
+
+def prepare_victim(scene):
+    scene.engine.tare("run", "-d", "--name", "victim", "busybox", "sleep", "100000")
+
+
+def other_image():
+    """With a layer that no container of the scene holds."""
+    root = images.CACHE / "other-root.tar"
+    if not root.exists():
+        with tarfile.open(f"{root}.tmp", "w") as tar:
+            tar.add(images.busybox_program(), "bin/busybox")
+            tar.add("/etc/hostname", "etc/other")
+        os.rename(f"{root}.tmp", root)
+    return images.packed("other", root, "other:latest", "docker-archive", {"Cmd": ["/bin/busybox", "echo", "whole"]})
+
+
+def prepare_load(scene):
+    """Without the image's name and layers, the load has all of its work to do."""
+    scene.engine.tare("rmi", "-f", "other", check=False)
+
+
+def verify_made(scene, done, what):
+    assert exists(scene.engine) or not done, f"acknowledged and lost after {what}"
+    remove_victim(scene, what)
+
+
+def verify_removed(scene, done, what):
+    if done:
+        assert not exists(scene.engine), what
+    remove_victim(scene, what)
+
+
+def verify_load(scene, done, what):
+    engine = scene.engine
+    listed = engine.tare("images", "-q", "other").stdout
+    assert listed or not done, f"acknowledged and lost after {what}"
+    if not listed:
+        engine.tare("load", "-q", "-i", other_image())
+    assert engine.tare("run", "--rm", "other").stdout == "whole\n", what
+
+
+ACTIONS = {
+    "run": (prepare_nothing, make_and_start, verify_made),
+    "run-rm": (prepare_nothing, run_briefly, lambda scene, done, what: remove_victim(scene, what)),
+    "stop-start": (prepare_victim, stop_and_start, verify_made),
+    "rm": (prepare_victim, remove, verify_removed),
+    "load": (prepare_load, load, verify_load),
+    "recover": (prepare_victim, kill_engine, verify_made),
+    "begin": (prepare_victim, start_tared, verify_made),
+}
+STRUCK = {
+    "tare-engine": ["run", "run-rm", "stop-start", "rm", "load", "recover"],
+    "tare-monitor": ["run", "run-rm", "stop-start", "rm"],
+    "tare-worker": ["load", "rm"],
+    "tared": ["run", "run-rm", "rm", "recover", "begin"],
+}
+
+
+def one(scene, action, at, error):
+    prepare, act, verify = ACTIONS[action]
+    name = scene.striker.name
+    what = f"{name} struck with {errno.errorcode.get(error, 'SIGKILL')} at call {at} of {action}"
+    prepare(scene)
+    scene.striker.arm(at, error)
+    done = act(scene.engine)
+    struck = scene.striker.disarm()
+    if struck and error == KILL and scene.striker.struck_pid() == scene.engine.holder.pid:
+        scene.engine.holder.wait(5)
+    scene.revive()
+    wait_for(scene.engine.answers, f"the engine's answer after {what}", 3)
+    verify(scene, done, what)
+    scene.check(what, name)
+    return struck
+
+
+def sweep(scene, actions, errors):
+    for action in actions:
+        assert not one(scene, action, NEVER, KILL)
+        total = scene.striker.count()
+        points = chosen(total)
+        print(f"{scene.striker.name} {action}: {len(points)} of {total}", flush=True)
+        for turn, at in enumerate(points):
+            one(scene, action, at, errors[turn % len(errors)])
+
+
+def test_killed_anywhere(scene):
+    sweep(scene, STRUCK[scene.striker.name], [KILL])
+
+
+def test_any_call_fails(scene):
+    every = os.environ.get("TARE_KILLS") == "all"
+    for errors in [[error] for error in ERRORS] if every else [ERRORS]:
+        sweep(scene, {"tare-worker": ["load"]}.get(scene.striker.name, ["run-rm"]), errors)
