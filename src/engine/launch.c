@@ -284,7 +284,8 @@ static void open_kernel_mounts(struct oci_spec *spec)
 static int fill_default_mounts(const struct host_config *host, struct oci_spec *spec)
 {
 	static const char *const shared[] = { "rbind", "rprivate", NULL };
-	bool own_shm = !is_mode(host->ipc_mode, "host") && !is_mode(host->ipc_mode, "none");
+	/* Another container's comes with its namespace. */
+	bool own_shm = !is_mode(host->ipc_mode, "host") && !is_mode(host->ipc_mode, "none") && !joined(host->ipc_mode);
 	int r = defaults_add_mounts(spec, own_shm ? host->shm_size : 0);
 	if (r == 0 && is_mode(host->ipc_mode, "host"))
 		r = defaults_add_mount(spec, "/dev/shm", "bind", "/dev/shm", shared);

@@ -28,6 +28,7 @@ void prepared_finish(struct prepared *prepared)
 	fd_close(&prepared->layers_fd);
 	fd_close(&prepared->init_fd);
 	fd_close(&prepared->seccomp_fd);
+	fd_close(&prepared->shm_fd);
 }
 
 static void fill_options(const struct monitor *monitor, struct prepared *prepared)
@@ -63,6 +64,7 @@ int prepare(struct monitor *monitor, struct prepared *ret, struct err **reterr)
 		.layers_fd = -1,
 		.init_fd = -1,
 		.seccomp_fd = -1,
+		.shm_fd = -1,
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
 		int r = steps[i](monitor, ret, reterr);

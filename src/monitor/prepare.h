@@ -8,7 +8,7 @@
 #include "base/err.h"
 #include "runtime/container.h"
 
-#define PREPARE_FILES_MAX 3
+#define PREPARE_FILES_MAX 4 /* hostname, hosts, resolv.conf, shm */
 #define PREPARE_JOINS_MAX 3
 
 struct monitor;
@@ -21,6 +21,7 @@ struct prepared {
 	char **lowers; /* relative to layers_fd */
 	int init_fd;
 	int seccomp_fd;
+	int shm_fd; /* another container's /dev/shm, detached */
 	struct container_file files[PREPARE_FILES_MAX];
 	struct container_join joins[PREPARE_JOINS_MAX];
 };

@@ -103,7 +103,7 @@ static const struct names_file {
 	const char *name;
 	const char *target;
 	int (*print)(const struct launch *launch, struct buf *out);
-} names_files[PREPARE_FILES_MAX] = {
+} names_files[] = {
 	{ "hostname", "/etc/hostname", print_hostname },
 	{ "hosts", "/etc/hosts", print_hosts },
 	{ "resolv.conf", "/etc/resolv.conf", print_resolv },

@@ -1,6 +1,10 @@
 /*
  * Namespaces of other containers. Their init is named by their own state.json; a pid that another process has by now is
  * told from it by its start time, and the descriptor is taken before that is looked at.
+ *
+ * To share memory is to share the IPC namespace and /dev/shm. A mount can be copied only from inside its own mount
+ * namespace: a child goes there and leaves the copy in our descriptor table, which it shares. That namespace belongs to the
+ * other container, so what lies at its /dev/shm is taken only if it is a tmpfs.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -9,13 +13,20 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <linux/magic.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
 
 #include "base/io.h"
 #include "monitor/hostproc.h"
 #include "monitor/monitor.h"
 #include "monitor/prepare.h"
 #include "spec/runstate.h"
+#include "sys/mounts.h"
+#include "sys/namespaces.h"
+
+#define SHM_TARGET "/dev/shm"
 
 static int read_state(const struct monitor *monitor, const char *id, struct runstate *ret, struct err **reterr)
 {
@@ -66,12 +77,69 @@ static int add_join(struct monitor *monitor, struct prepared *prepared, const ch
 	return 0;
 }
 
+static bool is_tmpfs(int fd)
+{
+	struct statfs st;
+	return fstatfs(fd, &st) == 0 && st.f_type == TMPFS_MAGIC;
+}
+
+/* In the child, which shares our descriptors and nothing else. Returns an errno. */
+static int clone_shm(int pidfd, int slot)
+{
+	if (setns(pidfd, CLONE_NEWNS) < 0)
+		return errno;
+	int fd = mount_clone(AT_FDCWD, SHM_TARGET, false);
+	if (fd < 0)
+		return -fd;
+	int ret = !is_tmpfs(fd) ? EINVAL : dup3(fd, slot, O_CLOEXEC) < 0 ? errno : 0;
+	close(fd);
+	return ret;
+}
+
+/* Returns a detached mount, or -errno. */
+static int take_shm(int pidfd)
+{
+	_autoclose_ int slot = open("/dev/null", O_PATH | O_CLOEXEC), child = -1;
+	siginfo_t info = { 0 };
+
+	if (slot < 0)
+		return -errno;
+	pid_t pid = process_clone(CLONE_FILES, -1, &child);
+	if (pid == 0)
+		_exit(clone_shm(pidfd, slot));
+	if (pid < 0)
+		return pid;
+	while (waitid(P_PIDFD, (id_t)child, &info, WEXITED) < 0)
+		if (errno != EINTR)
+			return -errno;
+	if (info.si_code != CLD_EXITED)
+		return -EIO;
+	return info.si_status ? -info.si_status : TAKE_FD(slot);
+}
+
+static int join_shm(struct monitor *monitor, struct prepared *prepared, int pidfd, struct err **reterr)
+{
+	if (prepare_has_mount(monitor, SHM_TARGET))
+		return 0;
+	prepared->shm_fd = take_shm(pidfd);
+	if (prepared->shm_fd < 0)
+		return err_errno(reterr, prepared->shm_fd, "cannot share " SHM_TARGET " of container %s",
+			monitor->launch.join.ipc);
+	prepared->files[prepared->options.file_count++] = (struct container_file){
+		.source_fd = prepared->shm_fd,
+		.target = SHM_TARGET,
+	};
+	return 0;
+}
+
 int prepare_joins(struct monitor *monitor, struct prepared *prepared, struct err **reterr)
 {
 	const struct launch_join *join = &monitor->launch.join;
 	int ret = add_join(monitor, prepared, join->network, CLONE_NEWNET, reterr);
 	if (ret == 0)
 		ret = add_join(monitor, prepared, join->ipc, CLONE_NEWIPC, reterr);
+	if (ret == 0 && join->ipc && *join->ipc)
+		ret = join_shm(monitor, prepared, prepared->joins[prepared->options.join_count - 1].pidfd, reterr);
 	if (ret == 0)
 		ret = add_join(monitor, prepared, join->pid, CLONE_NEWPID, reterr);
 	return ret;

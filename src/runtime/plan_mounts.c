@@ -101,14 +101,15 @@ static int apply_attributes(int tree, const struct mount_words *words)
 	return r < 0 ? r : mount_change(tree, &own);
 }
 
+/* Without a source, `dir_fd` is the mount. */
 static int bind_tree(int dir_fd, const char *source, bool recursive, struct plan_mount *out)
 {
 	struct stat st;
 
 	/* Looked at first: "stat X: no such file" is what people know, and open_tree says the same. */
-	out->tree_fd = mount_clone(dir_fd, source, recursive);
+	out->tree_fd = source ? mount_clone(dir_fd, source, recursive) : fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
 	if (out->tree_fd < 0)
-		return out->tree_fd;
+		return source ? out->tree_fd : -errno;
 	if (fstat(out->tree_fd, &st) < 0)
 		return -errno;
 	out->kind = PLAN_MOUNT_TREE;
@@ -193,7 +194,8 @@ static int fill_file(struct plan_mount *out, const struct container_file *file, 
 	if (r == 0)
 		r = mount_change(out->tree_fd, &attrs);
 	if (r < 0)
-		return err_errno(reterr, r, "error mounting \"%s\" to rootfs at \"%s\"", file->source, file->target);
+		return err_errno(reterr, r, "error mounting \"%s\" to rootfs at \"%s\"", file->source ?: file->target,
+			file->target);
 	return 0;
 }
 

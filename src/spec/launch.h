@@ -56,7 +56,7 @@ struct launch_network {
 /* IDs of containers whose namespaces are entered: their init is found by their own state.json. */
 struct launch_join {
 	char *network;
-	char *ipc; /* the namespace: System V and POSIX queues; /dev/shm stays this container's own */
+	char *ipc; /* the namespace: System V and POSIX queues; and /dev/shm */
 	char *pid;
 };
 

@@ -285,6 +285,21 @@ def test_network_modes(client):
     assert output(client("run", "--rm", "--network", "host", "busybox", "readlink", "/proc/self/ns/net")) == own
 
 
+def test_joining_ipc_shares_memory(client):
+    client("run", "-d", "--name", "owner", "--ipc", "shareable", "--shm-size", "1m", "busybox", "sh", "-c", "echo mine > /dev/shm/f; sleep 1000")
+    ipc = output(client("exec", "owner", "sh", "-c", "while ! [ -s /dev/shm/f ]; do sleep 0.05; done; readlink /proc/self/ns/ipc"))
+    text = output(client("run", "--rm", "--ipc", "container:owner", "busybox", "sh", "-c",
+                         "readlink /proc/self/ns/ipc; cat /dev/shm/f; echo yours > /dev/shm/g; grep -c ' /dev/shm ' /proc/mounts"))
+    assert text.split() == [ipc, "mine", "1"]
+    assert output(client("exec", "owner", "cat", "/dev/shm/g")) == "yours"
+    # What the other container has at its /dev/shm is its own choice: only memory is taken.
+    client("run", "-d", "--name", "liar", "--ipc", "shareable", "--privileged", "busybox", "sh", "-c",
+           "umount /dev/shm; rmdir /dev/shm; ln -s /etc /dev/shm; sleep 1000")
+    output(client("exec", "liar", "sh", "-c", "while ! [ -L /dev/shm ]; do sleep 0.05; done"))
+    refused = client("run", "--rm", "--ipc", "container:liar", "busybox", "true", check=False)
+    assert refused.returncode == 125 and "cannot share /dev/shm of container" in refused.stderr
+
+
 def test_volumes_keep_their_data(client):
     client("volume", "create", "data")
     client("run", "--rm", "-v", "data:/d", "busybox", "sh", "-c", "echo kept > /d/f")
