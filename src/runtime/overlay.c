@@ -1,13 +1,14 @@
 /*
  * From 6.7 on the layers are given one by one ("lowerdir+"), each up to 255 bytes: short relative names from a pinned folder,
  * since the option takes a path. Before, one string holds them all and mount(2) limits it to a page; a short-lived child does
- * that in a mount namespace of its own and hands the tree over. Both change folder, and overlay resolves a relative name
+ * that in a mount namespace of its own, over the first layer, and hands the tree over. Both change folder, and overlay resolves a relative name
  * against the working folder of who calls, so the caller's is put back.
  */
 #include "runtime/overlay.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,7 +49,7 @@ static int set_upper(int fs, const struct container_rootfs *rootfs)
 	return r;
 }
 
-/* -EINVAL at the first layer: this kernel takes no list. */
+/* 1: this kernel takes no list. Before 6.5 any option, known or not, is taken until the mount is made. */
 static int mount_by_list(const struct container_rootfs *rootfs, int *ret_fd)
 {
 	_autoclose_ int fs = fsopen("overlay", FSOPEN_CLOEXEC);
@@ -56,15 +57,19 @@ static int mount_by_list(const struct container_rootfs *rootfs, int *ret_fd)
 
 	if (fs < 0)
 		return -errno;
+	if (fsconfig(fs, FSCONFIG_SET_FLAG, "no-such-option", NULL, 0) == 0)
+		return 1;
 	set_string(fs, "source", "overlay");
 	for (const char *const *lower = rootfs->lowers; *lower && r == 0; lower++)
 		r = set_string(fs, "lowerdir+", *lower);
+	if (r == -EINVAL)
+		return 1;
 	if (r == 0)
 		r = set_upper(fs, rootfs);
 	if (r < 0)
 		return r;
 	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-		return errno == EINVAL ? -EIO : -errno;
+		return -errno;
 	int fd = fsmount(fs, FSMOUNT_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
@@ -84,22 +89,51 @@ static int classic_options(const struct container_rootfs *rootfs, struct buf *op
 	return r;
 }
 
-static void classic_child(const char *options, int sync)
+/*
+ * Overlay takes an upper folder of its caller's mount namespace alone. The working folder moved into the new one with the
+ * child, the descriptor did not: the same folder is opened there, and takes the descriptor's number.
+ */
+static int reopen_upper(int upper_fd)
+{
+	char link[PROC_FD_PATH_MAX], path[PATH_MAX];
+	struct stat before, after;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", upper_fd);
+	ssize_t len = readlink(link, path, sizeof(path) - 1);
+	if (len < 0)
+		return -errno;
+	path[len] = '\0';
+	_autoclose_ int fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(upper_fd, &before) < 0 || fstat(fd, &after) < 0)
+		return -errno;
+	if (before.st_dev != after.st_dev || before.st_ino != after.st_ino)
+		return -ESTALE;
+	return dup3(fd, upper_fd, O_CLOEXEC) < 0 ? -errno : 0;
+}
+
+/* The mount hides the first layer, which has been looked up by then, and gives the tree a name to be found by. */
+static int classic_mount(const struct container_rootfs *rootfs, const char *options)
+{
+	int r = mount_set_propagation_all(MS_PRIVATE);
+
+	if (r == 0 && rootfs->upper_fd >= 0)
+		r = reopen_upper(rootfs->upper_fd);
+	if (r == 0 && mount("overlay", rootfs->lowers[0], "overlay", 0, options) < 0)
+		r = -errno;
+	return r < 0 ? r : mount_clone(AT_FDCWD, rootfs->lowers[0], false);
+}
+
+_Noreturn static void classic_child(const struct container_rootfs *rootfs, const char *options, int sync)
 {
 	struct report report = { .type = REPORT_READY };
-	int tree = -1;
+	int tree = classic_mount(rootfs, options);
 
-	if (mount_set_propagation_all(MS_PRIVATE) < 0 || mount("overlay", ".", "overlay", 0, options) < 0)
-		report.errnum = errno;
-	else
-		tree = mount_clone(AT_FDCWD, "/proc/self/cwd/.", false);
-	if (!report.errnum && tree < 0)
+	if (tree < 0)
 		report.errnum = -tree;
 	report_send(sync, &report, tree);
 	_exit(0);
 }
 
-/* The mount hides the working folder's own content, where nothing is looked for afterwards. */
 static int mount_by_string(const struct container_rootfs *rootfs, int *ret_fd)
 {
 	_cleanup_(buf_finish) struct buf options = BUF_INIT(4095);
@@ -113,7 +147,7 @@ static int mount_by_string(const struct container_rootfs *rootfs, int *ret_fd)
 		return -errno;
 	pid_t pid = process_clone(CLONE_NEWNS, -1, &pidfd);
 	if (pid == 0)
-		classic_child(options.data, pair[1]);
+		classic_child(rootfs, options.data, pair[1]);
 	fd_close(&pair[1]);
 	r = pid < 0 ? pid : report_receive(pair[0], &report, &tree);
 	fd_close(&pair[0]);
@@ -133,7 +167,7 @@ static int mount_from_layers(const struct container_rootfs *rootfs, int *ret_fd)
 	if (fchdir(rootfs->layers_fd) < 0)
 		return -errno;
 	int r = mount_by_list(rootfs, ret_fd);
-	return r == -EINVAL ? mount_by_string(rootfs, ret_fd) : r;
+	return r == 1 ? mount_by_string(rootfs, ret_fd) : r;
 }
 
 int overlay_mount(const struct container_rootfs *rootfs, int *ret_fd, struct err **reterr)
