@@ -155,9 +155,9 @@ static int make_groups(struct container *container, const struct oci_spec *spec,
 	return r < 0 ? err_wrap(reterr, r, "error setting cgroup config for procHooks process") : 0;
 }
 
-static int open_join_fds(struct plan *plan, struct cgroup *group, struct err **reterr)
+static int open_join_fds(struct plan *plan, struct cgroup *group, pid_t beside, struct err **reterr)
 {
-	int count = cgroup_open_for_join(group, plan->join_fds, &plan->cgroup_fd);
+	int count = cgroup_open_for_join(group, beside, plan->join_fds, &plan->cgroup_fd);
 
 	if (count < 0)
 		return err_errno(reterr, count, "cannot open the container's cgroups");
@@ -402,7 +402,7 @@ int container_create(const struct oci_spec *spec, const struct container_options
 	container->user_data = options->user_data;
 	r = make_groups(container, spec, options, reterr);
 	if (r == 0)
-		r = open_join_fds(plan, container->group, reterr);
+		r = open_join_fds(plan, container->group, 0, reterr);
 	if (r == 0)
 		r = bring_up(container, plan, spec, options, reterr);
 	if (r < 0) {
@@ -538,7 +538,7 @@ static int plan_joins(struct container *container, struct plan *plan, struct err
 	plan->joins[0] = (struct plan_join){ .flag = flags, .fd = container->init.pidfd, .is_pidfd = true };
 	plan->join_count = flags ? 1 : 0;
 	plan->becomes_root = plan->process.in_user_namespace = flags & CLONE_NEWUSER;
-	return open_join_fds(plan, container->group, reterr);
+	return open_join_fds(plan, container->group, container->init.pid, reterr);
 }
 
 static int hear_exec(const struct container_exec_options *options, struct birth *birth, int *console_fd,

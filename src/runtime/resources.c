@@ -25,6 +25,11 @@ int resources_set(struct cgroup *group, struct err **reterr, const char *control
 	if (len < 0 || (size_t)len >= sizeof(value))
 		return err_set(reterr, ERR_INVALID, EFBIG, "the value for %s is too long", file);
 	int r = cgroup_write(group, controller, file, value);
+	if (r == -ENOENT && cgroup_is_v2(group, controller) && *controller && !cgroup_is_handed(group, controller))
+		return err_set(reterr, ERR_UNSUPPORTED, ENODEV,
+			"cannot set %s: the %s controller does not reach the group %s: one above it does not hand it on "
+			"(on cgroup v2 a group with processes of its own can't)",
+			file, controller, cgroup_folder_of(group, controller));
 	if (r == -ENODEV || r == -ENOENT)
 		return err_set(reterr, ERR_UNSUPPORTED, ENODEV,
 			"cannot set %s: this host's %s cgroup controller is missing or has no such file", file,

@@ -121,7 +121,7 @@ static int add_member(struct cgroup *group, const struct cgroup_host *host, cons
 		return -EINVAL;
 	group->count++;
 	member->is_v2 = hierarchy->is_v2;
-	member->delegates = cgroup_host_is_unified(host);
+	member->is_alone = cgroup_host_is_unified(host);
 	member->mount_len = strlen(hierarchy->mount);
 	member->folder = strdup(folder);
 	member->controllers = strv_copy(hierarchy->controllers);
@@ -186,6 +186,13 @@ bool cgroup_is_v2(const struct cgroup *group, const char *controller)
 	return member && member->is_v2;
 }
 
+bool cgroup_is_handed(const struct cgroup *group, const char *controller)
+{
+	const struct cgroup_member *member = member_of(group, controller);
+
+	return member && member->is_v2 && cgroup_v2_has(member->folder, controller);
+}
+
 /* ---- making and removing ---- */
 
 static bool has_members(const char *folder)
@@ -222,7 +229,10 @@ static int make_level(struct cgroup_member *member, const char *parent, const ch
 	return ops_of(member)->prepare(member, parent, folder);
 }
 
-static int make_member(struct cgroup_member *member)
+typedef int level_fn(struct cgroup_member *member, const char *parent, const char *folder, bool is_last);
+
+/* Calls `level` for each folder from below the mount to the member's own, until one fails. */
+static int each_level(struct cgroup_member *member, level_fn *level)
 {
 	char parent[CGROUP_PATH_MAX], folder[CGROUP_PATH_MAX];
 	size_t at = member->mount_len;
@@ -235,7 +245,7 @@ static int make_member(struct cgroup_member *member)
 			return -ENAMETOOLONG;
 		snprintf(parent, sizeof(parent), "%.*s", (int)(at - 1), member->folder);
 		snprintf(folder, sizeof(folder), "%.*s", (int)end, member->folder);
-		int r = make_level(member, parent, folder, member->folder[end] == '\0');
+		int r = level(member, parent, folder, member->folder[end] == '\0');
 		if (r < 0)
 			return r;
 		at = end;
@@ -246,7 +256,7 @@ static int make_member(struct cgroup_member *member)
 int cgroup_make(struct cgroup *group, const char **ret_folder)
 {
 	for (size_t i = 0; i < group->count; i++) {
-		int r = make_member(&group->items[i]);
+		int r = each_level(&group->items[i], make_level);
 		if (r == 0)
 			continue;
 		*ret_folder = group->items[i].folder;
@@ -306,32 +316,6 @@ int cgroup_remove(struct cgroup *group, int timeout_ms)
 
 /* ---- members ---- */
 
-int cgroup_open_for_join(struct cgroup *group, int fds[CGROUP_HIERARCHIES], int *ret_v2)
-{
-	int count = 0, v2 = -1, r = 0;
-
-	for (size_t i = 0; i < group->count && r >= 0; i++) {
-		struct cgroup_member *member = &group->items[i];
-		if (member->is_v2) {
-			r = v2 = open(member->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-			if (r < 0)
-				r = -errno;
-		} else {
-			r = cgroup_file_open(member->folder, "tasks", O_WRONLY);
-			if (r >= 0)
-				fds[count++] = r;
-		}
-	}
-	if (r >= 0) {
-		*ret_v2 = v2;
-		return count;
-	}
-	while (count > 0)
-		fd_close(&fds[--count]);
-	fd_close(&v2);
-	return r;
-}
-
 int cgroup_join(const int *fds, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
@@ -353,11 +337,24 @@ int cgroup_attach(struct cgroup *group, pid_t pid)
 	return 0;
 }
 
+static int hand_on_level(struct cgroup_member *member, const char *parent, const char *folder, bool is_last)
+{
+	(void)member;
+	(void)folder;
+	(void)is_last;
+	cgroup_v2_hand_on(parent);
+	return 0;
+}
+
 int cgroup_write(struct cgroup *group, const char *controller, const char *file, const char *text)
 {
-	const char *folder = cgroup_folder_of(group, controller);
+	struct cgroup_member *member = member_of(group, controller);
+	int r = member ? cgroup_file_write(member->folder, file, text) : -ENODEV;
 
-	return folder ? cgroup_file_write(folder, file, text) : -ENODEV;
+	/* A hybrid host's v2 gets its controllers when they are needed. */
+	if (r == -ENOENT && member->is_v2 && !member->is_alone && each_level(member, hand_on_level) == 0)
+		r = cgroup_file_write(member->folder, file, text);
+	return r;
 }
 
 int cgroup_read(struct cgroup *group, const char *controller, const char *file, char *out, size_t size)
@@ -418,6 +415,71 @@ static int collect_pids(struct pid_list *list, int parent_fd, const char *name, 
 		if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
 			r = collect_pids(list, fd, entry->d_name, depth + 1);
 	closedir(dir);
+	return r;
+}
+
+static bool hands_on(const struct cgroup_member *member)
+{
+	char controllers[1024];
+
+	return cgroup_file_read(member->folder, "cgroup.subtree_control", controllers, sizeof(controllers)) == 0 &&
+	       controllers[0];
+}
+
+/* The folder in this tree that `pid` is in. What is below may change under us: -ENOENT then. */
+static int open_folder_of_pid(int parent_fd, const char *name, pid_t pid, unsigned depth)
+{
+	_autoclose_ int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct pid_list list = { NULL, 0 };
+	int r = fd < 0 ? -errno : add_pids(&list, fd);
+
+	if (r == 0)
+		r = -ENOENT;
+	for (size_t i = 0; i < list.count && r == -ENOENT; i++)
+		if (list.items[i] == pid)
+			r = TAKE_FD(fd);
+	free(list.items);
+	int copy = r == -ENOENT && fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
+	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	for (struct dirent *entry; dir && r == -ENOENT && depth < CGROUP_DEPTH_MAX && (entry = readdir(dir));)
+		if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			r = open_folder_of_pid(fd, entry->d_name, pid, depth + 1);
+	if (dir)
+		closedir(dir);
+	else
+		fd_close(&copy);
+	return r;
+}
+
+static int open_v2_for_join(const struct cgroup_member *member, pid_t beside)
+{
+	if (beside && hands_on(member))
+		return open_folder_of_pid(AT_FDCWD, member->folder, beside, 0);
+	int fd = open(member->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int cgroup_open_for_join(struct cgroup *group, pid_t beside, int fds[CGROUP_HIERARCHIES], int *ret_v2)
+{
+	int count = 0, v2 = -1, r = 0;
+
+	for (size_t i = 0; i < group->count && r >= 0; i++) {
+		struct cgroup_member *member = &group->items[i];
+		if (member->is_v2) {
+			r = v2 = open_v2_for_join(member, beside);
+		} else {
+			r = cgroup_file_open(member->folder, "tasks", O_WRONLY);
+			if (r >= 0)
+				fds[count++] = r;
+		}
+	}
+	if (r >= 0) {
+		*ret_v2 = v2;
+		return count;
+	}
+	while (count > 0)
+		fd_close(&fds[--count]);
+	fd_close(&v2);
 	return r;
 }
 

@@ -45,8 +45,8 @@ bool cgroup_host_is_unified(const struct cgroup_host *host);
 
 /*
  * The folders for the OCI cgroupsPath `path`: absolute is below each hierarchy's mount, relative below this process's own
- * group there. -EINVAL: "..", empty, "/", a newline or other control byte, a component over 255 bytes or a path over
- * CGROUP_PATH_MAX.
+ * group there; on v2 beside it, since a group with processes can't hand controllers on. -EINVAL: "..", empty, "/", a
+ * newline or other control byte, a component over 255 bytes or a path over CGROUP_PATH_MAX.
  */
 int cgroup_host_folders(const struct cgroup_host *host, const char *path, char ***ret);
 
@@ -69,8 +69,11 @@ int cgroup_remove(struct cgroup *group, int timeout_ms);
  * For a child to join: v1's `tasks` files open for writing into `fds` (the child writes "0" to each: moving oneself as the
  * only thread costs no RCU grace period, which moving another's pid does), and v2's folder for CLONE_INTO_CGROUP into
  * *ret_v2, or -1. Returns the count or -errno; the descriptors are the receiver's.
+ *
+ * `beside`: 0, or a process of the group. On v2 a group takes no processes once what runs in it hands controllers on to
+ * groups of its own making (systemd does); the folder is then the one below it that `beside` is in.
  */
-int cgroup_open_for_join(struct cgroup *group, int fds[CGROUP_HIERARCHIES], int *ret_v2);
+int cgroup_open_for_join(struct cgroup *group, pid_t beside, int fds[CGROUP_HIERARCHIES], int *ret_v2);
 /* What the child does with them. Allocates nothing. */
 int cgroup_join(const int *fds, size_t count);
 
@@ -81,6 +84,9 @@ int cgroup_attach(struct cgroup *group, pid_t pid);
 const char *cgroup_folder_of(const struct cgroup *group, const char *controller);
 /* Whether that hierarchy is v2. */
 bool cgroup_is_v2(const struct cgroup *group, const char *controller);
+
+/* v2: whether the controller was handed down to the group itself, not to the root alone. */
+bool cgroup_is_handed(const struct cgroup *group, const char *controller);
 
 /* A file ("memory.limit_in_bytes") of the group in the hierarchy of `controller`. -ENODEV: no such hierarchy. */
 int cgroup_write(struct cgroup *group, const char *controller, const char *file, const char *text);

@@ -271,6 +271,16 @@ static bool is_good_path(const char *path)
 	return has_name;
 }
 
+/* How much of the path of our own group goes before a relative path: none of "/". */
+static int relative_base_len(const struct cgroup_hierarchy *hierarchy)
+{
+	const char *own = hierarchy->own;
+
+	if (hierarchy->is_v2)
+		return (int)(strrchr(own, '/') - own);
+	return strcmp(own, "/") == 0 ? 0 : (int)strlen(own);
+}
+
 int cgroup_host_folders(const struct cgroup_host *host, const char *path, char ***ret)
 {
 	_autofree_(strv) char **folders = NULL;
@@ -280,8 +290,8 @@ int cgroup_host_folders(const struct cgroup_host *host, const char *path, char *
 	const char *below = path + strspn(path, "/");
 	for (size_t i = 0; i < host->count; i++) {
 		const struct cgroup_hierarchy *hierarchy = &host->items[i];
-		const char *own = path[0] == '/' || strcmp(hierarchy->own, "/") == 0 ? "" : hierarchy->own;
-		int r = strv_appendf(&folders, "%s%s/%s", hierarchy->mount, own, below);
+		int base_len = path[0] == '/' ? 0 : relative_base_len(hierarchy);
+		int r = strv_appendf(&folders, "%s%.*s/%s", hierarchy->mount, base_len, hierarchy->own, below);
 		if (r < 0)
 			return r;
 		char *folder = folders[strv_count(folders) - 1];

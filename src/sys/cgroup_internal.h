@@ -16,8 +16,8 @@ struct cgroup_member {
 	size_t mount_len; /* of the hierarchy's mount, a prefix of folder */
 	char **controllers;
 	bool is_v2;
-	bool is_made;   /* by this handle */
-	bool delegates; /* v2 alone: beside v1 its few controllers stay where they are */
+	bool is_made;  /* by this handle */
+	bool is_alone; /* v2 without v1 beside it */
 };
 
 /* How one version does it. Each function is called with a member of that version. */
@@ -29,6 +29,11 @@ struct cgroup_ops {
 	/* Makes a new folder usable: `parent` is one level up. */
 	int (*prepare)(struct cgroup_member *member, const char *parent, const char *folder);
 };
+
+/* Lets the children of `parent` have every controller that it has itself and can hand on. */
+void cgroup_v2_hand_on(const char *parent);
+/* Whether `controller` is among those that `folder` itself has. */
+bool cgroup_v2_has(const char *folder, const char *controller);
 
 extern const struct cgroup_ops cgroup_v1_ops;
 extern const struct cgroup_ops cgroup_v2_ops;

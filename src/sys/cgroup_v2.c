@@ -59,21 +59,60 @@ static int v2_oom_kills(struct cgroup_member *member, uint64_t *ret)
 	return cgroup_file_read_key(member->folder, "memory.events", "oom_kill", ret);
 }
 
-/* Hands the parent's controllers on to its children, one by one: a parent with members of its own can't hand on all, and what
- * is missing is told when a limit needs it. */
-static int v2_prepare(struct cgroup_member *member, const char *parent, const char *folder)
+static bool has_word(const char *words, const char *word)
 {
-	char controllers[1024], command[128], *save = NULL;
+	size_t len = strlen(word);
 
-	(void)folder;
-	if (!member->delegates)
-		return 0;
-	if (cgroup_file_read(parent, "cgroup.controllers", controllers, sizeof(controllers)) < 0)
-		return 0;
+	for (const char *at = words; (at = strstr(at, word)); at += len)
+		if ((at == words || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\0'))
+			return true;
+	return false;
+}
+
+bool cgroup_v2_has(const char *folder, const char *controller)
+{
+	char controllers[1024];
+
+	return cgroup_file_read(folder, "cgroup.controllers", controllers, sizeof(controllers)) == 0 &&
+	       has_word(controllers, controller);
+}
+
+/*
+ * Below a group with processes only the root may hand on. The kernel refuses memory and io there, but cpu, cpuset and pids it
+ * takes, and from then on that group is "threaded": no process could enter those below.
+ */
+static bool can_hand_on(const char *folder)
+{
+	char procs[64];
+	int r = cgroup_file_read(folder, "cgroup.procs", procs, sizeof(procs));
+
+	return (r == 0 && !procs[0]) || cgroup_file_read(folder, "cgroup.type", procs, sizeof(procs)) == -ENOENT;
+}
+
+/* Those alone that are not yet (each write waits for the kernel's lock over all groups), and one by one: what can't be handed
+ * on is told when a limit needs it. */
+void cgroup_v2_hand_on(const char *parent)
+{
+	char controllers[1024], enabled[1024], command[128], *save = NULL;
+
+	if (cgroup_file_read(parent, "cgroup.controllers", controllers, sizeof(controllers)) < 0 ||
+		cgroup_file_read(parent, "cgroup.subtree_control", enabled, sizeof(enabled)) < 0 ||
+		!can_hand_on(parent))
+		return;
 	for (char *name = strtok_r(controllers, " ", &save); name; name = strtok_r(NULL, " ", &save)) {
+		if (has_word(enabled, name))
+			continue;
 		snprintf(command, sizeof(command), "+%.100s", name);
 		cgroup_file_write(parent, "cgroup.subtree_control", command);
 	}
+}
+
+/* Beside v1 the few controllers of v2 stay where they are until a limit asks for one: see cgroup_write. */
+static int v2_prepare(struct cgroup_member *member, const char *parent, const char *folder)
+{
+	(void)folder;
+	if (member->is_alone)
+		cgroup_v2_hand_on(parent);
 	return 0;
 }
 

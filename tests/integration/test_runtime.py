@@ -30,6 +30,10 @@ CAPS = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD"
 PARENT = f"tare-rt-{os.getpid()}"
 
 
+V2_ALONE = pathlib.Path("/sys/fs/cgroup/cgroup.controllers").exists()
+needs_v2 = pytest.mark.skipif(not V2_ALONE, reason="needs a host with cgroup v2 alone")
+
+
 def cgroup_folders(pattern):
     found = []
     for top in pathlib.Path("/sys/fs/cgroup").iterdir() if pathlib.Path("/sys/fs/cgroup").is_dir() else []:
@@ -252,10 +256,68 @@ def test_rl01_limits_read_back(box):
         assert "c 1:3 rwm" in devices and "a *:*" not in devices
         box.rt("update", "--memory", "128m", "--pids-limit", "60", identifier, check=True)
         assert (base / f"memory/{PARENT}/{identifier}/memory.limit_in_bytes").read_text().strip() == str(128 << 20)
+    if V2_ALONE:
+        group = pathlib.Path("/sys/fs/cgroup", PARENT, identifier)
+        read = {name: (group / name).read_text().strip() for name in ("memory.max", "memory.low", "pids.max", "cpu.max", "cpu.weight")}
+        # Of the usual 1024 shares the half is less than half of the usual weight: the scale is logarithmic.
+        assert read == {"memory.max": str(64 << 20), "memory.low": str(32 << 20), "pids.max": "50", "cpu.max": "50000 100000",
+                        "cpu.weight": "59"}
+        box.rt("update", "--memory", "128m", "--pids-limit", "60", identifier, check=True)
+        assert (group / "memory.max").read_text().strip() == str(128 << 20) and (group / "pids.max").read_text().strip() == "60"
     executed = box.rt("exec", identifier, "cat", "/proc/self/cgroup", check=True).stdout
     assert PARENT not in executed  # seen from its own cgroup namespace
     pids = json.loads(box.rt("ps", "-f", "json", identifier, check=True).stdout)
     assert pids == [box.pid(identifier)]
+
+
+@needs_v2
+def test_a_container_that_nests_its_groups(box):
+    """What systemd does in a container: move into a group below, hand the controllers on. exec finds its way there."""
+    for mount in box.spec["mounts"]:
+        if mount["type"] == "cgroup":
+            mount["options"].remove("ro")
+    identifier = box.start(["sh", "-c", "cd /sys/fs/cgroup && mkdir -p init.scope/deep && echo 1 > init.scope/deep/cgroup.procs && "
+                            "echo +memory +pids > cgroup.subtree_control && echo +pids > init.scope/cgroup.subtree_control && "
+                            "echo ready > /tmp/state || echo failed > /tmp/state; sleep 1000"])
+    state = box.root / "tmp/state"
+    wait_until(lambda: state.exists() and state.read_text())
+    assert state.read_text() == "ready\n"
+    assert box.rt("exec", identifier, "cat", "/proc/self/cgroup", check=True).stdout == "0::/init.scope/deep\n"
+    box.rt("pause", identifier, check=True)
+    assert box.status(identifier) == "paused"
+    box.rt("resume", identifier, check=True)
+    box.rt("delete", "-f", identifier, check=True)
+    assert not pathlib.Path("/sys/fs/cgroup", PARENT, identifier).exists()
+
+
+@needs_v2
+def test_limits_below_a_group_with_processes(box):
+    """Refused, and the reason said; without limits it runs."""
+    identifier = box.new_id()
+    box.spec["process"]["args"] = ["cat", "/proc/self/cgroup"]
+    box.spec["linux"]["cgroupsPath"] = f"/tests/{identifier}"  # where tests/isolate keeps us
+    box.spec["linux"]["resources"]["memory"] = {"limit": 64 << 20}
+    (box.bundle / "config.json").write_text(json.dumps(box.spec))
+    if pathlib.Path("/proc/self/cgroup").read_text() != "0::/tests\n":
+        pytest.skip("not in tests/isolate")
+    result = box.rt("run", "-b", box.bundle, identifier)
+    assert result.returncode != 0 and "does not hand it on" in result.stderr, result.stderr
+    del box.spec["linux"]["resources"]["memory"]
+    (box.bundle / "config.json").write_text(json.dumps(box.spec))
+    assert box.rt("run", "-b", box.bundle, identifier, check=True).stdout == "0::/\n"
+    assert not pathlib.Path("/sys/fs/cgroup/tests", identifier).exists()
+
+
+def test_a_relative_group(box):
+    """Below our own group on v1, beside it on v2, where ours can't hand controllers on: limits hold either way."""
+    identifier = box.new_id()
+    box.spec["process"]["args"] = ["sleep", "1000"]
+    box.spec["linux"]["cgroupsPath"] = f"{PARENT}/{identifier}"
+    box.spec["linux"]["resources"]["pids"] = {"limit": 50}
+    (box.bundle / "config.json").write_text(json.dumps(box.spec))
+    box.rt("run", "-d", "-b", box.bundle, identifier, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    groups = pathlib.Path(f"/proc/{box.pid(identifier)}/cgroup").read_text().splitlines()
+    assert {line.split(":", 2)[2] for line in groups} == {f"/{PARENT}/{identifier}"}
 
 
 def test_rl04_pids_limit(box):
@@ -299,8 +361,8 @@ def test_rl09_foreign_group(box):
 def test_ri13_devices(box):
     box.spec["linux"]["resources"]["devices"] = []
     text = box.output("for n in null zero full random urandom tty; do test -c /dev/$n || echo no $n; done; "
-                      "echo x > /dev/null && echo null-ok; mknod /tmp/kmsg c 1 11 && cat /tmp/kmsg 2>&1; mknod /tmp/vda b 254 0; "
-                      "head -c 1 /tmp/vda 2>&1; readlink /dev/ptmx /dev/fd || true")
+                      "echo x > /dev/null && echo null-ok; mknod /dev/log1 c 1 11 && cat /dev/log1 2>&1; mknod /dev/disk b 254 0; "
+                      "head -c 1 /dev/disk 2>&1; readlink /dev/ptmx /dev/fd || true")
     assert "no " not in text.replace("no such", "") and "null-ok" in text and text.count("not permitted") == 2
 
 

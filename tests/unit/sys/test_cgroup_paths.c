@@ -1,10 +1,12 @@
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../unit.h"
 #include "base/strv.h"
-#include "sys/cgroup.h"
+#include "sys/cgroup_internal.h"
 #include "sys/device_filter.h"
 
 static void test_host(void **state)
@@ -92,10 +94,63 @@ static void test_device_rules(void **state)
 	assert_false(device_filter_decide(rules, 0, 'c', 1, 3, DEVICE_READ)); /* an empty list is no permission */
 }
 
+static void put(const char *folder, const char *file, const char *text)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", folder, file);
+	FILE *out = fopen(path, "w");
+	assert_non_null(out);
+	assert_true(fputs(text, out) >= 0);
+	assert_int_equal(fclose(out), 0);
+}
+
+/* A folder stands in for a v2 group: a plain file keeps the last command written at its start. */
+static void test_v2_controllers(void **state)
+{
+	char folder[] = "/tmp/tare-cgroup-XXXXXX", text[64], path[256];
+	static const char *const files[] = { "cgroup.controllers", "cgroup.subtree_control", "cgroup.type",
+		"cgroup.procs" };
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	put(folder, "cgroup.controllers", "cpuset cpu io\n");
+	assert_true(cgroup_v2_has(folder, "cpu"));
+	assert_true(cgroup_v2_has(folder, "io"));
+	assert_false(cgroup_v2_has(folder, "cpus"));
+	assert_false(cgroup_v2_has(folder, "memory"));
+
+	put(folder, "cgroup.subtree_control", "cpuset io\n");
+	cgroup_v2_hand_on(folder);
+	assert_int_equal(cgroup_file_read(folder, "cgroup.subtree_control", text, sizeof(text)), 0);
+	assert_string_equal(text, "+cpuet io"); /* "cpu" is not taken for enabled by "cpuset" */
+	put(folder, "cgroup.subtree_control", "cpuset\n");
+	put(folder, "cgroup.type", "domain\n"); /* not the root's */
+	put(folder, "cgroup.procs", "17\n");
+	cgroup_v2_hand_on(folder);
+	assert_int_equal(cgroup_file_read(folder, "cgroup.subtree_control", text, sizeof(text)), 0);
+	assert_string_equal(text, "cpuset");
+	put(folder, "cgroup.procs", "");
+	cgroup_v2_hand_on(folder);
+	assert_int_equal(cgroup_file_read(folder, "cgroup.subtree_control", text, sizeof(text)), 0);
+	assert_string_equal(text, "+iouet");
+	put(folder, "cgroup.subtree_control", "io cpu cpuset\n");
+	cgroup_v2_hand_on(folder);
+	assert_int_equal(cgroup_file_read(folder, "cgroup.subtree_control", text, sizeof(text)), 0);
+	assert_string_equal(text, "io cpu cpuset");
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, files[i]);
+		unlink(path);
+	}
+	rmdir(folder);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_host), cmocka_unit_test(test_paths),
-		cmocka_unit_test(test_foreign_folders), cmocka_unit_test(test_device_rules) };
+		cmocka_unit_test(test_foreign_folders), cmocka_unit_test(test_device_rules),
+		cmocka_unit_test(test_v2_controllers) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
