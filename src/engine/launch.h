@@ -15,6 +15,3 @@ int launch_make(struct container *container, struct launch *out, struct err **re
 
 /* Makes the container's folders if they are missing, and replaces the file. */
 int launch_write(struct container *container, struct err **reterr);
-
-/* The same, unless nothing was changed since that it could depend on. */
-int launch_refresh(struct container *container, struct err **reterr);

@@ -101,7 +101,7 @@ static int mark_user_start(struct operation *operation, struct err **reterr)
 static int ask_start(struct operation *operation, struct err **reterr)
 {
 	/* A monitor that is spawned for this finds a fresh document; one that waits with clients reads it anew. */
-	int r = monitor_link_is_up(operation->container) ? launch_refresh(operation->container, reterr) : 0;
+	int r = monitor_link_is_up(operation->container) ? launch_write(operation->container, reterr) : 0;
 	return r < 0 ? r : operation_ask(operation, message_new("start", 0), MONITOR_START_MS, reterr);
 }
 

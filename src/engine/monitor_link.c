@@ -14,7 +14,6 @@
 #include "engine/holder_link.h"
 #include "engine/launch.h"
 #include "engine/lifecycle.h"
-#include "engine/remove.h"
 #include "spec/handover.h"
 #include "sys/channel.h"
 
@@ -23,8 +22,6 @@
 #define RECONNECT_MAX_MS   1000
 /* A request that crosses with a monitor's end again and again has another problem. */
 #define REQUEST_TRIES 3
-/* How long a monitor waits that was spawned before anything was asked of it. */
-#define ANTICIPATION_MS 5000
 
 struct pending {
 	struct list link;
@@ -48,11 +45,9 @@ struct monitor_link {
 	int64_t last_id;
 	int64_t hello_id;
 	bool finish_sent; /* it may end whenever it likes */
-	bool anticipates; /* nothing was asked yet, and launch.json may not be there */
 	bool spawned;     /* by this engine; its EXITED may say why it could not be started */
 	int64_t retry_ms;
 	struct loop_source *retry;
-	char id[CONTAINER_ID_SIZE];
 };
 
 static void link_settle(struct monitor_link *link);
@@ -292,7 +287,7 @@ static int connect_fd(struct monitor_link *link, int fd)
 	int r = channel_new(link->engine->loop, fd, on_message, on_closed, link, &link->channel);
 	if (r < 0)
 		return r;
-	link->finish_sent = link->anticipates = false;
+	link->finish_sent = false;
 	link->hello_id = ++link->last_id;
 	_autojson_ json_t *hello = message_hello(link->hello_id, link->container->acked_seq);
 	r = send_body(link->channel, hello, NULL, 0, -1);
@@ -326,24 +321,21 @@ static int reconnect(struct monitor_link *link)
 	return r < 0 ? r : connect_fd(link, fd);
 }
 
-static int spawn_without_launch(struct monitor_link *link, struct err **reterr)
+static int spawn(struct monitor_link *link, struct err **reterr)
 {
 	struct engine *engine = link->engine;
 	char *const argv[] = { (char *)"--exec-root", engine->exec_root, (char *)"--data-root", engine->data_root,
 		(char *)"--id", link->container->id, NULL };
 	int fd;
-	int r = holder_link_spawn(engine->holder, HOLDER_MONITOR, link->container->id, argv, &fd, reterr);
+	int r = launch_write(link->container, reterr);
+	if (r < 0)
+		return r;
+	r = holder_link_spawn(engine->holder, HOLDER_MONITOR, link->container->id, argv, &fd, reterr);
 	if (r < 0)
 		return r;
 	link->spawned = true;
 	r = connect_fd(link, fd);
 	return r < 0 ? err_errno(reterr, r, "cannot talk to the container's monitor") : 0;
-}
-
-static int spawn(struct monitor_link *link, struct err **reterr)
-{
-	int r = launch_write(link->container, reterr);
-	return r < 0 ? r : spawn_without_launch(link, reterr);
 }
 
 static void on_retry(struct loop_source *source, void *data);
@@ -357,7 +349,6 @@ static struct monitor_link *link_new(struct container *container, struct err **r
 	}
 	link->container = container;
 	link->engine = container->engine;
-	memcpy(link->id, container->id, sizeof(link->id));
 	list_init(&link->pending);
 	int r = loop_add_timer(link->engine->loop, LOOP_NEVER, on_retry, link, &link->retry);
 	if (r < 0) {
@@ -459,24 +450,18 @@ static void on_closed(struct channel *channel, void *user)
 	struct monitor_link *link = user;
 	channel_free(channel);
 	link->channel = NULL;
-	if (link->container) {
+	if (link->container)
 		link_lost(link);
-		return;
-	}
-	/* One that had just been spawned may have made its folder after we removed it. */
-	remove_run_folder(link->engine, link->id);
-	link_free(link);
+	else
+		link_free(link);
 }
 
 static void on_retry(struct loop_source *source, void *data)
 {
 	struct monitor_link *link = data;
 	(void)source;
-	if (link->channel) {
-		link->anticipates = false;
-		link_settle(link);
+	if (link->channel)
 		return;
-	}
 	struct container *container = container_ref(link->container);
 	if (reconnect(link) < 0) {
 		read_state_file(container);
@@ -491,8 +476,7 @@ static void on_retry(struct loop_source *source, void *data)
 /* Nothing runs, nothing is asked: it may end. Clients that it still has keep it until they are gone. */
 static void link_settle(struct monitor_link *link)
 {
-	if (!link->channel || link->finish_sent || link->anticipates || !list_is_empty(&link->pending) ||
-		is_alive(link->container))
+	if (!link->channel || link->finish_sent || !list_is_empty(&link->pending) || is_alive(link->container))
 		return;
 	_autojson_ json_t *finish = message_new("finish", MESSAGE_NO_ID);
 	if (send_body(link->channel, finish, NULL, 0, -1) == 0)
@@ -504,14 +488,9 @@ static void link_settle(struct monitor_link *link)
 /* Sends the newest pending request of the container's link, making link and monitor if need be. */
 static int link_send(struct monitor_link *link, struct pending *pending, struct err **reterr)
 {
-	int r = 0;
+	int r;
 	if (link->channel) {
 		pending->tries++;
-		if (link->anticipates)
-			r = launch_refresh(link->container, reterr);
-		if (r < 0)
-			return r;
-		link->anticipates = false;
 		/* It may have ended already after `finish`: then the end of file sends this again. */
 		r = send_pending(pending);
 		if (r == -EPIPE && link->finish_sent)
@@ -567,21 +546,6 @@ int monitor_handover(struct container *container, const struct handover *handove
 		.user = user,
 	};
 	return request(container, handover_message(0, handover), MONITOR_ANSWER_MS, &what, reterr);
-}
-
-void monitor_link_anticipate(struct container *container)
-{
-	_autofree_(err) struct err *err = NULL;
-	struct monitor_link *link = container->link ? NULL : link_new(container, &err);
-	if (!link)
-		return;
-	if (spawn_without_launch(link, &err) < 0) {
-		log_debug("no monitor was spawned ahead for container %s: %s", container->id, err_message(err));
-		link_free(link);
-		return;
-	}
-	link->anticipates = true;
-	loop_timer_set(link->retry, clock_monotonic_ms() + ANTICIPATION_MS);
 }
 
 void monitor_link_removed(struct container *container)

@@ -12,8 +12,6 @@
 void remove_container(struct container *container, bool force, bool volumes, engine_done_fn *done, void *user);
 /* AutoRemove: nobody asked, nobody waits but the clients of `wait`. */
 void remove_container_unattended(struct container *container);
-/* The folder below the exec root, after its monitor's end at the latest. */
-void remove_run_folder(struct engine *engine, const char *id);
 /* At start-up, for a row with the intent: before monitors are connected. */
 void remove_container_resume(struct container *container);
 

@@ -23,8 +23,6 @@
 /* How often, and how long apart, the store is looked over after a worker died. */
 #define SWEEPS         5
 #define SWEEP_PAUSE_MS 300
-/* What is removed together is deleted by one worker, and not while the next container wants to start. */
-#define TRASH_DELAY_MS 500
 
 struct worker {
 	struct list link;
@@ -42,7 +40,6 @@ struct workers {
 	struct list all;
 	bool emptying;    /* one is at it */
 	bool trash_again; /* more has come meanwhile */
-	bool trash_soon;  /* the timer runs for more than a retry */
 	struct loop_source *trash_timer;
 	struct loop_source *sweep_timer;
 	int sweeps_left;
@@ -109,12 +106,11 @@ static void on_message(struct channel *channel, const char *data, size_t len, in
 }
 
 static void on_sweep_timer(struct loop_source *source, void *data);
-static void empty_trash(struct workers *workers);
 
 static void on_trash_timer(struct loop_source *source, void *data)
 {
 	(void)source;
-	empty_trash(data);
+	workers_empty_trash(data);
 }
 
 static void trash_done(struct workers *workers)
@@ -122,9 +118,8 @@ static void trash_done(struct workers *workers)
 	workers->emptying = false;
 	if (!workers->trash_again && !store_has_trash(workers->engine->store))
 		return;
-	/* Something has come meanwhile, or what is still there was left by a failure. */
-	int64_t pause_ms = workers->trash_again ? TRASH_DELAY_MS : TRASH_RETRY_MS;
-	workers->trash_soon = workers->trash_again;
+	/* At once for what has come meanwhile; what is still there was left by a failure. */
+	int64_t pause_ms = workers->trash_again ? 0 : TRASH_RETRY_MS;
 	loop_timer_set(workers->trash_timer, clock_monotonic_ms() + pause_ms);
 }
 
@@ -236,20 +231,13 @@ int workers_handover(struct workers *workers, const struct handover *handover, i
 
 void workers_empty_trash(struct workers *workers)
 {
+	struct worker *worker;
+	_autofree_(err) struct err *err = NULL;
 	if (workers->emptying) {
 		workers->trash_again = true;
 		return;
 	}
-	if (!workers->trash_soon)
-		loop_timer_set(workers->trash_timer, clock_monotonic_ms() + TRASH_DELAY_MS);
-	workers->trash_soon = true;
-}
-
-static void empty_trash(struct workers *workers)
-{
-	struct worker *worker;
-	_autofree_(err) struct err *err = NULL;
-	workers->trash_again = workers->trash_soon = false;
+	workers->trash_again = false;
 	if (!store_has_trash(workers->engine->store))
 		return;
 	int r = worker_new(workers, &worker, &err);

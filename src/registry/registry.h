@@ -39,7 +39,6 @@ struct registry_options {
 	const char *mount_from; /* another repository of the same host that tokens shall allow to read; or NULL */
 	registry_cancelled_fn *cancelled;
 	void *cancelled_user;
-	int cancelled_fd; /* becomes readable or hung up when cancelled may have changed; -1 */
 };
 
 /* No connection is made yet. ERR_INVALID for an X-Registry-Auth that can't be read. */
@@ -62,13 +61,6 @@ void registry_content_finish(struct registry_content *content);
 
 /* `what`: a tag or a digest; then the bytes are verified against it. ERR_NOT_FOUND "manifest unknown" in Docker's words. */
 int registry_manifest(struct registry *registry, const char *what, struct registry_content *ret, struct err **reterr);
-/* HEAD: digest, media type and size only. */
-int registry_manifest_head(struct registry *registry, const char *what, struct registry_content *ret, int64_t *ret_size,
-	struct err **reterr);
-int registry_manifest_put(struct registry *registry, const char *what, const char *media_type, const void *data,
-	size_t len, struct err **reterr);
-/* All tags, over all pages, up to a ceiling. A calloc'ed string vector. */
-int registry_tags(struct registry *registry, char ***ret, struct err **reterr);
 
 /* ---- blobs down */
 
@@ -99,28 +91,6 @@ int registry_download(struct registry *registry, const struct registry_download 
 	struct registry_transfer **ret, struct err **reterr);
 void registry_transfer_resume(struct registry_transfer *transfer);
 
-/* ---- blobs up */
-
-/* 1: it is there, 0: it is not. */
-int registry_blob_exists(struct registry *registry, const char *digest, struct err **reterr);
-/* 1: mounted from `from` (a repository's path on the same host), 0: it can't be, upload it. */
-int registry_blob_mount(struct registry *registry, const char *digest, const char *from, struct err **reterr);
-
-struct registry_upload {
-	int64_t size; /* -1: not known before the end */
-	/* Up to `size` bytes into `data`. Returns how many, 0 at the end, -errno; -EAGAIN: not now, until
-	 * registry_transfer_resume. */
-	ssize_t (*on_want)(void *data, size_t size, void *user);
-	/* All from the beginning again, after a lost connection: 0 or -errno (then the upload fails). */
-	int (*on_rewind)(void *user);
-	/* After the last byte: the digest of all that was read, borrowed. */
-	const char *(*digest)(void *user);
-	void (*on_done)(const struct err *err, void *user);
-	void *user;
-};
-int registry_upload(struct registry *registry, const struct registry_upload *upload, struct registry_transfer **ret,
-	struct err **reterr);
-
 /* ---- waiting */
 
 /*
@@ -128,15 +98,4 @@ int registry_upload(struct registry *registry, const struct registry_upload *upl
  * time is over. ERR with ECANCELED if cancelled.
  */
 int registry_wait(struct registry *registry, struct pollfd *extra, size_t extra_count, int timeout_ms,
-	struct err **reterr);
-
-/* ---- what needs no repository */
-
-/* Checks credentials with the registry (`docker login`). *ret_token: an identity token to keep instead of the password, or
- * NULL. ERR_UNAUTHORIZED in Docker's words. */
-int registry_login(const struct handover_auth *auth, const struct registry_options *options, char **ret_identity_token,
-	struct err **reterr);
-
-/* GET /v1/search of the index (docker.io's, or the host in the term). The body as it came, bounded; a caller reads it. */
-int registry_search(const char *term, int64_t limit, const struct registry_options *options, struct buf *out,
 	struct err **reterr);

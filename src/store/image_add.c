@@ -52,7 +52,7 @@ static int insert_image(struct db *db, const char *text, size_t len, const struc
 	r = db_get_int(db, 0, &known, reterr, "SELECT 1 FROM images WHERE id = ?1", "s", added->id);
 	if (r < 0)
 		return r;
-	added->existed = known;
+	added->existed = added->unchanged = known;
 	if (known)
 		return 0;
 	if (config->created && clock_parse_rfc3339(config->created, &created) < 0)
@@ -68,12 +68,16 @@ static int add_name(struct store *store, const char *name, struct image_added *a
 {
 	char old[STORE_DIGEST_SIZE];
 	struct reference reference;
-	int r = name_parse_tag(name, &reference, reterr);
+	bool digest = strchr(name, '@');
+	int r = digest ? name_parse(name, &reference, reterr) : name_parse_tag(name, &reference, reterr);
 
 	if (r < 0)
 		return r;
-	r = name_lookup(store, reference.repository, reference.tag, "", old, reterr);
-	if (r >= 0 && *old && strcmp(old, added->id) != 0)
+	r = name_lookup(store, reference.repository, digest ? "" : reference.tag, digest ? reference.digest : "", old,
+		reterr);
+	if (r >= 0 && strcmp(old, added->id) != 0)
+		added->unchanged = false;
+	if (r >= 0 && *old && !digest && strcmp(old, added->id) != 0)
 		if (strv_appendf(&added->renamed, "%s:%s %s", reference_familiar(reference.repository), reference.tag,
 			    old) < 0)
 			r = err_oom(reterr);

@@ -10,11 +10,12 @@
 struct image_added {
 	char id[STORE_DIGEST_SIZE];
 	bool existed;
+	bool unchanged; /* it had all these names before */
 	char **renamed; /* "NAME ID" of images that lost their name to this one, in the order of the names */
 };
 
 /*
- * Stores the config and gives the image its names ("repo:tag", checked here), in one transaction: image and names are seen
+ * Stores the config and gives the image its names ("repo:tag" or "repo@digest", checked here), in one transaction: image and names are seen
  * together or not at all. The ID is computed here, from the bytes. Every layer that the config names is held by the job.
  */
 int store_image_add(struct job *job, const char *config, size_t config_len, char *const *names, struct image_added *ret,

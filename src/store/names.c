@@ -63,8 +63,8 @@ int name_lookup(struct store *store, const char *repository, const char *tag, co
 int name_point(struct store *store, const struct reference *reference, const char *image_id, struct err **reterr)
 {
 	int r = db_run(store->db, reterr,
-		"INSERT OR REPLACE INTO names (repository, tag, digest, image) VALUES (?1, ?2, '', ?3)", "sss",
-		reference->repository, reference->tag, image_id);
+		"INSERT OR REPLACE INTO names (repository, tag, digest, image) VALUES (?1, ?2, ?3, ?4)", "ssss",
+		reference->repository, reference->digest ? "" : reference->tag, reference->digest ?: "", image_id);
 
 	if (r < 0)
 		return r;

@@ -18,6 +18,7 @@
 struct progress {
 	struct task *task;
 	const char *label; /* NULL: none is told */
+	const char *status;
 	int64_t told_ms;
 };
 
@@ -30,7 +31,7 @@ static void tell_progress(int64_t bytes, void *data)
 		return;
 	progress->told_ms = now;
 	client_tell(progress->task->client,
-		json_pack("{s:s, s:{s:I}, s:s}", "status", "Loading layer", "progressDetail", "current",
+		json_pack("{s:s, s:{s:I}, s:s}", "status", progress->status, "progressDetail", "current",
 			(json_int_t)bytes, "id", progress->label));
 }
 
@@ -47,11 +48,10 @@ int layer_claim_waiting(struct task *task, const char *diff_id, enum layer_claim
 	}
 }
 
-int layer_unpack(struct task *task, const char *name, int file_fd, bool needs_end_marker, const char *label,
-	struct unpacked *ret, struct err **reterr)
+static int unpack_into(struct task *task, const char *name, int file_fd, bool needs_end_marker,
+	struct progress *progress, struct unpacked *ret, struct err **reterr)
 {
 	_autoclose_ int folder_fd = task_folder(task, name, LAYER_ROOT_MODE);
-	struct progress progress = { .task = task, .label = label };
 	struct unpack unpack_layer = {
 		.file_fd = file_fd,
 		.client = task->client,
@@ -60,12 +60,19 @@ int layer_unpack(struct task *task, const char *name, int file_fd, bool needs_en
 		.options = { .mode = EXTRACT_LAYER, .entries_max = LIMIT_ENTRIES },
 		.needs_end_marker = needs_end_marker,
 		.progress = tell_progress,
-		.progress_data = &progress,
+		.progress_data = progress,
 	};
 
 	if (folder_fd < 0)
 		return err_errno(reterr, folder_fd, "cannot make a folder for the layer");
 	return unpack(&unpack_layer, ret, reterr);
+}
+
+int layer_unpack(struct task *task, const char *name, int file_fd, bool needs_end_marker, const char *label,
+	struct unpacked *ret, struct err **reterr)
+{
+	struct progress progress = { .task = task, .label = label, .status = "Loading layer" };
+	return unpack_into(task, name, file_fd, needs_end_marker, &progress, ret, reterr);
 }
 
 static bool is_compressed(int fd)
@@ -101,20 +108,16 @@ static int check_digest(const struct layer_file *file, char ret[static STORE_DIG
 	return 0;
 }
 
-static int make_layer(struct task *task, const struct layer_file *file, struct err **reterr)
+/* `digest` is of the file as it is; "": the same as of its content. */
+static int place(struct task *task, const struct layer_file *file, const char *digest, struct progress *progress,
+	struct err **reterr)
 {
-	char digest[STORE_DIGEST_SIZE], label[SHORT_ID_LENGTH + 1];
 	struct layer_content content = { .folder = LAYER_FOLDER };
 	struct unpacked unpacked;
-	int r;
+	int r = unpack_into(task, LAYER_FOLDER, file->fd, false, progress, &unpacked, reterr);
 
-	r = check_digest(file, digest, reterr);
 	if (r < 0)
-		return r;
-	snprintf(label, sizeof(label), "%s", strchr(file->diff_id, ':') + 1);
-	r = layer_unpack(task, LAYER_FOLDER, file->fd, false, label, &unpacked, reterr);
-	if (r < 0)
-		return err_wrap(reterr, r, "cannot unpack layer %s", label);
+		return err_wrap(reterr, r, "cannot unpack layer %s", progress->label);
 	if (strcmp(unpacked.diff_id, file->diff_id) != 0)
 		return err_set(reterr, ERR_INVALID, EBADMSG, "layer %s is corrupt: its content has the diff ID %s",
 			file->diff_id, unpacked.diff_id);
@@ -124,6 +127,25 @@ static int make_layer(struct task *task, const struct layer_file *file, struct e
 	content.blob_digest = *digest ? digest : unpacked.diff_id;
 	content.blob_size_bytes = lseek(file->fd, 0, SEEK_END);
 	return layer_commit(task->job, file->diff_id, &content, reterr);
+}
+
+static int make_layer(struct task *task, const struct layer_file *file, struct err **reterr)
+{
+	char digest[STORE_DIGEST_SIZE], label[SHORT_ID_LENGTH + 1];
+	struct progress progress = { .task = task, .label = label, .status = "Loading layer" };
+	int r = check_digest(file, digest, reterr);
+
+	snprintf(label, sizeof(label), "%s", strchr(file->diff_id, ':') + 1);
+	return r < 0 ? r : place(task, file, digest, &progress, reterr);
+}
+
+int layer_make_verified(struct task *task, const struct layer_file *file, const char *label, struct err **reterr)
+{
+	struct progress progress = { .task = task, .label = label, .status = "Extracting" };
+
+	if (lseek(file->fd, 0, SEEK_SET) < 0)
+		return err_errno(reterr, -errno, "cannot read layer %s", label);
+	return place(task, file, file->digest, &progress, reterr);
 }
 
 int layer_obtain(struct task *task, const struct layer_file *file, struct err **reterr)

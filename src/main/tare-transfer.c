@@ -1,0 +1,11 @@
+#include "worker/pull.h"
+#include "worker/worker.h"
+
+static const struct worker_job jobs[] = {
+	{ HANDOVER_PULL, pull_run },
+};
+
+int main(int argc, char **argv)
+{
+	return worker_main(argc, argv, jobs, sizeof(jobs) / sizeof(jobs[0]));
+}

@@ -1,0 +1,360 @@
+#include "registry/session.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/io.h"
+#include "registry/exchange.h"
+
+#define CONNECT_MS          15000L
+#define IDLE_S              30L
+#define RECEIVE_BYTES       (512L * 1024)
+#define CONNECTIONS         8L
+#define WAIT_SLICE_MS       200
+#define EXTRA_MAX           64
+#define CERTIFICATES_MAX    (1024 * 1024)
+#define SYSTEM_CERTIFICATES "/etc/ssl/certs"
+#define USER_AGENT          "tare/" TARE_VERSION
+
+static int split_reference(struct registry *registry, const char *repository)
+{
+	const char *slash = strchr(repository, '/');
+
+	registry->host = strndup(repository, slash ? (size_t)(slash - repository) : 0);
+	registry->path = strdup(slash ? slash + 1 : "");
+	return registry->host && registry->path ? 0 : -ENOMEM;
+}
+
+int registry_open(const struct registry_options *options, struct registry **ret, struct err **reterr)
+{
+	_autofree_(registry) struct registry *registry = calloc(1, sizeof(*registry));
+
+	if (!registry)
+		return err_oom(reterr);
+	list_init(&registry->exchanges);
+	registry->push = options->push;
+	registry->settings = options->settings;
+	registry->cancelled = options->cancelled;
+	registry->cancelled_user = options->cancelled_user;
+	if (split_reference(registry, options->reference->repository) < 0)
+		return err_oom(reterr);
+	if (options->mount_from && !(registry->mount_from = strdup(options->mount_from)))
+		return err_oom(reterr);
+	int r = credentials_read(options->settings ? options->settings->auth : NULL, &registry->credentials, reterr);
+	if (r == 0)
+		r = endpoints_of(registry->host, options->settings, &registry->endpoints, &registry->endpoint_count,
+			reterr);
+	if (r < 0)
+		return r;
+	registry->multi = curl_multi_init();
+	if (!registry->multi)
+		return err_oom(reterr);
+	curl_multi_setopt(registry->multi, CURLMOPT_MAX_HOST_CONNECTIONS, CONNECTIONS);
+	*ret = TAKE(registry);
+	return 0;
+}
+
+void registry_close(struct registry *registry)
+{
+	struct exchange *exchange, *next;
+
+	if (!registry)
+		return;
+	list_foreach_safe (exchange, next, &registry->exchanges, link)
+		exchange_free(exchange);
+	curl_multi_cleanup(registry->multi);
+	credentials_finish(&registry->credentials);
+	if (registry->token)
+		explicit_bzero(registry->token, strlen(registry->token));
+	free(registry->token);
+	endpoints_free(registry->endpoints, registry->endpoint_count);
+	origin_finish(&registry->origin);
+	free(registry->host);
+	free(registry->path);
+	free(registry->mount_from);
+	free(registry);
+}
+
+const char *registry_host(const struct registry *registry)
+{
+	return registry->host;
+}
+
+bool session_cancelled(const struct registry *registry)
+{
+	return registry->cancelled && registry->cancelled(registry->cancelled_user);
+}
+
+/* ---- TLS */
+
+static bool ends_with(const char *text, const char *end)
+{
+	size_t len = strlen(text), end_len = strlen(end);
+	return len > end_len && strcmp(text + len - end_len, end) == 0;
+}
+
+/* "client.cert" has its key in "client.key". */
+static int use_client(CURL *easy, const char *folder, const char *name)
+{
+	_cleanup_free_ char *certificate = NULL, *key = NULL;
+	int stem = (int)(strlen(name) - strlen(".cert"));
+
+	if (asprintf(&certificate, "%s/%s", folder, name) < 0 || asprintf(&key, "%s/%.*s.key", folder, stem, name) < 0)
+		return -ENOMEM;
+	curl_easy_setopt(easy, CURLOPT_SSLCERT, certificate);
+	curl_easy_setopt(easy, CURLOPT_SSLKEY, key);
+	return 0;
+}
+
+static int read_folder(CURL *easy, const char *folder, struct buf *authorities)
+{
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	int r = 0;
+
+	if (!list) {
+		r = errno == ENOENT ? 0 : -errno;
+		fd_close(&fd);
+		return r;
+	}
+	while (r == 0 && (entry = readdir(list)) != NULL) {
+		if (ends_with(entry->d_name, ".crt")) {
+			_cleanup_(buf_finish) struct buf text = BUF_INIT(CERTIFICATES_MAX);
+			r = io_read_file(dirfd(list), entry->d_name, &text);
+			if (r == 0)
+				r = buf_printf(authorities, "%s\n", text.data ?: "");
+		} else if (ends_with(entry->d_name, ".cert")) {
+			r = use_client(easy, folder, entry->d_name);
+		}
+	}
+	closedir(list);
+	return r;
+}
+
+/* What the administrator put there for this host counts beside the system's own. */
+static int use_certificates(const struct registry *registry, CURL *easy, const struct origin *origin,
+	struct err **reterr)
+{
+	_cleanup_(buf_finish) struct buf authorities = BUF_INIT(CERTIFICATES_MAX);
+	char *const *folder = registry->settings ? registry->settings->certificate_folders : NULL;
+
+	for (; folder && *folder; folder++) {
+		_cleanup_free_ char *plain = NULL, *with_port = NULL;
+		if (asprintf(&plain, "%s/%s", *folder, origin->host) < 0 ||
+			asprintf(&with_port, "%s/%s:%s", *folder, origin->host, origin->port) < 0)
+			return err_oom(reterr);
+		int r = read_folder(easy, with_port, &authorities);
+		if (r == 0 && strcmp(origin->port, "443") == 0)
+			r = read_folder(easy, plain, &authorities);
+		if (r < 0)
+			return err_errno(reterr, r, "cannot read the certificates for %s in %s", origin->host, *folder);
+	}
+	curl_easy_setopt(easy, CURLOPT_CAPATH, SYSTEM_CERTIFICATES);
+	if (authorities.len > 0) {
+		struct curl_blob blob = { authorities.data, authorities.len, CURL_BLOB_COPY };
+		curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob);
+	}
+	return 0;
+}
+
+int session_setup(struct registry *registry, CURL *easy, const char *url, bool verify, struct err **reterr)
+{
+	struct origin origin;
+
+	if (origin_of(url, &origin) < 0)
+		return err_set(reterr, ERR_INVALID, 0, "%s: not an http or https URL", registry->host);
+	curl_easy_setopt(easy, CURLOPT_URL, url);
+	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
+	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, IDLE_S);
+	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
+	curl_easy_setopt(easy, CURLOPT_USERAGENT, USER_AGENT);
+	if (host_is_loopback(origin.host))
+		curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
+	int r = use_certificates(registry, easy, &origin, reterr);
+	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, verify ? 1L : 0L);
+	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, verify ? 2L : 0L);
+	origin_finish(&origin);
+	return r;
+}
+
+/* ---- waiting */
+
+static void reap(struct registry *registry)
+{
+	CURLMsg *message;
+	int left;
+
+	while ((message = curl_multi_info_read(registry->multi, &left))) {
+		struct exchange *exchange = NULL;
+		CURLcode code = message->data.result;
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&exchange);
+		exchange_finished(exchange, code);
+	}
+}
+
+/* How long until the next thing is to be tried again. */
+static int start_due(struct registry *registry, int timeout_ms)
+{
+	int64_t now = clock_monotonic_ms();
+	struct exchange *exchange, *next;
+
+	list_foreach_safe (exchange, next, &registry->exchanges, link) {
+		if (!exchange->running && exchange->retry_at_ms > now && exchange->retry_at_ms - now < timeout_ms)
+			timeout_ms = (int)(exchange->retry_at_ms - now);
+		exchange_retry_if_due(exchange, now);
+	}
+	return timeout_ms;
+}
+
+static int poll_once(struct registry *registry, struct pollfd *extra, size_t count, int timeout_ms, int *ret_ready,
+	struct err **reterr)
+{
+	struct curl_waitfd fds[EXTRA_MAX];
+	unsigned used = 0;
+	int running;
+
+	for (size_t i = 0; i < count && i < EXTRA_MAX; i++)
+		fds[used++] = (struct curl_waitfd){ extra[i].fd, extra[i].events, 0 };
+	if (curl_multi_poll(registry->multi, fds, used, timeout_ms, NULL) != CURLM_OK ||
+		curl_multi_perform(registry->multi, &running) != CURLM_OK)
+		return err_set(reterr, ERR_INTERNAL, EIO, "%s: cannot wait for the network", registry->host);
+	*ret_ready = 0;
+	for (size_t i = 0; i < count && i < EXTRA_MAX; i++) {
+		extra[i].revents = fds[i].revents;
+		*ret_ready += extra[i].revents != 0;
+	}
+	return 0;
+}
+
+int registry_wait(struct registry *registry, struct pollfd *extra, size_t extra_count, int timeout_ms,
+	struct err **reterr)
+{
+	int64_t deadline = clock_monotonic_ms() + timeout_ms;
+	uint64_t happened = registry->happened;
+
+	for (;;) {
+		int ready = 0;
+		int64_t left = deadline - clock_monotonic_ms();
+		if (session_cancelled(registry))
+			return err_set(reterr, ERR_INTERNAL, ECANCELED, "the client went away");
+		int slice = start_due(registry, left < 0 ? 0 : left > WAIT_SLICE_MS ? WAIT_SLICE_MS : (int)left);
+		int r = poll_once(registry, extra, extra_count, slice, &ready, reterr);
+		if (r < 0)
+			return r;
+		reap(registry);
+		if (ready > 0 || registry->happened != happened || left <= 0)
+			return 0;
+	}
+}
+
+/* ---- which endpoint */
+
+struct probe {
+	struct registry *registry;
+	bool done;
+	struct err *err;
+	long status;
+};
+
+static int probe_data(struct exchange *exchange, const void *data, size_t len)
+{
+	(void)exchange, (void)data, (void)len;
+	return 0;
+}
+
+static void probe_done(struct exchange *exchange, const struct err *err)
+{
+	struct probe *probe = exchange->user;
+
+	probe->done = true;
+	probe->status = exchange->answer.status;
+	if (err)
+		err_set(&probe->err, err->kind, err->errnum, "%s", err_message(err));
+}
+
+static const struct exchange_sink probe_sink = { .data = probe_data, .done = probe_done };
+
+static int choose(struct registry *registry, size_t index, struct err **reterr)
+{
+	registry->chosen = index;
+	origin_finish(&registry->origin);
+	return origin_of(registry->endpoints[index].base, &registry->origin) < 0
+		       ? err_set(reterr, ERR_INVALID, 0, "invalid registry address %s", registry->endpoints[index].base)
+		       : 0;
+}
+
+/* Any answer over HTTP will do; what it says of rights is for those who ask for more. */
+static int probe_one(struct registry *registry, struct err **reterr)
+{
+	struct probe probe = { .registry = registry };
+	struct exchange *exchange;
+	_cleanup_free_ char *url = NULL;
+
+	if (asprintf(&url, "%s/v2/", registry->endpoints[registry->chosen].base) < 0) {
+		url = NULL;
+		return err_oom(reterr);
+	}
+	int r = exchange_start(registry, "GET", url, NULL, &probe_sink, &probe, &exchange, reterr);
+	while (r == 0 && !probe.done) {
+		r = registry_wait(registry, NULL, 0, WAIT_SLICE_MS, reterr);
+		if (r < 0)
+			exchange_free(exchange);
+	}
+	if (r == 0 && probe.err && probe.status == 0) {
+		r = -probe.err->errnum;
+		if (reterr)
+			*reterr = TAKE(probe.err);
+	}
+	err_free(probe.err);
+	return r;
+}
+
+int session_probe(struct registry *registry, struct err **reterr)
+{
+	_autofree_(err) struct err *first = NULL;
+
+	for (size_t i = registry->chosen; !registry->probed && i < registry->endpoint_count; i++) {
+		_autofree_(err) struct err *err = NULL;
+		int r = choose(registry, i, &err);
+		if (r == 0)
+			r = probe_one(registry, &err);
+		registry->probed = r == 0;
+		if (r == -ECANCELED) {
+			if (reterr)
+				*reterr = TAKE(err);
+			return r;
+		}
+		if (r < 0 && !first)
+			first = TAKE(err);
+	}
+	if (registry->probed)
+		return 0;
+	int r = first ? -first->errnum : -EIO;
+	if (reterr)
+		*reterr = TAKE(first);
+	return r;
+}
+
+int session_next_endpoint(struct registry *registry)
+{
+	if (!registry->endpoints[registry->chosen].is_mirror || registry->chosen + 1 >= registry->endpoint_count)
+		return -ENOENT;
+	registry->chosen++;
+	registry->probed = false;
+	registry->basic = false;
+	free(registry->token);
+	registry->token = NULL;
+	return 0;
+}
