@@ -1,6 +1,7 @@
 /*
- * What /sys/fs/cgroup shows. With a cgroup namespace each hierarchy is mounted anew and shows the container's group as its
- * root; without one the group's folder is bound, or the host's other groups would be seen.
+ * What /sys/fs/cgroup shows: v2 itself where it is alone, else a folder for each hierarchy, v2's too if it has controllers.
+ * With a cgroup namespace each is mounted anew and shows the container's group as its root; without one the group's folder is
+ * bound, or the host's other groups would be seen.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -45,7 +46,7 @@ static void mount_v2(struct child *child, const struct plan_mount *mount, int ta
 	child_fail(child, STAGE_MOUNT, ENODEV, "\"cgroup2\" to rootfs at \"%s\"", mount->destination);
 }
 
-static void mount_v1_view(struct child *child, const struct plan_cgroup_view *view, int tmpfs, uint64_t attrs)
+static void mount_view_below(struct child *child, const struct plan_cgroup_view *view, int tmpfs, uint64_t attrs)
 {
 	if (mkdirat(tmpfs, view->name, 0755) < 0)
 		child_fail(child, STAGE_MOUNT, errno, "cgroup %s", view->name);
@@ -61,7 +62,7 @@ static void mount_v1_view(struct child *child, const struct plan_cgroup_view *vi
 			child_fail(child, STAGE_MOUNT, errno, "cgroup %s", *alias);
 }
 
-static void mount_v1(struct child *child, const struct plan_mount *mount, int target)
+static void mount_all(struct child *child, const struct plan_mount *mount, int target)
 {
 	static const struct mount_option options[] = { { "mode", "755" } };
 	uint64_t attrs = mount->attrs.set & ~(uint64_t)MOUNT_ATTR_RDONLY;
@@ -71,8 +72,8 @@ static void mount_v1(struct child *child, const struct plan_mount *mount, int ta
 		child_fail(child, STAGE_MOUNT, tmpfs, "\"tmpfs\" to rootfs at \"%s\"", mount->destination);
 	child_attach(child, tmpfs, target, STAGE_MOUNT, mount->destination);
 	for (size_t i = 0; i < child->plan->cgroup_view_count; i++)
-		if (!child->plan->cgroup_views[i].is_v2)
-			mount_v1_view(child, &child->plan->cgroup_views[i], tmpfs, mount->attrs.set);
+		if (child->plan->cgroup_views[i].name)
+			mount_view_below(child, &child->plan->cgroup_views[i], tmpfs, mount->attrs.set);
 	if (mount->attrs.set & MOUNT_ATTR_RDONLY) {
 		const struct mount_attrs readonly = { .set = MOUNT_ATTR_RDONLY };
 		int r = mount_change(tmpfs, &readonly);
@@ -87,5 +88,5 @@ void child_cgroup_mount(struct child *child, const struct plan_mount *mount, int
 	if (child->plan->cgroup_v2_only || strcmp(mount->type, "cgroup2") == 0)
 		mount_v2(child, mount, target);
 	else
-		mount_v1(child, mount, target);
+		mount_all(child, mount, target);
 }

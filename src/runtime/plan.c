@@ -450,11 +450,13 @@ static int fill_view(struct plan_cgroup_view *view, const struct cgroup_hierarch
 {
 	size_t count = 0;
 
+	const char *slash = strrchr(hierarchy->mount, '/');
+
 	view->is_v2 = hierarchy->is_v2;
+	if (!view->is_v2 || strv_count(hierarchy->controllers))
+		view->name = slash && slash[1] ? slash + 1 : hierarchy->name;
 	if (view->is_v2)
 		return 0;
-	const char *slash = strrchr(hierarchy->mount, '/');
-	view->name = slash && slash[1] ? slash + 1 : hierarchy->name;
 	view->options = calloc(strv_count(hierarchy->controllers) + 1, sizeof(*view->options));
 	if (!view->options)
 		return -ENOMEM;

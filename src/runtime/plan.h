@@ -51,7 +51,7 @@ struct plan_device {
 
 /* What /sys/fs/cgroup needs to know, one for each hierarchy. */
 struct plan_cgroup_view {
-	const char *name;   /* folder below /sys/fs/cgroup: "memory" */
+	const char *name;   /* folder below /sys/fs/cgroup: "memory", "unified"; NULL: not shown beside v1 */
 	const char *folder; /* the container's group on the host */
 	struct mount_option *options;
 	size_t option_count;

@@ -62,8 +62,9 @@ def test_run_flags_arrive(client, tmp_path):
     (tmp_path / "file").write_text("from the host\n")
     tmp_path.chmod(0o777)
     script = ("echo $A; pwd; id -u; id -g; cat /srv/file; touch /srv/x 2>&1 | grep -o 'Read-only'; "
-              "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null; "
-              "cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max 2>/dev/null; "
+              "cd /sys/fs/cgroup; "
+              "cat memory/memory.limit_in_bytes memory.max unified/memory.max 2>/dev/null; "
+              "cat pids/pids.max pids.max unified/pids.max 2>/dev/null; "
               "cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us 2>/dev/null || cut -d' ' -f1 /sys/fs/cgroup/cpu.max")
     name = "flags"
     client("run", "-d", "--name", name, "-e", "A=b", "-v", f"{tmp_path}:/srv:ro", "-w", "/srv", "-u", "1000:1000", "--memory", "64m",
