@@ -134,7 +134,7 @@ def test_a_system_is_what_tar_makes_of_it(root, tmp_path):
     """Some thousand files of this machine, with the hard links and odd names that real trees have."""
     parts = [part for part in ("etc", "usr/share/zoneinfo", "usr/share/perl", "usr/lib/python3", "usr/share/ca-certificates")
              if os.path.isdir("/" + part)]
-    data = subprocess.run(["tar", "-c", "--xattrs", "--format=pax", "-C", "/", *parts], stdout=subprocess.PIPE).stdout
+    data = subprocess.run(["tar", "-c", "--xattrs", "--xattrs-exclude=security.selinux", "--format=pax", "-C", "/", *parts], stdout=subprocess.PIPE).stdout
     layer = imported(root, gzip.compress(data, 1))
     expected = by_tar(data, tmp_path / "tar")
     assert not difference(without_implied(describe(layer), data), without_implied(describe(expected), data))
@@ -152,12 +152,23 @@ def test_sparse_files_stay_sparse(root, tmp_path):
     assert status.st_size == 1 << 40 and status.st_blocks * 512 < 1 << 20
 
 
+def holds_user_attributes(folder):
+    """tmpfs does from 6.6 on."""
+    try:
+        os.setxattr(folder, "user.probe", b"")
+    except OSError:
+        return False
+    os.removexattr(folder, "user.probe")
+    return True
+
+
 def test_attributes_that_steer_the_kernel_are_dropped(root):
+    kept = ["user.a"] if holds_user_attributes(root) else []
     wanted = {"user.a": "1", "user.overlay.opaque": "y", "trusted.overlay.opaque": "y", "trusted.x": "1", "security.selinux": "s",
               "security.ima": "i"}
     layer = imported(root, tar(folder("d", xattrs=wanted), entry("f", data=b"x", xattrs=wanted)))
     for name in ("d", "f"):
-        assert os.listxattr(layer / name) == ["user.a"]
+        assert os.listxattr(layer / name) == kept
 
 
 # ---- names that lead elsewhere
