@@ -1,6 +1,8 @@
 #include "api/hand_over.h"
 
+#include "engine/core.h"
 #include "engine/monitor_link.h"
+#include "engine/workers.h"
 
 static void on_answer(void *user, const struct message *answer, const struct err *err)
 {
@@ -24,6 +26,19 @@ void hand_over_to_monitor(struct request *request, struct container *container, 
 	handover->container_name = container->name;
 	if (monitor_handover(container, handover, request_fd(request), surplus, surplus_len, on_answer, request, &err) <
 		0)
+		respond_error(request, err);
+}
+
+void hand_over_to_worker(struct request *request, struct handover *handover)
+{
+	_autofree_(err) struct err *err = NULL;
+	size_t surplus_len;
+	const char *surplus = request_surplus(request, &surplus_len);
+
+	request_describe(request, handover);
+	handover->method = (char *)request->method;
+	if (workers_handover(request->engine->workers, handover, request_fd(request), surplus, surplus_len, on_answer,
+		    request, &err) < 0)
 		respond_error(request, err);
 }
 

@@ -10,5 +10,8 @@
 /* Answers the request in any case. `handover` has kind and parameters; the rest is filled in here. Borrows all. */
 void hand_over_to_monitor(struct request *request, struct container *container, struct handover *handover);
 
+/* The same; which program the worker is follows from the kind. */
+void hand_over_to_worker(struct request *request, struct handover *handover);
+
 /* For operations: as engine_done_fn with the request as user. Answers 204, or the error. */
 void respond_done(void *user, json_t *result, const struct err *err);

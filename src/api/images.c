@@ -5,12 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/hand_over.h"
 #include "api/params.h"
+#include "api/registry.h"
 #include "api/request.h"
 #include "api/routes.h"
 #include "base/strv.h"
 #include "codec/reference.h"
-#include "engine/workers.h"
 
 static void list(struct request *request)
 {
@@ -73,27 +74,6 @@ static void prune(struct request *request)
 
 /* --- handed over --- */
 
-static void on_answer(void *user, const struct message *answer, const struct err *err)
-{
-	(void)answer;
-	if (err)
-		respond_error(user, err);
-	else
-		request_handed_over(user);
-}
-
-static void hand_over(struct request *request, struct handover *handover)
-{
-	_autofree_(err) struct err *err = NULL;
-	size_t surplus_len;
-	const char *surplus = request_surplus(request, &surplus_len);
-	request_describe(request, handover);
-	handover->method = (char *)request->method;
-	if (workers_handover(request->engine->workers, handover, request_fd(request), surplus, surplus_len, on_answer,
-		    request, &err) < 0)
-		respond_error(request, err);
-}
-
 static void load(struct request *request)
 {
 	struct handover_load parameters = {
@@ -101,7 +81,7 @@ static void load(struct request *request)
 		.platform = (char *)query_get(request->query, "platform"),
 	};
 	struct handover handover = { .kind = (char *)handover_kind_name(HANDOVER_LOAD), .load = &parameters };
-	hand_over(request, &handover);
+	hand_over_to_worker(request, &handover);
 }
 
 /* What the archive is to be called must be right before gigabytes are sent. */
@@ -153,7 +133,7 @@ static void import(struct request *request)
 	}
 	parameters.changes = changes;
 	struct handover handover = { .kind = (char *)handover_kind_name(HANDOVER_IMPORT), .import = &parameters };
-	hand_over(request, &handover);
+	hand_over_to_worker(request, &handover);
 }
 
 static void create(struct request *request)
@@ -161,9 +141,8 @@ static void create(struct request *request)
 	_autofree_(err) struct err *err = NULL;
 	const char *source = query_get(request->query, "fromSrc");
 	const char *image = query_get(request->query, "fromImage");
-	if (image) {
-		images_pull(request->engine, image, query_get(request->query, "tag"), &err);
-		respond_error(request, err);
+	if (image && *image) {
+		registry_pull(request);
 	} else if (!source || strcmp(source, "-") == 0) {
 		import(request);
 	} else {
@@ -173,13 +152,51 @@ static void create(struct request *request)
 	}
 }
 
+static void hand_over_save(struct request *request, char **names)
+{
+	const char *platform = query_get(request->query, "platform");
+	struct handover_save parameters = {
+		.names = names,
+		.platform = platform && *platform ? (char *)platform : NULL,
+	};
+	struct handover handover = { .kind = (char *)handover_kind_name(HANDOVER_SAVE), .save = &parameters };
+	hand_over_to_worker(request, &handover);
+}
+
+static void save_one(struct request *request)
+{
+	char *names[] = { request->params[0], NULL };
+	hand_over_save(request, names);
+}
+
+static void save(struct request *request)
+{
+	_autofree_(strv) char **names = NULL;
+	_autofree_(err) struct err *err = NULL;
+	size_t cursor = 0;
+	const char *name;
+	int r = 0;
+	while (r == 0 && (name = query_next(request->query, "names", &cursor)))
+		r = strv_append(&names, name);
+	if (r < 0)
+		err_oom(&err);
+	else if (!names)
+		r = err_set(&err, ERR_INVALID, 0, "no image was named: the parameter names is missing");
+	if (r < 0)
+		respond_error(request, err);
+	else
+		hand_over_save(request, names);
+}
+
 static const struct route routes[] = {
 	{ "GET", "/images/json", 0, 0, list },
+	{ "GET", "/images/get", 0, 0, save },
 	{ "POST", "/images/load", 0, ROUTE_UNREAD, load },
 	{ "POST", "/images/create", 0, ROUTE_UNREAD, create },
 	{ "POST", "/images/prune", 25, 0, prune },
 	{ "GET", "/images/{*}/json", 0, 0, inspect },
 	{ "GET", "/images/{*}/history", 0, 0, history },
+	{ "GET", "/images/{*}/get", 0, 0, save_one },
 	{ "POST", "/images/{*}/tag", 0, 0, tag },
 	{ "DELETE", "/images/{*}", 0, 0, remove_one },
 };

@@ -8,6 +8,7 @@ extern const struct route_table container_routes;
 extern const struct route_table container_verb_routes;
 extern const struct route_table exec_routes;
 extern const struct route_table image_routes;
+extern const struct route_table registry_routes;
 extern const struct route_table volume_routes;
 extern const struct route_table network_routes;
 extern const struct route_table event_routes;

@@ -8,6 +8,7 @@
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <sys/prctl.h>
@@ -15,6 +16,7 @@
 
 #include "api/server.h"
 #include "base/log.h"
+#include "base/strv.h"
 #include "engine/engine.h"
 
 #define HOLDER_FD          3
@@ -25,6 +27,9 @@ static const struct option long_options[] = {
 	{ "data-root", required_argument, NULL, 'd' },
 	{ "exec-root", required_argument, NULL, 'e' },
 	{ "cgroup-parent", required_argument, NULL, 'c' },
+	{ "config-file", required_argument, NULL, 'f' },
+	{ "insecure-registry", required_argument, NULL, 'i' },
+	{ "registry-mirror", required_argument, NULL, 'm' },
 	{ "log-level", required_argument, NULL, 'l' },
 	{ "version", no_argument, NULL, 'v' },
 	{ 0 },
@@ -39,6 +44,13 @@ static int read_options(int argc, char **argv, struct engine_options *options)
 		case 'd': options->data_root = optarg; break;
 		case 'e': options->exec_root = optarg; break;
 		case 'c': options->cgroup_parent = optarg; break;
+		case 'f': options->config_file = optarg; break;
+		case 'i':
+		case 'm':
+			if (strv_append(c == 'i' ? &options->insecure_registries : &options->registry_mirrors, optarg) <
+				0)
+				return EXIT_FAILURE;
+			break;
 		case 'l':
 			if (log_level_parse(optarg, &level) == 0)
 				break;
@@ -89,9 +101,15 @@ static int serve(struct loop *loop, const struct engine_options *options, struct
 	return r ?: loop_run(loop);
 }
 
+static void options_finish(struct engine_options *options)
+{
+	strv_free(options->insecure_registries);
+	strv_free(options->registry_mirrors);
+}
+
 int serve_main(int argc, char **argv)
 {
-	struct engine_options options = { .holder_fd = HOLDER_FD };
+	_cleanup_(options_finish) struct engine_options options = { .holder_fd = HOLDER_FD };
 	_autofree_(err) struct err *err = NULL;
 	int code = read_options(argc, argv, &options);
 	if (code)
@@ -106,5 +124,5 @@ int serve_main(int argc, char **argv)
 	if (r >= 0)
 		return r;
 	log_error("%s", err_message(err));
-	return err && err->kind == ERR_CONFLICT ? ENGINE_EXIT_IN_USE : 1;
+	return err && (err->kind == ERR_CONFLICT || err->kind == ERR_INVALID) ? ENGINE_EXIT_CANNOT_START : 1;
 }

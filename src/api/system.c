@@ -38,18 +38,10 @@ static void disk_usage(struct request *request)
 	respond_result(request, r, 200, document, err);
 }
 
-static void auth(struct request *request)
-{
-	_autofree_(err) struct err *err = NULL;
-	err_set(&err, ERR_UNSUPPORTED, 0, "this engine speaks to no registries yet: use load or import");
-	respond_error(request, err);
-}
-
 static const struct route routes[] = {
 	{ "GET", "/_ping", 0, 0, ping },
 	{ "GET", "/version", 0, 0, version },
 	{ "GET", "/info", 0, 0, info },
 	{ "GET", "/system/df", 25, 0, disk_usage },
-	{ "POST", "/auth", 0, 0, auth },
 };
 const struct route_table system_routes = ROUTE_TABLE(routes);

@@ -6,6 +6,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "engine/engine.h"
+#include "engine/settings.h"
 #include "store/store.h"
 
 struct containers;
@@ -21,6 +22,7 @@ struct engine {
 	char *data_root;
 	char *exec_root;
 	char *cgroup_parent;
+	struct settings settings;
 	char *id; /* of this installation, for GET /info */
 	int data_fd;
 	int exec_fd;

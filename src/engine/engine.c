@@ -190,7 +190,10 @@ int engine_new(struct loop *loop, const struct engine_options *options, struct e
 	engine->cgroup_parent = options->cgroup_parent ? strdup(options->cgroup_parent) : NULL;
 	if (!engine->data_root || !engine->exec_root || (options->cgroup_parent && !engine->cgroup_parent))
 		return err_oom(reterr);
-	int r = start(engine, TAKE_FD(holder_fd), reterr);
+	int r = settings_load(options->config_file, options->insecure_registries, options->registry_mirrors,
+		&engine->settings, reterr);
+	if (r == 0)
+		r = start(engine, TAKE_FD(holder_fd), reterr);
 	if (r < 0)
 		return r;
 	log_info("ready: %zu containers", containers_count(engine->containers));
@@ -218,5 +221,6 @@ void engine_free(struct engine *engine)
 	free(engine->exec_root);
 	free(engine->cgroup_parent);
 	free(engine->id);
+	settings_finish(&engine->settings);
 	free(engine);
 }

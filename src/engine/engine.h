@@ -21,14 +21,20 @@
 
 struct engine;
 
-/* Ends the program when another engine has the data root (EX_CONFIG of sysexits.h): starting again would not help. */
-#define ENGINE_EXIT_IN_USE 78
+/*
+ * Ends the program when another engine has the data root, or its settings are wrong (EX_CONFIG of sysexits.h): starting
+ * again would not help.
+ */
+#define ENGINE_EXIT_CANNOT_START 78
 
 struct engine_options {
 	const char *data_root; /* absolute; exists */
 	const char *exec_root;
 	const char *cgroup_parent; /* NULL: the default */
-	int holder_fd;             /* the channel to tared; taken */
+	const char *config_file;   /* daemon.json; NULL: the default one, if it is there */
+	char **insecure_registries;
+	char **registry_mirrors;
+	int holder_fd; /* the channel to tared; taken */
 };
 
 /* ERR_CONFLICT with "in use" when another engine has the data root. */

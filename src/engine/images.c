@@ -8,7 +8,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/strv.h"
-#include "codec/reference.h"
 #include "engine/container.h"
 #include "engine/events.h"
 #include "engine/times.h"
@@ -364,22 +363,4 @@ int images_prune(struct engine *engine, const struct filters *filters, json_t **
 		after = before;
 	*ret = json_pack("{s:o, s:I}", "ImagesDeleted", list, "SpaceReclaimed", (json_int_t)(before - after));
 	return *ret ? 0 : err_oom(reterr);
-}
-
-int images_pull(struct engine *engine, const char *name, const char *tag, struct err **reterr)
-{
-	struct reference reference;
-	const char *problem = NULL;
-	(void)engine;
-	int r = reference_parse(name, &reference, &problem);
-	if (r == -ENOMEM)
-		return err_oom(reterr);
-	if (r < 0)
-		return err_set(reterr, ERR_INVALID, 0, "%s", problem ? problem : "invalid reference format");
-	const char *wanted = reference.tag ? reference.tag : tag && tag[0] ? tag : REFERENCE_DEFAULT_TAG;
-	r = err_set(reterr, ERR_NOT_FOUND, 0,
-		"cannot pull %s:%s: this engine can't pull from registries yet; bring the image with load or import",
-		reference_familiar(reference.repository), wanted);
-	reference_finish(&reference);
-	return r;
 }

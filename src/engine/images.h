@@ -18,5 +18,3 @@ int images_tag(struct engine *engine, const char *name, const char *repository, 
 int images_remove(struct engine *engine, const char *name, bool force, bool prune_parents, json_t **ret,
 	struct err **reterr);
 int images_prune(struct engine *engine, const struct filters *filters, json_t **ret, struct err **reterr);
-/* For pull's answer: ERR_NOT_FOUND or the like in Docker's words, since there are no registries yet. */
-int images_pull(struct engine *engine, const char *name, const char *tag, struct err **reterr);

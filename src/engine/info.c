@@ -187,8 +187,7 @@ int info_system(struct engine *engine, json_t **ret, struct err **reterr)
 	_cleanup_free_ char *system = operating_system();
 	_autofree_(map) struct map *runtimes = map_new(NULL);
 	_autojson_ json_t *status = json_pack("[[s, s]]", "Layers", "overlay");
-	_autojson_ json_t *registries = json_pack("{s:{}, s:[], s:[]}", "IndexConfigs", "InsecureRegistryCIDRs",
-		"Mirrors");
+	_autojson_ json_t *registries = settings_registry_config(&engine->settings);
 	if (!system || !runtimes || !status || !registries || map_set(runtimes, "tare", &runtime) < 0)
 		return err_oom(reterr);
 	if (uname(&host) < 0 || sysinfo(&memory) < 0)

@@ -33,6 +33,7 @@ struct worker {
 	worker_answer_fn *on_answer; /* NULL once it has been called */
 	void *user;
 	bool empties_trash;
+	bool transfers; /* it is a tare-transfer */
 };
 
 struct workers {
@@ -129,7 +130,11 @@ static void on_closed(struct channel *channel, void *user)
 	struct workers *workers = worker->workers;
 	bool empties_trash = worker->empties_trash;
 	(void)channel;
-	worker_fail(worker, ERR_INTERNAL, "the worker ended before it had taken the request");
+	/* A tared of before there were transfers drops what it does not know. */
+	worker_fail(worker, ERR_INTERNAL,
+		worker->transfers ? "tare-transfer ended before it had taken the request; after an upgrade, restart "
+				    "tared (its containers go on)"
+				  : "the worker ended before it had taken the request");
 	worker_free(worker);
 	if (empties_trash)
 		trash_done(workers);
@@ -141,7 +146,7 @@ static void on_deadline(struct loop_source *source, void *data)
 	worker_fail(data, ERR_UNAVAILABLE, "the worker did not answer in time");
 }
 
-static int worker_new(struct workers *workers, struct worker **ret, struct err **reterr)
+static int worker_new(struct workers *workers, enum holder_kind kind, struct worker **ret, struct err **reterr)
 {
 	struct engine *engine = workers->engine;
 	char *const argv[] = { (char *)"--exec-root", engine->exec_root, (char *)"--data-root", engine->data_root,
@@ -151,9 +156,10 @@ static int worker_new(struct workers *workers, struct worker **ret, struct err *
 	if (!worker)
 		return err_oom(reterr);
 	worker->workers = workers;
+	worker->transfers = kind == HOLDER_TRANSFER;
 	list_append(&workers->all, &worker->link);
 	io_random_hex(worker->id, (WORKER_ID_SIZE - 1) / 2);
-	int r = holder_link_spawn(engine->holder, HOLDER_WORKER, worker->id, argv, &fd, reterr);
+	int r = holder_link_spawn(engine->holder, kind, worker->id, argv, &fd, reterr);
 	if (r == 0) {
 		r = channel_new(engine->loop, fd, on_message, on_closed, worker, &worker->channel);
 		if (r == 0)
@@ -216,7 +222,7 @@ int workers_handover(struct workers *workers, const struct handover *handover, i
 	size_t surplus_len, worker_answer_fn *on_answer, void *user, struct err **reterr)
 {
 	struct worker *worker;
-	int r = worker_new(workers, &worker, reterr);
+	int r = worker_new(workers, handover->registry ? HOLDER_TRANSFER : HOLDER_WORKER, &worker, reterr);
 	if (r < 0)
 		return r;
 	r = worker_send(worker, handover_message(WORKER_REQUEST_ID, handover), surplus, surplus_len, fd, reterr);
@@ -240,7 +246,7 @@ void workers_empty_trash(struct workers *workers)
 	workers->trash_again = false;
 	if (!store_has_trash(workers->engine->store))
 		return;
-	int r = worker_new(workers, &worker, &err);
+	int r = worker_new(workers, HOLDER_WORKER, &worker, &err);
 	if (r == 0) {
 		json_t *body = message_new("job", WORKER_REQUEST_ID);
 		message_add(body, "kind", json_string("remove"));

@@ -1,5 +1,5 @@
 /*
- * Jobs of workers: load and import, which are handed a client, and the emptying of trash/. A worker reports what it has
+ * Jobs of workers: those that are handed a client (what names a registry goes to tare-transfer), and the emptying of trash/. A worker reports what it has
  * done as an event and ends. When one ends otherwise, the store is swept of what it left.
  */
 #pragma once

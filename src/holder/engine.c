@@ -274,7 +274,7 @@ bool engine_reaped(struct engine *engine, pid_t pid, int status)
 		engine->settled = true;
 	log_end(status);
 	if (!engine->settled && WIFEXITED(status) && WEXITSTATUS(status) == HOLDER_EXIT_CANNOT_START) {
-		log_error("the engine can't serve %s: it may be in use by another", engine->config.options->data_root);
+		log_error("the engine can't serve %s, and said why", engine->config.options->data_root);
 		loop_quit(engine->config.loop, HOLDER_EXIT_CANNOT_START);
 		return true;
 	}

@@ -74,11 +74,6 @@ static void on_monitor_ended(const char *id, pid_t pid, int status, void *user)
 	on_child_ended(HOLDER_MONITOR, id, pid, status, user);
 }
 
-static void on_worker_ended(const char *id, pid_t pid, int status, void *user)
-{
-	on_child_ended(HOLDER_WORKER, id, pid, status, user);
-}
-
 static void on_spawn(const struct holder_message *message, const int *fds, size_t fd_count, void *user)
 {
 	struct holder *holder = user;
@@ -86,7 +81,7 @@ static void on_spawn(const struct holder_message *message, const int *fds, size_
 	pid_t pid;
 	int r = message->kind == HOLDER_MONITOR
 			? monitors_start(holder->monitors, message->id, argv, fds, fd_count, &pid)
-			: workers_start(holder->workers, message->id, argv, fds, fd_count, &pid);
+			: workers_start(holder->workers, message->kind, message->id, argv, fds, fd_count, &pid);
 	if (r < 0) {
 		log_error("cannot run %s for %s: %s", argv[0], message->id, strerror(-r));
 		on_child_ended(message->kind, message->id, 0, r, holder);
@@ -147,7 +142,7 @@ static int holder_make_parts(struct holder *holder, struct err **reterr)
 	if (r == 0)
 		r = monitors_new(&monitors, &holder->monitors, reterr);
 	if (r == 0)
-		r = workers_new(&holder->programs, on_worker_ended, holder, &holder->workers, reterr);
+		r = workers_new(&holder->programs, on_child_ended, holder, &holder->workers, reterr);
 	return r;
 }
 

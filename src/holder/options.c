@@ -22,6 +22,9 @@ enum option_code {
 	OPTION_LIBEXEC,
 	OPTION_PIDFILE,
 	OPTION_CGROUP_PARENT,
+	OPTION_CONFIG_FILE,
+	OPTION_INSECURE_REGISTRY,
+	OPTION_REGISTRY_MIRROR,
 	OPTION_VERSION,
 	OPTION_HELP,
 };
@@ -42,6 +45,10 @@ static const struct option_text option_texts[] = {
 	{ "libexec", "FOLDER", OPTION_LIBEXEC, "where the other programs are" },
 	{ "pidfile", "FILE", OPTION_PIDFILE, "write the process ID there" },
 	{ "cgroup-parent", "PATH", OPTION_CGROUP_PARENT, "the group containers are made below" },
+	{ "config-file", "FILE", OPTION_CONFIG_FILE, "settings (default /etc/tare/daemon.json, if it is there)" },
+	{ "insecure-registry", "HOST", OPTION_INSECURE_REGISTRY,
+		"plain HTTP or any certificate will do; may be repeated" },
+	{ "registry-mirror", "URL", OPTION_REGISTRY_MIRROR, "ask there before Docker Hub; may be repeated" },
 	{ "version", NULL, OPTION_VERSION, "print the version" },
 	{ "help", NULL, OPTION_HELP, "print this" },
 };
@@ -99,6 +106,21 @@ static int set_log_level(struct options *options, const char *value, struct err 
 	return set_string(&options->log_name, value, reterr);
 }
 
+/* One of the engine's, which reads it. */
+static int pass_on(struct options *options, const char *name, const char *value, struct err **reterr)
+{
+	if (strv_append(&options->engine, name) < 0 || strv_append(&options->engine, value) < 0)
+		return err_oom(reterr);
+	return 0;
+}
+
+static int pass_on_path(struct options *options, const char *name, const char *value, struct err **reterr)
+{
+	_cleanup_free_ char *path = NULL;
+	int r = set_absolute(&path, value, reterr);
+	return r < 0 ? r : pass_on(options, name, path, reterr);
+}
+
 static int option_apply(struct options *options, int code, const char *value, struct err **reterr)
 {
 	switch (code) {
@@ -109,10 +131,10 @@ static int option_apply(struct options *options, int code, const char *value, st
 	case OPTION_GROUP: return set_string(&options->group, value, reterr);
 	case OPTION_LOG_LEVEL: return set_log_level(options, value, reterr);
 	case 'H': return strv_append(&options->hosts, value) < 0 ? err_oom(reterr) : 0;
-	case OPTION_CGROUP_PARENT:
-		if (strv_append(&options->engine, "--cgroup-parent") < 0 || strv_append(&options->engine, value) < 0)
-			return err_oom(reterr);
-		return 0;
+	case OPTION_CGROUP_PARENT: return pass_on(options, "--cgroup-parent", value, reterr);
+	case OPTION_CONFIG_FILE: return pass_on_path(options, "--config-file", value, reterr);
+	case OPTION_INSECURE_REGISTRY: return pass_on(options, "--insecure-registry", value, reterr);
+	case OPTION_REGISTRY_MIRROR: return pass_on(options, "--registry-mirror", value, reterr);
 	case OPTION_VERSION: options->version = true; return 0;
 	case OPTION_HELP: options->help = true; return 0;
 	default: return err_set(reterr, ERR_INVALID, 0, "see tared --help");

@@ -8,6 +8,7 @@
 
 struct worker {
 	struct list link;
+	enum holder_kind kind;
 	pid_t pid;
 	char id[];
 };
@@ -43,15 +44,16 @@ void workers_free(struct workers *workers)
 	free(workers);
 }
 
-int workers_start(struct workers *workers, const char *id, char *const *argv, const int *fds, size_t fd_count,
-	pid_t *ret_pid)
+int workers_start(struct workers *workers, enum holder_kind kind, const char *id, char *const *argv, const int *fds,
+	size_t fd_count, pid_t *ret_pid)
 {
 	size_t size = strlen(id) + 1;
 	struct worker *worker = malloc(sizeof *worker + size);
 	if (!worker)
 		return -ENOMEM;
 	memcpy(worker->id, id, size);
-	int r = programs_spawn(workers->programs, HOLDER_WORKER, argv, fds, fd_count, &worker->pid);
+	worker->kind = kind;
+	int r = programs_spawn(workers->programs, kind, argv, fds, fd_count, &worker->pid);
 	if (r < 0) {
 		free(worker);
 		return r;
@@ -68,7 +70,7 @@ bool workers_reaped(struct workers *workers, pid_t pid, int status)
 		if (worker->pid != pid)
 			continue;
 		list_remove(&worker->link);
-		workers->on_ended(worker->id, pid, status, workers->user);
+		workers->on_ended(worker->kind, worker->id, pid, status, workers->user);
 		free(worker);
 		return true;
 	}

@@ -11,7 +11,7 @@
 
 struct workers;
 
-typedef void worker_ended_fn(const char *id, pid_t pid, int status, void *user);
+typedef void worker_ended_fn(enum holder_kind kind, const char *id, pid_t pid, int status, void *user);
 
 /* Shares `programs`. */
 int workers_new(struct programs *programs, worker_ended_fn *on_ended, void *user, struct workers **ret,
@@ -19,9 +19,9 @@ int workers_new(struct programs *programs, worker_ended_fn *on_ended, void *user
 void workers_free(struct workers *workers);
 DEFINE_AUTOFREE(workers, struct workers *, workers_free);
 
-/* Returns 0 or -errno. */
-int workers_start(struct workers *workers, const char *id, char *const *argv, const int *fds, size_t fd_count,
-	pid_t *ret_pid);
+/* `kind` is HOLDER_WORKER or HOLDER_TRANSFER. Returns 0 or -errno. */
+int workers_start(struct workers *workers, enum holder_kind kind, const char *id, char *const *argv, const int *fds,
+	size_t fd_count, pid_t *ret_pid);
 
 /* Whether `pid`, which was reaped with `status`, is one of them. */
 bool workers_reaped(struct workers *workers, pid_t pid, int status);

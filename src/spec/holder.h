@@ -35,6 +35,7 @@ enum holder_kind {
 	HOLDER_ENGINE = 1,
 	HOLDER_MONITOR = 2,
 	HOLDER_WORKER = 3,
+	HOLDER_TRANSFER = 4, /* a worker that talks to registries */
 };
 
 struct holder_message {
