@@ -163,9 +163,10 @@ static bool is_selected(const struct filters *filters, const struct image_limits
 	bool is_dangling = strv_count(image->repo_tags) == 0;
 	if (filters_has(filters, "dangling") && limits->dangling != is_dangling)
 		return false;
-	return image->created_ns < limits->before_ns && image->created_ns > limits->since_ns &&
-	       image->created_ns <= limits->until_ns && match_reference(filters, image) &&
-	       filters_match_labels(filters, "label", image->config->config.labels);
+	/* One that does not say when it was made is older than all that do. */
+	bool is_later = !filters_has(filters, "since") || image->created_ns > limits->since_ns;
+	return image->created_ns < limits->before_ns && is_later && image->created_ns <= limits->until_ns &&
+	       match_reference(filters, image) && filters_match_labels(filters, "label", image->config->config.labels);
 }
 
 static json_t *summary_of(struct engine *engine, const struct store_image *image, int api_minor)

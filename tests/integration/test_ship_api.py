@@ -1,8 +1,12 @@
-"""What the engine reads of requests about registries, and hands over: routes, parameters, settings. Nobody here is a registry."""
+"""What the engine reads of requests about registries and hands over: routes, parameters, settings; and a pull by `docker run`."""
+import hashlib
+import io
 import json
 import os
 import pathlib
+import socket
 import subprocess
+import tarfile
 import threading
 
 import pytest
@@ -160,3 +164,52 @@ def test_wrong_settings_stop_the_start(folder, tmp_path_factory, text, options, 
                            "--config-file", folder / "daemon.json", *options],
                           env={**os.environ, "TARE_LIBEXEC": str(folder)}, capture_output=True, text=True, timeout=20)
     assert done.returncode != 0 and words in done.stderr and (options or "daemon.json" in done.stderr), done.stderr
+
+
+@pytest.fixture
+def registry(tmp_path):
+    """A plain docker-registry on loopback with team/x:1, an image that says nothing of when it was made."""
+    config = tmp_path / "registry.yml"
+    config.write_text(f"version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {tmp_path}/registry\nhttp:\n  addr: 127.0.0.1:5999\n")
+    server = subprocess.Popen(["docker-registry", "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def answers():
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", 5999)) == 0
+
+    wait_for(answers, "docker-registry")
+    layer = io.BytesIO()
+    with tarfile.open(fileobj=layer, mode="w") as tar:
+        tar.add("/bin/busybox", "bin/busybox")
+    digest = hashlib.sha256(layer.getvalue()).hexdigest()
+    image = {"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/bin/busybox", "echo", "hi"]},
+             "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]}, "history": [{"created_by": "x"}]}
+    files = {"c.json": json.dumps(image).encode(), "l.tar": layer.getvalue(),
+             "manifest.json": json.dumps([{"Config": "c.json", "RepoTags": ["x:1"], "Layers": ["l.tar"]}]).encode()}
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    subprocess.run(["skopeo", "copy", "-q", "--insecure-policy", "--dest-tls-verify=false", f"docker-archive:{tmp_path}/x.tar",
+                    "docker://127.0.0.1:5999/team/x:1"], check=True)
+    yield "127.0.0.1:5999/team/x"
+    server.kill()
+    server.wait()
+
+
+def test_run_pulls_by_itself(registry):
+    engine = Engine("--insecure-registry", "127.0.0.1:5999").start()
+    try:
+        missing = engine.docker("pull", f"{registry}:2", check=False)
+        assert missing.returncode == 1 and "not found: manifest unknown" in missing.stderr
+        done = engine.docker("run", "--rm", "--network", "none", f"{registry}:1")
+        assert done.stdout == "hi\n" and f"Downloaded newer image for {registry}:1" in done.stderr
+        assert "up to date" in engine.docker("pull", f"{registry}:1").stdout
+        [image] = engine.api("GET", "/images/json")[1]
+        assert image["RepoTags"] == [f"{registry}:1"] and image["RepoDigests"][0].startswith(f"{registry}@sha256:")
+        assert engine.docker("run", "--rm", "--network", "none", image["RepoDigests"][0]).stdout == "hi\n"
+        engine.docker("rmi", f"{registry}:1")
+        assert engine.api("GET", "/images/json")[1] == []
+    finally:
+        assert engine.stop() == []
