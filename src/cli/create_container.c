@@ -8,11 +8,10 @@
 #include "base/io.h"
 #include "cli/client.h"
 #include "cli/print.h"
-#include "cli/progress.h"
+#include "cli/pull.h"
 #include "cli/values.h"
 #include "codec/json.h"
 #include "codec/query.h"
-#include "codec/reference.h"
 
 #define SOCKET_IN_CONTAINER "/var/run/docker.sock"
 
@@ -82,38 +81,12 @@ static int cidfile_write(struct cidfile *file, const char *id, struct err **rete
 	return 0;
 }
 
-static int pull_path(const char *image, const char *platform, struct buf *path, struct err **reterr)
-{
-	_cleanup_(reference_finish) struct reference reference = { NULL };
-	const char *problem = NULL;
-	int ret = reference_parse(image, &reference, &problem);
-	if (ret < 0)
-		return err_set(reterr, ERR_INVALID, -ret, "%s", problem ? problem : "out of memory");
-	const char *tag = reference.digest ? reference.digest : reference.tag ? reference.tag : REFERENCE_DEFAULT_TAG;
-	ret = buf_puts(path, "/images/create");
-	if (ret == 0)
-		ret = query_append(path, "fromImage", reference.repository);
-	if (ret == 0)
-		ret = query_append(path, "tag", tag);
-	if (ret == 0 && platform)
-		ret = query_append(path, "platform", platform);
-	return ret < 0 ? err_errno(reterr, ret, "cannot make the request") : 0;
-}
-
 static int pull(const struct invocation *invocation, struct err **reterr)
 {
 	const struct container_options *options = invocation->options;
-	_cleanup_(buf_finish) struct buf path = BUF_INIT(CLIENT_PATH_MAX);
-	int ret = pull_path(invocation->args[0], options->platform, &path, reterr);
-	if (ret < 0)
-		return ret;
-	const struct request request = { .method = "POST", .path = path.data };
-	_autofree_(response) struct response *response = NULL;
-	ret = client_request(invocation->client, &request, &response, reterr);
-	if (ret < 0)
-		return ret;
 	_autoclose_ int quiet_fd = options->quiet ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
-	return progress_show(response, options->quiet ? quiet_fd : STDERR_FILENO, reterr);
+	return pull_image(invocation->client, invocation->args[0], options->platform,
+		options->quiet ? quiet_fd : STDERR_FILENO, reterr);
 }
 
 static int send_create(const struct invocation *invocation, const json_t *body, json_t **ret, struct err **reterr)

@@ -17,6 +17,12 @@ static bool is_token_char(char c)
 	return isalnum((unsigned char)c) || (c && strchr("!#$%&'*+-.^_`|~", c));
 }
 
+/* The text's end is one too. */
+static bool is_control(char c)
+{
+	return (unsigned char)c < ' ' || c == 0x7f;
+}
+
 static void skip_blanks(struct scan *scan)
 {
 	scan->at += strspn(scan->at, " \t");
@@ -43,8 +49,8 @@ static int read_quoted(struct scan *scan, char **ret)
 	for (scan->at++; *scan->at != '"'; scan->at++) {
 		if (*scan->at == '\\')
 			scan->at++;
-		if ((unsigned char)*scan->at < ' ' || *scan->at == 0x7f)
-			return -EINVAL; /* its end too */
+		if (is_control(*scan->at))
+			return -EINVAL;
 		int r = buf_putc(&value, *scan->at);
 		if (r < 0)
 			return r == -EFBIG ? -EINVAL : r;
@@ -62,7 +68,7 @@ static int read_value(struct scan *scan, char **ret)
 	/* Some send URLs without quotes. */
 	len += strcspn(scan->at + len, " \t,\"");
 	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)scan->at[i] < ' ')
+		if (is_control(scan->at[i]))
 			return -EINVAL;
 	*ret = strndup(scan->at, len);
 	scan->at += len;

@@ -1,0 +1,74 @@
+"""Debian's docker-registry on loopback, filled by skopeo."""
+import base64
+import json
+import pathlib
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+PROGRAM = "docker-registry"
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Registry:
+    """Plain HTTP; with `users` ({name: password}) it asks for Basic authentication."""
+
+    def __init__(self, root, users=None):
+        self.root = pathlib.Path(root)
+        self.users = users or {}
+        self.port = free_port()
+        self.host = f"127.0.0.1:{self.port}"
+        self.process = None
+
+    def configuration(self):
+        auth = ""
+        if self.users:
+            path = self.root / "htpasswd"
+            path.unlink(missing_ok=True)
+            for name, password in self.users.items():
+                subprocess.run(["htpasswd", "-Bb", *([] if path.exists() else ["-c"]), path, name, password],
+                               check=True, stderr=subprocess.DEVNULL)
+            auth = f"auth: {{htpasswd: {{realm: tests, path: {path}}}}}\n"
+        return (f"version: 0.1\nlog: {{level: warn}}\nstorage: {{filesystem: {{rootdirectory: {self.root}/data}}, delete: {{enabled: true}}}}\n"
+                f"http: {{addr: {self.host}}}\n{auth}")
+
+    def start(self):
+        self.root.mkdir(parents=True, exist_ok=True)
+        (self.root / "config.yml").write_text(self.configuration())
+        with open(self.root / "log", "ab") as log:
+            self.process = subprocess.Popen([shutil.which(PROGRAM), "serve", self.root / "config.yml"], stdout=log, stderr=log)
+        for _ in range(400):
+            try:
+                urllib.request.urlopen(f"http://{self.host}/v2/", timeout=1)
+                return self
+            except urllib.error.HTTPError:
+                return self
+            except OSError:
+                assert self.process.poll() is None, (self.root / "log").read_text()
+                time.sleep(0.02)
+        raise AssertionError("docker-registry does not answer")
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def fill(self, source, name, *options):
+        """`source` as skopeo names it: docker-archive:PATH, oci:PATH..."""
+        credentials = [f"--dest-creds={user}:{password}" for user, password in list(self.users.items())[:1]]
+        subprocess.run(["skopeo", "--insecure-policy", "copy", "-q", "--dest-tls-verify=false", *credentials, *options, source,
+                        f"docker://{self.host}/{name}"], check=True, timeout=120)
+
+    def docker_config(self, folder, user, password):
+        """What `docker login` would have written."""
+        pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+        auth = base64.b64encode(f"{user}:{password}".encode()).decode()
+        (pathlib.Path(folder) / "config.json").write_text(json.dumps({"auths": {self.host: {"auth": auth}}}))
