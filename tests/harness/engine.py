@@ -12,7 +12,9 @@ import time
 
 BUILD = pathlib.Path(os.environ.get("TARE_BUILD", pathlib.Path(__file__).resolve().parents[2] / "build"))
 PROGRAMS = BUILD / "src/main"
-TIMEOUT = 60
+# Every time-out of the tests is multiplied by this: emulated machines are several times slower.
+SLOW = float(os.environ.get("TARE_TEST_SLOW", 1))
+TIMEOUT = 60 * SLOW
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -28,6 +30,7 @@ class UnixConnection(http.client.HTTPConnection):
 
 def wait_for(condition, what, timeout=20):
     """Polls a condition of the outside world that nothing announces; returns its first true value."""
+    timeout *= SLOW
     deadline = time.monotonic() + timeout
     while True:
         value = condition()
@@ -90,7 +93,7 @@ class Engine:
         if self.holder.poll() is not None:
             raise AssertionError(f"tared ended with {self.holder.returncode}: {self.tail_log()}")
         try:
-            return self.api("GET", "/_ping", timeout=1)[0] == 200
+            return self.api("GET", "/_ping", timeout=SLOW)[0] == 200
         except OSError:
             return False
 
@@ -122,7 +125,7 @@ class Engine:
             found += leaks.find(self)
             self.holder.send_signal(signal.SIGTERM)
             try:
-                self.holder.wait(20)
+                self.holder.wait(20 * SLOW)
             except subprocess.TimeoutExpired:
                 found.append("tared did not end on SIGTERM")
                 self.holder.kill()

@@ -13,8 +13,10 @@ import tempfile
 import threading
 import urllib.parse
 
+from .engine import SLOW
+
 ID = "0123456789abcdef" * 4
-TIMEOUT = 20
+TIMEOUT = 20 * SLOW
 
 
 class Request:

@@ -8,6 +8,8 @@ import subprocess
 import termios
 import time
 
+from .engine import SLOW
+
 
 class Terminal:
     def __init__(self, engine, program, *arguments, rows=24, columns=80):
@@ -26,6 +28,7 @@ class Terminal:
 
     def expect(self, text, timeout=15):
         """Reads until `text` was seen; returns everything up to its end and forgets it."""
+        timeout *= SLOW
         wanted = text.encode()
         deadline = time.monotonic() + timeout
         while wanted not in self.seen:
@@ -45,6 +48,7 @@ class Terminal:
 
     def wait(self, timeout=20):
         """The exit code; drains the terminal meanwhile."""
+        timeout *= SLOW
         deadline = time.monotonic() + timeout
         while self.process.poll() is None:
             if time.monotonic() > deadline:

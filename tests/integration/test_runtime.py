@@ -21,6 +21,8 @@ import time
 
 import pytest
 
+from harness.engine import SLOW
+
 RUNTIME = pathlib.Path(os.environ.get("TARE_BUILD", "build")).resolve() / "src/main/tare-runtime"
 BUSYBOX = "/bin/busybox"
 APPLETS = ("sh true false ls cat id hostname mount ps sleep echo stat readlink grep mkdir touch env pwd dd kill chmod mknod head "
@@ -98,7 +100,7 @@ class Box:
 
     def rt(self, *arguments, check=False, **options):
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL, "text": True,
-                   "timeout": 60, **options}
+                   "timeout": 60 * SLOW, **options}
         result = subprocess.run([RUNTIME, "--root", self.state, *map(str, arguments)], **options)
         if check and result.returncode != 0:
             raise AssertionError(f"{arguments}: {result.returncode}: {result.stderr}")
@@ -440,7 +442,7 @@ def test_life(box):
 
 
 def wait_until(condition, seconds=10):
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * SLOW
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -106,6 +106,13 @@ class TaredCase(unittest.TestCase):
         with self.connect(path) as client:
             return self.finish(client, line)
 
+    def answers_at(self, path):
+        """Its answer to `pid`, or None: a socket's file is there before it listens."""
+        try:
+            return self.ask("pid", path)
+        except OSError:
+            return None
+
     def queue(self):
         """A client that has asked, and not been answered yet."""
         client = self.connect()
@@ -247,8 +254,7 @@ class Options(TaredCase):
         self.root.joinpath("here").mkdir()
         self.start("--exec-root", "here/run", "--data-root", "here/data/", "-H", f"unix://{self.root}/x.sock", wait=False,
                    cwd=self.root)
-        wait_for((self.root / "x.sock").exists, "the socket")
-        self.assertEqual(len(self.ask("pid", self.root / "x.sock")), 1)
+        self.assertEqual(len(wait_for(lambda: self.answers_at(self.root / "x.sock"), "the socket")), 1)
         self.assertTrue((self.root / "here/data").is_dir() and (self.root / "here/run/starts").exists())
 
 

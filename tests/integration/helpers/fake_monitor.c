@@ -67,9 +67,9 @@ int main(int argc, char **argv)
 	int listen_fd;
 	if (channel_listen(folder_fd, "monitor.sock", &listen_fd) < 0)
 		return 5;
+	signal(SIGTERM, end); /* before the file that the tests wait for */
 	if (io_replace_file(folder_fd, "state.json", "{}", 2, false) < 0)
 		return 6;
-	signal(SIGTERM, end);
 	struct pollfd polled = { listen_fd, POLLIN, 0 };
 	while (poll(&polled, 1, -1) > 0)
 		accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC); /* kept open until we die */
