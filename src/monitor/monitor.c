@@ -129,7 +129,9 @@ static int open_folder(struct monitor *monitor, struct err **reterr)
 		return err_oom(reterr);
 	}
 	monitor->run_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return monitor->run_fd < 0 ? err_errno(reterr, -errno, "cannot open %s", path) : 0;
+	/* Removed right behind the end that made tared ask for a recovery: nothing is left to recover. */
+	monitor->finishing = monitor->run_fd < 0 && errno == ENOENT && monitor->options.recover;
+	return monitor->run_fd < 0 && !monitor->finishing ? err_errno(reterr, -errno, "cannot open %s", path) : 0;
 }
 
 /*
@@ -218,6 +220,10 @@ int monitor_new(const struct monitor_options *options, struct monitor **ret, str
 	int r = prepare_process(monitor, reterr);
 	if (r == 0)
 		r = open_folder(monitor, reterr);
+	if (r == 0 && monitor->finishing) {
+		*ret = TAKE(monitor);
+		return 0;
+	}
 	if (r == 0)
 		r = take_lock(monitor, reterr);
 	if (r == 0)

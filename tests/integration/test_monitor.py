@@ -16,9 +16,9 @@ import time
 import pytest
 
 from harness import images
-from harness.engine import PROGRAMS, wait_for
+from harness.engine import PROGRAMS, SLOW, wait_for
 
-TIMEOUT = 30
+TIMEOUT = 30 * SLOW
 RACES = int(os.environ.get("TARE_RACES", "300"))
 
 
@@ -906,6 +906,16 @@ def test_a_recovery_that_finds_nothing_ends(monitors):
     monitor.spawn("--recover", hello=False)
     assert monitor.process.wait(TIMEOUT) == 0
     assert monitor.state()["status"] == "exited" and monitor.state()["exit_code"] == 0
+
+
+def test_a_recovery_of_what_was_removed_ends(monitors):
+    """tared sees a monitor's end before the engine removes the folder, or after: both are peace."""
+    monitor = monitors("true")
+    monitor.finish()
+    shutil.rmtree(monitor.run)
+    monitor.spawn("--recover", hello=False)
+    assert monitor.process.wait(TIMEOUT) == 0
+    assert not monitor.run.exists()
 
 
 def test_a_lost_monitors_container_is_restarted(monitors):
