@@ -10,6 +10,7 @@
 #include "base/strv.h"
 #include "codec/reference.h"
 #include "engine/execs.h"
+#include "engine/security.h"
 #include "engine/times.h"
 #include "engine/volumes.h"
 
@@ -169,7 +170,7 @@ static int write_inspect(struct container *container, const struct paths *paths,
 		.platform = (char *)"linux",
 		.mount_label = (char *)"",
 		.process_label = (char *)"",
-		.apparmor_profile = (char *)"",
+		.apparmor_profile = (char *)security_apparmor(record->host.security_opt),
 		.exec_ids = execs,
 		.host = &record->host,
 		.graph_driver = { .data = driver_data, .name = (char *)"overlay2" },

@@ -1,12 +1,11 @@
 #include "engine/security.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/parse.h"
 #include "base/strv.h"
+#include "sys/lsm.h"
 
 static int parse_seccomp(const char *value, struct security *ret, struct err **reterr)
 {
@@ -25,9 +24,9 @@ static int parse_seccomp(const char *value, struct security *ret, struct err **r
 
 static int parse_apparmor(const char *value, struct security *ret, struct err **reterr)
 {
-	if (strcmp(value, "unconfined") != 0 && access("/sys/module/apparmor/parameters/enabled", F_OK) < 0)
+	if (strcmp(value, "unconfined") != 0 && !lsm_has_apparmor())
 		return err_set(reterr, ERR_INVALID, 0,
-			"cannot use AppArmor profile \"%s\": this kernel has no AppArmor", value);
+			"cannot use AppArmor profile \"%s\": AppArmor is not enabled on this host", value);
 	ret->apparmor = value;
 	return 0;
 }
@@ -74,6 +73,15 @@ int security_parse(char *const *options, struct security *ret, struct err **rete
 		}
 	}
 	return 0;
+}
+
+const char *security_apparmor(char *const *options)
+{
+	const char *profile = "";
+	strv_foreach (option, options)
+		if (strncmp(*option, "apparmor", 8) == 0 && ((*option)[8] == '=' || (*option)[8] == ':'))
+			profile = *option + 9;
+	return profile;
 }
 
 void security_finish(struct security *security)

@@ -15,5 +15,7 @@ struct security {
 
 /* ERR_INVALID in Docker's words. The profile is a new reference. */
 int security_parse(char *const *options, struct security *ret, struct err **reterr);
+/* What inspect says: the profile asked for, "unconfined" too, or "". Borrowed. */
+const char *security_apparmor(char *const *options);
 void security_finish(struct security *security);
 int security_validate(char *const *options, struct err **reterr);

@@ -1,5 +1,6 @@
 """The list of the first issue, driven by the stock `docker` command and by ours: each does the same and ends the same."""
 import json
+import pathlib
 import re
 import subprocess
 import time
@@ -274,6 +275,18 @@ def test_read_only_privileged_and_capabilities(client):
     assert "Seccomp:\t2" in client("run", "--rm", "busybox", "grep", "Seccomp:", "/proc/self/status").stdout
     privileged = client("run", "--rm", "--privileged", "busybox", "sh", "-c", "grep Seccomp: /proc/self/status; ls /dev | wc -l; mount -t tmpfs x /tmp && echo mounted").stdout
     assert "Seccomp:\t0" in privileged and "mounted" in privileged
+
+
+def test_apparmor_says_what_it_does(client):
+    """No profile is ours; one by name must be loaded; "unconfined" is taken everywhere."""
+    switch = pathlib.Path("/sys/module/apparmor/parameters/enabled")
+    enabled = switch.exists() and switch.read_text().startswith("Y")
+    assert client("run", "--rm", "--security-opt", "apparmor=unconfined", "busybox", "echo", "runs").stdout == "runs\n"
+    refused = client("run", "--rm", "--security-opt", "apparmor=no-such", "busybox", "true", check=False)
+    assert refused.returncode == 125
+    assert ("no such AppArmor profile is loaded" if enabled else "AppArmor is not enabled on this host") in refused.stderr
+    client("create", "--name", "armed", "--security-opt", "apparmor=unconfined", "busybox")
+    assert output(client("inspect", "-f", "{{.AppArmorProfile}}", "armed")) == "unconfined"
 
 
 def test_network_modes(client):
