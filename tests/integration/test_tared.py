@@ -216,7 +216,7 @@ class Engine(TaredCase):
         (self.run / "engine-mode").write_text("78")
         tared = self.start(wait=False)
         self.assertEqual(tared.wait(10), 78)
-        self.assertIn("in use", self.text())
+        self.assertIn("can't serve", self.text())
         self.assertEqual(len(lines(self.run / "starts")), 1)
         self.assertFalse(self.socket.exists())
 
