@@ -149,8 +149,10 @@ static void restore_containers(struct engine *engine)
 		if (container->removing)
 			remove_container_resume(container);
 	}
-	for (size_t cursor = 0; (container = containers_next(engine->containers, &cursor));)
-		monitor_link_restore(container);
+	for (size_t cursor = 0; (container = containers_next(engine->containers, &cursor));) {
+		if (!container->removing)
+			monitor_link_restore(container);
+	}
 	lifecycle_boot(engine);
 }
 

@@ -364,6 +364,8 @@ void lifecycle_boot(struct engine *engine)
 	struct container *container;
 	size_t cursor = 0;
 	while ((container = containers_next(engine->containers, &cursor))) {
+		if (container->removing)
+			continue;
 		if (restarts_at_boot(container))
 			lifecycle_start(container_ref(container), boot_done, container);
 		else if (container->state.started_at_ns != CLOCK_NEVER)

@@ -4,8 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
+#include "base/clock.h"
+#include "engine/core.h"
 #include "engine/monitor_link.h"
+#include "sys/loop.h"
+
+#define TRY_AGAIN_MS 20
+/* A step that has taken so much longer is looked at so much less often. */
+#define TRY_AGAIN_SHARE 8
 
 static void operation_run(struct operation *operation);
 
@@ -14,6 +20,7 @@ static void operation_free(struct operation *operation)
 	list_remove(&operation->link);
 	json_decref(operation->args.document);
 	json_decref(operation->result);
+	loop_source_free(operation->pause);
 	free(operation->text);
 	container_unref(operation->container);
 	free(operation);
@@ -54,6 +61,12 @@ static void operation_fail(struct operation *operation, const struct err *err)
 	operation_end(operation, err);
 }
 
+static int step_run(struct operation *operation, struct err **reterr)
+{
+	operation->step_began_ms = clock_monotonic_ms();
+	return operation->verb->steps[operation->at].run(operation, reterr);
+}
+
 /* Goes on from a step's outcome. */
 static void operation_proceed(struct operation *operation, int outcome, struct err **err)
 {
@@ -61,7 +74,7 @@ static void operation_proceed(struct operation *operation, int outcome, struct e
 		if (++operation->at == operation->verb->step_count)
 			outcome = STEP_END;
 		else
-			outcome = operation->verb->steps[operation->at].run(operation, err);
+			outcome = step_run(operation, err);
 	}
 	if (outcome == STEP_END)
 		operation_end(operation, NULL);
@@ -77,7 +90,7 @@ static void operation_run(struct operation *operation)
 	operation->running = true;
 	int outcome = operation->container->gone
 			      ? err_set(&err, ERR_NOT_FOUND, 0, "No such container: %s", operation->container->id)
-			      : operation->verb->steps[0].run(operation, &err);
+			      : step_run(operation, &err);
 	operation_proceed(operation, outcome, &err);
 }
 
@@ -109,12 +122,39 @@ void operation_begin(struct container *container, const struct verb *verb, const
 		operation_run(operation);
 }
 
+static void on_pause_over(struct loop_source *source, void *data)
+{
+	struct operation *operation = data;
+	_autofree_(err) struct err *err = NULL;
+
+	(void)source;
+	operation->waiting = false;
+	operation_proceed(operation, operation->verb->steps[operation->at].run(operation, &err), &err);
+}
+
+int operation_try_again(struct operation *operation, int64_t patience_ms)
+{
+	struct loop *loop = operation->container->engine->loop;
+	int64_t now_ms = clock_monotonic_ms();
+
+	if (now_ms - operation->step_began_ms >= patience_ms)
+		return 0;
+	if (!operation->pause && loop_add_timer(loop, LOOP_NEVER, on_pause_over, operation, &operation->pause) < 0)
+		return 0;
+	int64_t pause_ms = (now_ms - operation->step_began_ms) / TRY_AGAIN_SHARE;
+	loop_timer_set(operation->pause, now_ms + (pause_ms > TRY_AGAIN_MS ? pause_ms : TRY_AGAIN_MS));
+	operation->waiting = true;
+	return STEP_WAIT;
+}
+
 static void on_answer(void *user, const struct message *answer, const struct err *err)
 {
 	struct operation *operation = user;
 	const struct step *step = &operation->verb->steps[operation->at];
 	_autofree_(err) struct err *failure = NULL;
 	operation->waiting = false;
+	if (err && operation_try_again(operation, step->insists_ms) == STEP_WAIT)
+		return;
 	if (err) {
 		operation_fail(operation, err);
 		return;

@@ -29,6 +29,8 @@ struct step {
 	int (*answered)(struct operation *operation, const struct message *answer, struct err **reterr);
 	/* Also called for the step that failed. May be NULL. */
 	void (*undo)(struct operation *operation);
+	/* An error in place of the answer: the step is run again soon, until it has taken so long; 0: then it has failed. */
+	int64_t insists_ms;
 };
 
 struct verb {
@@ -64,11 +66,19 @@ struct operation {
 	void *user;
 	bool running;
 	bool waiting;
+	struct loop_source *pause; /* until the step is run again */
+	int64_t step_began_ms;
 };
 
 /* Begins at once, or when it is its turn. `done` is called in any case, possibly before this returns. */
 void operation_begin(struct container *container, const struct verb *verb, const struct operation_args *args,
 	engine_done_fn *done, void *user);
+
+/*
+ * For steps that wait for what nobody announces: the step is run again soon. Returns STEP_WAIT; or, when the step has taken
+ * longer than `patience_ms`, 0 for the caller to say so.
+ */
+int operation_try_again(struct operation *operation, int64_t patience_ms);
 
 /* For steps: asks the monitor; returns STEP_WAIT or -errno. `body` is taken. */
 int operation_ask(struct operation *operation, json_t *body, int64_t deadline_ms, struct err **reterr);

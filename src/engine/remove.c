@@ -20,6 +20,12 @@
 #include "engine/volumes.h"
 #include "engine/workers.h"
 #include "store/trash.h"
+#include "sys/remains.h"
+
+/* For what is left of a container to end, its monitor's recovery included. */
+#define KILL_PATIENCE_MS 10000
+/* For a removal that nobody asked for to succeed. */
+#define UNATTENDED_PATIENCE_MS 600000
 
 static bool is_alive(const struct container *container)
 {
@@ -90,10 +96,17 @@ static int check_remove(struct operation *operation, struct err **reterr)
 		container->name, container->state.status);
 }
 
+/*
+ * Whatever becomes of the request, that nothing lives is what counts: the container may end by itself, its monitor may be lost
+ * on the way, and come back by recovery.
+ */
 static int kill_if_alive(struct operation *operation, struct err **reterr)
 {
-	if (!is_alive(operation->container))
+	struct container *container = operation->container;
+	if (!is_alive(container))
 		return STEP_NEXT;
+	if (!monitor_link_is_up(container) && operation_try_again(operation, KILL_PATIENCE_MS) == STEP_WAIT)
+		return STEP_WAIT;
 	json_t *body = message_new("stop", 0);
 	message_add(body, "signal", json_integer(SIGKILL));
 	message_add(body, "timeout_s", json_integer(-1));
@@ -109,6 +122,26 @@ static int mark_removing(struct operation *operation, struct err **reterr)
 		return r;
 	container->removing = true;
 	return STEP_NEXT;
+}
+
+/*
+ * A monitor that died while it started its container has left groups, and perhaps processes in them, of which its run folder
+ * alone tells: it must not go before they do. Recovery does the same; whoever comes first.
+ */
+static int clear_groups(struct operation *operation, struct err **reterr)
+{
+	const struct container *container = operation->container;
+	_autofree_(remains) struct remains *remains = NULL;
+	_autoclose_ int fd = openat(container->engine->exec_containers_fd, container->id,
+		O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return STEP_NEXT;
+	int r = fd < 0 ? -errno : remains_read(fd, &remains);
+	if (r == 0)
+		r = remains_kill(remains);
+	if (r == -EAGAIN && operation_try_again(operation, KILL_PATIENCE_MS) == STEP_WAIT)
+		return STEP_WAIT;
+	return r < 0 ? err_errno(reterr, r, "cannot end what is left of container %s", container->id) : STEP_NEXT;
 }
 
 /* It may be tried again. */
@@ -147,9 +180,15 @@ static int destroy(struct container *container, bool volumes, struct err **reter
 	return 0;
 }
 
+/* A client that waits for --rm hears nothing until it is done: what fails for a moment (the disk is full) is tried again. */
 static int destroy_step(struct operation *operation, struct err **reterr)
 {
-	int r = destroy(operation->container, operation->args.remove_volumes, reterr);
+	_autofree_(err) struct err *err = NULL;
+	int r = destroy(operation->container, operation->args.remove_volumes, &err);
+	if (r < 0 && operation->args.unattended && operation_try_again(operation, UNATTENDED_PATIENCE_MS) == STEP_WAIT)
+		return STEP_WAIT;
+	if (r < 0 && reterr)
+		*reterr = TAKE(err);
 	return r < 0 ? r : STEP_END;
 }
 
@@ -159,8 +198,8 @@ static void log_unattended(struct operation *operation, const struct err *err)
 		log_error("cannot remove container %s: %s", operation->container->id, err_message(err));
 }
 
-static const struct step remove_steps[] = { { check_remove }, { kill_if_alive },
-	{ mark_removing, NULL, unmark_removing }, { destroy_step } };
+static const struct step remove_steps[] = { { check_remove }, { kill_if_alive, .insists_ms = KILL_PATIENCE_MS },
+	{ mark_removing, .undo = unmark_removing }, { clear_groups }, { destroy_step } };
 static const struct verb remove_verb = {
 	.name = "remove",
 	.steps = remove_steps,
@@ -174,7 +213,7 @@ static void kill_ahead(struct container *container)
 {
 	if (!is_alive(container) || list_is_empty(&container->operations))
 		return;
-	static const struct step steps[] = { { kill_if_alive } };
+	static const struct step steps[] = { { kill_if_alive, .insists_ms = KILL_PATIENCE_MS } };
 	static const struct verb verb = { .name = "kill for removal", .steps = steps, .step_count = ARRAY_SIZE(steps) };
 	operation_begin(container, &verb, NULL, NULL, NULL);
 }
@@ -200,15 +239,26 @@ void remove_container_unattended(struct container *container)
 	operation_begin(container, &remove_verb, &args, NULL, NULL);
 }
 
+static void resume_ended(struct operation *operation, const struct err *err)
+{
+	if (!err)
+		return;
+	log_error("cannot go on with the removal of container %s: %s", operation->container->id, err_message(err));
+	operation->container->removing = false;
+}
+
 void remove_container_resume(struct container *container)
 {
-	_autofree_(err) struct err *err = NULL;
-	container_ref(container);
-	if (destroy(container, container->record.host.auto_remove, &err) < 0) {
-		log_error("cannot go on with the removal of container %s: %s", container->id, err_message(err));
-		container->removing = false;
-	}
-	container_unref(container);
+	static const struct step steps[] = { { clear_groups }, { destroy_step } };
+	static const struct verb verb = {
+		.name = "go on with a removal",
+		.steps = steps,
+		.step_count = ARRAY_SIZE(steps),
+		.queued = true,
+		.ended = resume_ended,
+	};
+	const struct operation_args args = { .remove_volumes = container->record.host.auto_remove };
+	operation_begin(container, &verb, &args, NULL, NULL);
 }
 
 /* --- prune --- */

@@ -33,8 +33,8 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/strv.h"
-#include "holder/remains.h"
 #include "sys/channel.h"
+#include "sys/remains.h"
 
 #define RECOVERIES_MAX     3
 #define RECOVERY_WINDOW_MS 10000

@@ -1,4 +1,4 @@
-#include "holder/remains.h"
+#include "sys/remains.h"
 
 #include <errno.h>
 #include <stdlib.h>
