@@ -155,16 +155,18 @@ int job_discard(struct store *store, const char *id, struct err **reterr)
 	return store_trash(store, store->tmp_fd, id, reterr);
 }
 
-void job_end(struct job *job)
+int job_end(struct job *job)
 {
 	_autofree_(err) struct err *err = NULL;
 
 	if (!job)
-		return;
-	if (job_discard(job->store, job->id, &err) < 0)
+		return 0;
+	int r = job_discard(job->store, job->id, &err);
+	if (r < 0)
 		log_warn("what job %s left is kept until the next sweep: %s", job->id, err_message(err));
 	fd_close(&job->folder_fd);
 	free(job);
+	return r < 0 ? r : 0;
 }
 
 struct store *job_store(const struct job *job)

@@ -21,8 +21,9 @@ struct job;
 
 /* Borrows the store, which outlives the job. */
 int job_begin(struct store *store, struct job **ret, struct err **reterr);
-/* Ends it, however far it came: what was committed stays, the rest and the folder go to trash/. */
-void job_end(struct job *job);
+/* Ends it, however far it came: what was committed stays, the rest and the folder go to trash/. -errno: something is left, for
+ * the next sweep. */
+int job_end(struct job *job);
 DEFINE_AUTOFREE(job, struct job *, job_end);
 
 /* Borrowed. */

@@ -26,6 +26,7 @@ struct worker {
 	size_t job_count;
 	const char *data_root;
 	struct store *store;
+	bool leaves; /* what the engine has to sweep */
 };
 
 /* ---- messages */
@@ -83,7 +84,7 @@ static int run_job(struct worker *worker, struct client *client, const struct ha
 	r = task.empty_fd < 0 ? err_errno(reterr, task.empty_fd, "cannot make a folder")
 			      : job_of(worker, handover)(&task, handover, reterr);
 	fd_close(&task.empty_fd);
-	job_end(task.job);
+	worker->leaves = job_end(task.job) < 0;
 	return r;
 }
 
@@ -112,7 +113,7 @@ static int handle_handover(struct worker *worker, const struct message *message,
 	int r = handover_read(message, &handover, &err);
 
 	if (r >= 0 && !job_of(worker, &handover))
-		r = err_set(&err, ERR_UNSUPPORTED, 0, "a worker does not do %s", handover.kind);
+		r = err_set(&err, ERR_UNSUPPORTED, 0, "%s is not supported yet", handover.kind);
 	if (r >= 0 && *fd < 0)
 		r = err_set(&err, ERR_INVALID, 0, "the hand-over came without a connection");
 	if (r >= 0)
@@ -123,6 +124,8 @@ static int handle_handover(struct worker *worker, const struct message *message,
 	}
 	send_message(message_ack(message->id));
 	serve(worker, client, &handover);
+	if (worker->leaves)
+		return EXIT_FAILURE;
 	return EXIT_SUCCESS;
 }
 
@@ -211,9 +214,10 @@ int worker_main(int argc, char **argv, const struct worker_job *jobs, size_t job
 	struct worker worker = { .jobs = jobs, .job_count = job_count };
 	int status;
 
-	log_setup("tare-worker", LOG_LEVEL_INFO);
+	log_setup(program_invocation_short_name, LOG_LEVEL_INFO);
 	if (parse_options(&worker, argc, argv) < 0) {
-		fprintf(stderr, "usage: tare-worker --data-root PATH [--exec-root PATH], started by tared\n");
+		fprintf(stderr, "usage: %s --data-root PATH [--exec-root PATH], started by tared\n",
+			program_invocation_short_name);
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);

@@ -7,7 +7,8 @@
  *   job        (kind remove) trash/ is to be emptied
  *
  * What was done is told as `event {type, image, name}`; if the engine is gone by then, so be it: the store says the same.
- * A job that failed was answered to its client, and the worker still ends 0; any other end makes the engine sweep the store.
+ * A job that failed was answered to its client, and the worker still ends 0; any other end, and one that says that something is
+ * left, makes the engine sweep the store.
  */
 #pragma once
 
