@@ -1,8 +1,8 @@
 """Strikes a program at its N-th system call that changes anything: ends it there, or lets the call fail (helpers/strike.c)."""
+import fcntl
 import os
 import pathlib
 import shutil
-import time
 
 from .engine import BUILD, PROGRAMS
 
@@ -34,13 +34,18 @@ class Striker:
         for suffix in ("struck", "count"):
             self.file(suffix).unlink(missing_ok=True)
         order = self.file("order")
-        order.write_text(f"{at} {error} {time.monotonic_ns()}")
+        order.write_text(f"{at} {error}")
         order.rename(self.file("strike"))
 
     def disarm(self):
-        """Whether it was struck."""
-        self.file("strike").unlink(missing_ok=True)
-        return self.file("struck").exists()
+        """Whether it was struck; not while a tracer is at it."""
+        lock = os.open(self.folder, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.file("strike").unlink(missing_ok=True)
+            return self.file("struck").exists()
+        finally:
+            os.close(lock)
 
     def count(self):
         """Calls since arm()."""

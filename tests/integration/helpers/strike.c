@@ -6,11 +6,10 @@
  *
  *	NAME.real    the program
  *	NAME.traced  absent: the program is executed and that is all
- *	NAME.strike  "N ERROR SERIAL": while it is there, calls are counted; the N-th is not made, but ends the process (ERROR
- *	             0) or fails with that errno. Removed with the strike, so the next instance is spared. A new serial number
- *	             starts the count anew
+ *	NAME.strike  "N ERROR": while it is there, calls are counted, over all instances; the N-th is not made, but ends the
+ *	             process (ERROR 0) or fails with that errno. Removed with the strike, so the next instance is spared
  *	NAME.struck  written with the strike: the call's number and the process
- *	NAME.count   written meanwhile: how many calls were counted
+ *	NAME.count   written meanwhile: how many calls were counted; to be removed before the next strike is ordered
  *
  * The program keeps the process that was started: its number, its parent and its descriptors. The tracer is a grandchild with
  * a command line of its own and none of the descriptors, so that the peers still see the end of file when the program dies.
@@ -27,8 +26,10 @@
 #include <unistd.h>
 
 #include <linux/close_range.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
 #include <sys/wait.h>
@@ -125,9 +126,7 @@ static const int counted_calls[] = {
 struct tracer {
 	const char *name;
 	int folder_fd;
-	char orders[64]; /* the last that were seen */
 	unsigned long at;
-	unsigned long count;
 	int error;     /* 0: kill */
 	pid_t failing; /* the process whose call is being failed, or 0 */
 	char text[64];
@@ -148,22 +147,29 @@ static void write_file(struct tracer *tracer, const char *suffix, const char *te
 	close(fd);
 }
 
-static bool look_for_orders(struct tracer *tracer)
+static unsigned long read_count(struct tracer *tracer)
 {
-	char text[sizeof(tracer->orders)] = "";
+	char text[32] = "";
+	int fd = openat(tracer->folder_fd, file_name(tracer, "count"), O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return 0;
+	if (read(fd, text, sizeof(text) - 1) < 0)
+		text[0] = '\0';
+	close(fd);
+	return strtoul(text, NULL, 10);
+}
+
+static bool read_orders(struct tracer *tracer)
+{
+	char text[64] = "";
 	int fd = openat(tracer->folder_fd, file_name(tracer, "strike"), O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
 		return false;
 	ssize_t len = read(fd, text, sizeof(text) - 1);
 	close(fd);
-	if (len <= 0)
-		return false;
-	if (strcmp(text, tracer->orders) == 0)
-		return true;
-	tracer->count = 0;
-	memcpy(tracer->orders, text, sizeof(text));
-	return sscanf(text, "%lu %d", &tracer->at, &tracer->error) == 2;
+	return len > 0 && sscanf(text, "%lu %d", &tracer->at, &tracer->error) == 2;
 }
 
 static bool is_counted(const struct __ptrace_syscall_info *info)
@@ -187,6 +193,8 @@ static void strike(struct tracer *tracer, pid_t pid, unsigned long long call)
 	char text[64];
 
 	snprintf(text, sizeof(text), "%llu %d\n", call, pid);
+	/* Before the process ends, for whom its end is the news. */
+	write_file(tracer, "struck", text);
 	unlinkat(tracer->folder_fd, file_name(tracer, "strike"), 0);
 	if (tracer->error == 0) {
 		kill(pid, SIGKILL);
@@ -194,20 +202,24 @@ static void strike(struct tracer *tracer, pid_t pid, unsigned long long call)
 		set_register(pid, offsetof(struct user_regs_struct, orig_rax), -1);
 		tracer->failing = pid;
 	}
-	write_file(tracer, "struck", text);
 }
 
+/* Each instance has a tracer of its own, and all of them one count. */
 static void on_entry(struct tracer *tracer, pid_t pid, const struct __ptrace_syscall_info *info)
 {
 	char text[32];
 
-	if (!is_counted(info) || !look_for_orders(tracer))
+	if (!is_counted(info))
 		return;
-	tracer->count++;
-	snprintf(text, sizeof(text), "%-8lu", tracer->count);
-	write_file(tracer, "count", text);
-	if (tracer->count == tracer->at)
-		strike(tracer, pid, info->entry.nr);
+	flock(tracer->folder_fd, LOCK_EX);
+	if (read_orders(tracer)) {
+		unsigned long count = read_count(tracer) + 1;
+		snprintf(text, sizeof(text), "%-8lu", count);
+		write_file(tracer, "count", text);
+		if (count == tracer->at)
+			strike(tracer, pid, info->entry.nr);
+	}
+	flock(tracer->folder_fd, LOCK_UN);
 }
 
 static void on_syscall(struct tracer *tracer, pid_t pid)
@@ -224,21 +236,26 @@ static void on_syscall(struct tracer *tracer, pid_t pid)
 	}
 }
 
-/* Whether the process still runs the program, from its file or from a copy in memory. */
-static bool runs_program(const struct tracer *tracer, pid_t pid)
+static bool runs_copy(const struct tracer *tracer, const char *link)
 {
-	char link[32], target[4096];
+	char target[4096];
+	ssize_t len = readlink(link, target, sizeof(target) - 1);
+
+	target[len < 0 ? 0 : len] = '\0';
+	const char *copy = strstr(target, "memfd:");
+	return copy && strncmp(copy + strlen("memfd:"), tracer->name, strlen(tracer->name)) == 0;
+}
+
+/* Whether the process still runs the program: its very file, through whatever mount, or a copy in memory. */
+static bool runs_program(struct tracer *tracer, pid_t pid)
+{
+	char link[32];
+	struct stat real, exe;
 
 	snprintf(link, sizeof(link), "/proc/%d/exe", pid);
-	ssize_t len = readlink(link, target, sizeof(target) - 1);
-	if (len < 0)
+	if (stat(link, &exe) < 0 || fstatat(tracer->folder_fd, file_name(tracer, "real"), &real, 0) < 0)
 		return false;
-	target[len] = '\0';
-	const char *base = strrchr(target, '/') ? strrchr(target, '/') + 1 : target;
-	if (strncmp(base, "memfd:", 6) == 0)
-		base += 6;
-	/* A single file's mount that is attached nowhere, which is what the runtime executes itself from, has no name at all. */
-	return base[0] == '\0' || strncmp(base, tracer->name, strlen(tracer->name)) == 0;
+	return (exe.st_dev == real.st_dev && exe.st_ino == real.st_ino) || runs_copy(tracer, link);
 }
 
 static void on_stop(struct tracer *tracer, pid_t pid, int status)
