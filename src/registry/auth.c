@@ -24,8 +24,6 @@ static const struct json_field credentials_fields[] = {
 	JSON_FIELD(struct credentials, auth, "auth", JSON_STRING_FIELD),
 	JSON_FIELD(struct credentials, identity_token, "identitytoken", JSON_STRING_FIELD),
 	JSON_FIELD(struct credentials, registry_token, "registrytoken", JSON_STRING_FIELD),
-	JSON_FIELD(struct credentials, server_address, "serveraddress", JSON_STRING_FIELD),
-	JSON_FIELD(struct credentials, email, "email", JSON_STRING_FIELD),
 };
 static const struct json_table credentials_table = JSON_TABLE(struct credentials, credentials_fields);
 
@@ -187,22 +185,13 @@ static int append_parameter(CURL *easy, struct buf *out, const char *name, const
 
 static int append_scope(const struct registry *registry, CURL *easy, struct buf *out)
 {
-	_cleanup_free_ char *scope = NULL, *from = NULL;
+	_cleanup_free_ char *scope = NULL;
 
-	if (!registry->path)
-		return 0;
-	if (asprintf(&scope, "repository:%s:pull%s", registry->path, registry->push ? ",push" : "") < 0) {
+	if (asprintf(&scope, "repository:%s:pull", registry->path) < 0) {
 		scope = NULL;
 		return -ENOMEM;
 	}
-	int r = append_parameter(easy, out, "scope", scope);
-	if (r < 0 || !registry->mount_from)
-		return r;
-	if (asprintf(&from, "repository:%s:pull", registry->mount_from) < 0) {
-		from = NULL;
-		return -ENOMEM;
-	}
-	return append_parameter(easy, out, "scope", from);
+	return append_parameter(easy, out, "scope", scope);
 }
 
 /* May the realm see user and password? */
@@ -314,6 +303,8 @@ static int fetch_token(struct registry *registry, const struct challenge *challe
 
 	if (r == 0 && prepare(registry, easy, challenge, trusted, &parameters) < 0)
 		r = err_oom(reterr);
+	if (r == 0)
+		session_refuse_link_local(easy);
 	if (r == 0 && !posts && parameters.len > 0) {
 		if (asprintf(&url, "%s%c%s", challenge->realm, strchr(challenge->realm, '?') ? '&' : '?',
 			    parameters.data) < 0) {
@@ -348,7 +339,7 @@ static int answer_bearer(struct registry *registry, const struct challenge *chal
 		return err_set(reterr, ERR_UNAVAILABLE, EPROTO,
 			"%s: its token server's address is not an http or https URL", registry->host);
 	if (strcmp(realm.scheme, "http") == 0 && strcmp(registry->origin.scheme, "https") == 0 &&
-		!host_is_loopback(realm.host))
+		!host_is_loopback(registry->origin.host))
 		r = err_set(reterr, ERR_FORBIDDEN, 0, "%s: its token server is to be asked over plain http",
 			registry->host);
 	else

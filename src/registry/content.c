@@ -60,9 +60,9 @@ static void collect_done(struct exchange *exchange, const struct err *err)
 		take_head(&exchange->answer, collect->content);
 }
 
-static const struct exchange_sink collect_sink = { collect_begin, collect_data, collect_done };
+static const struct exchange_sink collect_sink = { collect_begin, collect_data, collect_done, NULL };
 
-static int fetch(struct registry *registry, const char *method, const char *kind, const char *what, const char *accept,
+static int fetch(struct registry *registry, const char *kind, const char *what, const char *accept,
 	struct collect *collect, struct err **reterr)
 {
 	_cleanup_free_ char *url = NULL;
@@ -77,9 +77,10 @@ static int fetch(struct registry *registry, const char *method, const char *kind
 		return err_oom(reterr);
 	}
 	collect->done = false;
-	r = exchange_start(registry, method, url, accept, &collect_sink, collect, &exchange, reterr);
+	struct exchange_request request = { .url = url, .accept = accept };
+	r = exchange_start(registry, &request, &collect_sink, collect, &exchange, reterr);
 	while (r == 0 && !collect->done) {
-		r = registry_wait(registry, NULL, 0, WAIT_MS, reterr);
+		r = registry_wait(registry, WAIT_MS, reterr);
 		if (r < 0 && !collect->done)
 			exchange_free(exchange);
 	}
@@ -131,13 +132,13 @@ static int refused(const struct registry *registry, const char *what, int r, str
 	return r;
 }
 
-static int fetch_manifest(struct registry *registry, const char *method, const char *what, struct registry_content *ret,
+static int fetch_manifest(struct registry *registry, const char *what, struct registry_content *ret,
 	struct err **reterr)
 {
 	for (;;) {
 		_autofree_(err) struct err *err = NULL;
 		struct collect collect = { .out = &ret->text, .content = ret };
-		int r = fetch(registry, method, "manifests", what, ACCEPT_MANIFESTS, &collect, &err);
+		int r = fetch(registry, "manifests", what, ACCEPT_MANIFESTS, &collect, &err);
 		if (r < 0 && r != -ECANCELED && session_next_endpoint(registry) == 0)
 			continue;
 		if (r < 0)
@@ -151,7 +152,7 @@ static int fetch_manifest(struct registry *registry, const char *method, const c
 int registry_manifest(struct registry *registry, const char *what, struct registry_content *ret, struct err **reterr)
 {
 	*ret = (struct registry_content){ .text = BUF_INIT(OCI_MANIFEST_MAX) };
-	int r = fetch_manifest(registry, "GET", what, ret, reterr);
+	int r = fetch_manifest(registry, what, ret, reterr);
 	if (r == 0)
 		r = check_digest(&ret->text, oci_digest_is_valid(what) ? what : NULL, ret->digest, registry->host,
 			reterr);
@@ -170,7 +171,7 @@ int registry_blob(struct registry *registry, const char *digest, int64_t size, s
 {
 	struct collect collect = { .out = out };
 	char have[DIGEST_SIZE];
-	int r = fetch(registry, "GET", "blobs", digest, NULL, &collect, reterr);
+	int r = fetch(registry, "blobs", digest, NULL, &collect, reterr);
 
 	if (r < 0)
 		return err_wrap(reterr, r, "cannot get the blob %s", digest);

@@ -5,93 +5,100 @@
 
 #include "registry/exchange.h"
 
-struct registry_transfer {
-	struct exchange *exchange;
-	struct registry_download download; /* its strings are ours */
+struct download {
+	struct registry_download wish; /* its digest is ours */
 	char *digest;
+	bool given; /* the caller has bytes */
 };
+
+static void download_free(struct download *download)
+{
+	if (!download)
+		return;
+	free(download->digest);
+	free(download);
+}
+DEFINE_AUTOFREE(download, struct download *, download_free);
+
+static int wrong_size(struct exchange *exchange, const struct download *download, int64_t size)
+{
+	return err_set(&exchange->failure, ERR_INVALID, EBADMSG,
+		"%s: the blob %s is of %lld bytes or more, and not of %lld", exchange->registry->host, download->digest,
+		(long long)size, (long long)download->wish.size);
+}
 
 static int download_begin(struct exchange *exchange, int64_t offset)
 {
-	struct registry_transfer *transfer = exchange->user;
-	const struct registry_download *download = &transfer->download;
-	int64_t size = exchange->answer.content_length;
+	struct download *download = exchange->user;
+	int64_t length = exchange->answer.content_length, size = download->wish.size;
 
-	if (download->size >= 0 && size >= 0 && offset + size != download->size) {
-		err_set(&exchange->failure, ERR_INVALID, EBADMSG,
-			"%s: the blob %s is said to be of %lld bytes, and not of %lld", exchange->registry->host,
-			transfer->digest, (long long)(offset + size), (long long)download->size);
-		return -EBADMSG;
-	}
-	/* Bytes that the caller has, and the registry begins anew. */
-	return offset == 0 && transfer->download.offset > 0 ? download->on_restart(download->user) : 0;
+	if (size >= 0 && length >= 0 && offset + length != size)
+		return wrong_size(exchange, download, offset + length);
+	if (offset > 0 || !download->given)
+		return 0;
+	download->given = false;
+	return download->wish.on_restart(download->wish.user);
 }
 
 static int download_data(struct exchange *exchange, const void *data, size_t len)
 {
-	struct registry_transfer *transfer = exchange->user;
-	const struct registry_download *download = &transfer->download;
+	struct download *download = exchange->user;
+	int64_t after = exchange->received + (int64_t)len;
 
-	if (download->size >= 0 && exchange->received + (int64_t)len > download->size) {
-		err_set(&exchange->failure, ERR_INVALID, EBADMSG, "%s sends more of the blob %s than its %lld bytes",
-			exchange->registry->host, transfer->digest, (long long)download->size);
-		return -EBADMSG;
-	}
-	int r = download->on_data(data, len, download->user);
-	if (r == 0)
-		transfer->download.offset = exchange->received + (int64_t)len;
-	return r;
+	if (download->wish.size >= 0 && after > download->wish.size)
+		return wrong_size(exchange, download, after);
+	download->given = true;
+	return download->wish.on_data(data, len, download->wish.user);
 }
 
 static void download_done(struct exchange *exchange, const struct err *err)
 {
-	struct registry_transfer *transfer = exchange->user;
-	const struct registry_download *download = &transfer->download;
+	struct download *download = exchange->user;
 	_autofree_(err) struct err *cut = NULL;
 
-	if (!err && download->size >= 0 && exchange->received != download->size) {
+	if (!err && download->wish.size >= 0 && exchange->received != download->wish.size) {
 		err_set(&cut, ERR_UNAVAILABLE, EBADMSG, "%s: the blob %s ended after %lld of its %lld bytes",
-			exchange->registry->host, transfer->digest, (long long)exchange->received,
-			(long long)download->size);
+			exchange->registry->host, download->digest, (long long)exchange->received,
+			(long long)download->wish.size);
 		err = cut;
 	}
-	download->on_done(err, download->user);
-	free(transfer->digest);
-	free(transfer);
+	download->wish.on_done(err, download->wish.user);
 }
 
-static const struct exchange_sink download_sink = { download_begin, download_data, download_done };
-
-int registry_download(struct registry *registry, const struct registry_download *download,
-	struct registry_transfer **ret, struct err **reterr)
+static void download_release(void *user)
 {
-	struct registry_transfer *transfer = calloc(1, sizeof(*transfer));
+	download_free(user);
+}
+
+static const struct exchange_sink download_sink = { download_begin, download_data, download_done, download_release };
+
+static struct download *download_new(const struct registry_download *wish)
+{
+	_autofree_(download) struct download *download = calloc(1, sizeof(*download));
+
+	if (!download)
+		return NULL;
+	download->wish = *wish;
+	download->digest = strdup(wish->digest);
+	return download->digest ? TAKE(download) : NULL;
+}
+
+int registry_download(struct registry *registry, const struct registry_download *wish, struct err **reterr)
+{
 	_cleanup_free_ char *url = NULL;
+	struct exchange *exchange;
 	int r = session_probe(registry, reterr);
 
-	if (r == 0 && (!transfer || !(transfer->digest = strdup(download->digest)) ||
-			      asprintf(&url, "%s/v2/%s/blobs/%s", registry->endpoints[registry->chosen].base,
-				      registry->path, download->digest) < 0)) {
-		url = NULL;
-		r = err_oom(reterr);
-	}
-	if (r == 0) {
-		transfer->download = *download;
-		transfer->download.digest = transfer->digest;
-		r = exchange_start_at(registry, url, download->offset, &download_sink, transfer, &transfer->exchange,
-			reterr);
-	}
-	if (r < 0) {
-		if (transfer)
-			free(transfer->digest);
-		free(transfer);
+	if (r < 0)
 		return r;
+	if (asprintf(&url, "%s/v2/%s/blobs/%s", registry->endpoints[registry->chosen].base, registry->path,
+		    wish->digest) < 0) {
+		url = NULL;
+		return err_oom(reterr);
 	}
-	*ret = transfer;
-	return 0;
-}
-
-void registry_transfer_resume(struct registry_transfer *transfer)
-{
-	exchange_resume(transfer->exchange);
+	struct download *download = download_new(wish);
+	if (!download)
+		return err_oom(reterr);
+	struct exchange_request request = { .url = url, .resumable = true };
+	return exchange_start(registry, &request, &download_sink, download, &exchange, reterr);
 }

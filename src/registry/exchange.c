@@ -6,9 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include <netinet/in.h>
 #include <sys/random.h>
-#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/parse.h"
@@ -180,10 +178,6 @@ static size_t on_body(char *data, size_t one, size_t len, void *user)
 	if (!exchange->begun && begin(exchange) < 0)
 		return 0;
 	int r = exchange->sink->data(exchange, data, len);
-	if (r == -EAGAIN) {
-		exchange->paused = true;
-		return CURL_WRITEFUNC_PAUSE;
-	}
 	if (r < 0) {
 		if (!exchange->failure)
 			err_errno(&exchange->failure, r, "%s", exchange->registry->host);
@@ -191,25 +185,6 @@ static size_t on_body(char *data, size_t one, size_t len, void *user)
 	}
 	exchange->received += (int64_t)len;
 	return len;
-}
-
-/* An answer never sends us to what only this machine's own network can reach: cloud hosts keep secrets there. */
-static curl_socket_t on_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
-{
-	struct exchange *exchange = user;
-	const struct sockaddr *addr = &address->addr;
-	bool local = false;
-
-	(void)purpose;
-	if (addr->sa_family == AF_INET)
-		local = ntohl(((const struct sockaddr_in *)(const void *)addr)->sin_addr.s_addr) >> 16 == 0xa9fe;
-	else if (addr->sa_family == AF_INET6)
-		local = IN6_IS_ADDR_LINKLOCAL(&((const struct sockaddr_in6 *)(const void *)addr)->sin6_addr);
-	if (local && (exchange->redirects > 0 || exchange->foreign)) {
-		fail(exchange, ERR_FORBIDDEN, 0, "the registry redirects to a link-local address");
-		return CURL_SOCKET_BAD;
-	}
-	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
 /* ---- one attempt */
@@ -227,7 +202,7 @@ static bool is_own_origin(const struct exchange *exchange)
 {
 	struct origin origin;
 
-	if (exchange->foreign || origin_of(exchange->url, &origin) < 0)
+	if (origin_of(exchange->url, &origin) < 0)
 		return false;
 	bool own = origin_equal(&origin, &exchange->registry->origin);
 	origin_finish(&origin);
@@ -270,7 +245,7 @@ static int attempt(struct exchange *exchange, struct err **reterr)
 	answer_finish(&exchange->answer);
 	buf_reset(&exchange->error_body);
 	exchange->head_bytes = exchange->head_lines = 0;
-	exchange->begun = exchange->paused = false;
+	exchange->begun = false;
 	exchange->retry_at_ms = 0;
 	exchange->received_before = exchange->received;
 	if (set_headers(exchange) < 0)
@@ -286,30 +261,34 @@ static int attempt(struct exchange *exchange, struct err **reterr)
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, exchange);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, exchange);
-	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
-	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, exchange);
-	if (strcmp(exchange->method, "HEAD") == 0)
-		curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+	if (exchange->redirects > 0)
+		session_refuse_link_local(easy);
 	if (curl_multi_add_handle(registry->multi, easy) != CURLM_OK)
 		return err_oom(reterr);
 	exchange->running = true;
 	return 0;
 }
 
-static int start(struct registry *registry, const struct exchange *wish, const char *url, struct exchange **ret,
-	struct err **reterr)
+int exchange_start(struct registry *registry, const struct exchange_request *request, const struct exchange_sink *sink,
+	void *user, struct exchange **ret, struct err **reterr)
 {
 	struct exchange *exchange = calloc(1, sizeof(*exchange));
 
-	if (!exchange)
+	if (!exchange) {
+		if (sink->release)
+			sink->release(user);
 		return err_oom(reterr);
-	*exchange = *wish;
+	}
 	list_append(&registry->exchanges, &exchange->link);
 	exchange->registry = registry;
+	exchange->sink = sink;
+	exchange->user = user;
+	exchange->accept = request->accept;
+	exchange->resumable = request->resumable;
 	buf_init(&exchange->error_body, EXCHANGE_ERROR_BYTES);
 	exchange->easy = curl_easy_init();
-	exchange->url = strdup(url);
-	exchange->first_url = strdup(url);
+	exchange->url = strdup(request->url);
+	exchange->first_url = strdup(request->url);
 	int r = exchange->easy && exchange->url && exchange->first_url ? attempt(exchange, reterr) : err_oom(reterr);
 	if (r < 0) {
 		exchange_free(exchange);
@@ -317,20 +296,6 @@ static int start(struct registry *registry, const struct exchange *wish, const c
 	}
 	*ret = exchange;
 	return 0;
-}
-
-int exchange_start(struct registry *registry, const char *method, const char *url, const char *accept,
-	const struct exchange_sink *sink, void *user, struct exchange **ret, struct err **reterr)
-{
-	struct exchange wish = { .method = method, .accept = accept, .sink = sink, .user = user };
-	return start(registry, &wish, url, ret, reterr);
-}
-
-int exchange_start_at(struct registry *registry, const char *url, int64_t offset, const struct exchange_sink *sink,
-	void *user, struct exchange **ret, struct err **reterr)
-{
-	struct exchange wish = { .method = "GET", .resumable = true, .received = offset, .sink = sink, .user = user };
-	return start(registry, &wish, url, ret, reterr);
 }
 
 static void stop(struct exchange *exchange)
@@ -351,15 +316,9 @@ void exchange_free(struct exchange *exchange)
 	err_free(exchange->failure);
 	free(exchange->url);
 	free(exchange->first_url);
+	if (exchange->sink->release)
+		exchange->sink->release(exchange->user);
 	free(exchange);
-}
-
-void exchange_resume(struct exchange *exchange)
-{
-	if (!exchange->paused)
-		return;
-	exchange->paused = false;
-	curl_easy_pause(exchange->easy, CURLPAUSE_CONT);
 }
 
 /* ---- what to do with an end */

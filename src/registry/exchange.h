@@ -1,5 +1,5 @@
 /*
- * One request and its answer, whatever it takes: tries again after a lost connection or an overloaded server (by Range, from
+ * One GET and its answer, whatever it takes: tries again after a lost connection or an overloaded server (by Range, from
  * where it was), follows redirects itself and judges each, answers a challenge at most twice. Who wants the answer sees its
  * bytes only when it is a good one.
  */
@@ -17,10 +17,12 @@ struct exchange;
 struct exchange_sink {
 	/* The bytes that follow start at `offset`: of a resumed answer not 0. 0 or -errno. May be NULL. */
 	int (*begin)(struct exchange *exchange, int64_t offset);
-	/* As registry_download.on_data. */
+	/* 0 or -errno, which ends it. */
 	int (*data)(struct exchange *exchange, const void *data, size_t len);
-	/* Once; frees what it hangs on to. The exchange is freed after it returns. */
+	/* Once, unless the exchange is given up before. It is freed after this returns. */
 	void (*done)(struct exchange *exchange, const struct err *err);
+	/* In any case, as the last. May be NULL. */
+	void (*release)(void *user);
 };
 
 struct exchange_answer {
@@ -41,12 +43,10 @@ struct exchange {
 	const struct exchange_sink *sink;
 	void *user;
 	/* The request. */
-	const char *method;
-	char *url;          /* where it is sent now: redirects change it */
-	char *first_url;    /* where each attempt starts: what it redirects to may be good for once only */
-	const char *accept; /* header value or NULL */
-	bool resumable;     /* a GET of a blob */
-	bool foreign;       /* another host's: no credentials */
+	char *url;       /* where it is sent now: redirects change it */
+	char *first_url; /* where each attempt starts: what it redirects to may be good for once only */
+	const char *accept;
+	bool resumable;
 	/* How far it is. */
 	CURL *easy;
 	struct curl_slist *headers;
@@ -57,7 +57,6 @@ struct exchange {
 	unsigned head_lines;
 	bool begun;
 	bool running;
-	bool paused;
 	int64_t received; /* good bytes, over all attempts */
 	int64_t received_before;
 	unsigned attempts; /* without a new byte */
@@ -67,13 +66,15 @@ struct exchange {
 	int64_t retry_at_ms; /* waiting */
 };
 
-/* Starts. `url` is absolute, copied. On failure nothing is called. */
-int exchange_start(struct registry *registry, const char *method, const char *url, const char *accept,
-	const struct exchange_sink *sink, void *user, struct exchange **ret, struct err **reterr);
-/* GET of a blob of which the first `offset` bytes are there: goes on from where it was, now and after each fault. */
-int exchange_start_at(struct registry *registry, const char *url, int64_t offset, const struct exchange_sink *sink,
+struct exchange_request {
+	const char *url;    /* absolute; copied */
+	const char *accept; /* a constant, or NULL */
+	bool resumable;     /* after a fault it goes on where it was, else it begins anew */
+};
+
+/* On failure nothing is called but `release`. */
+int exchange_start(struct registry *registry, const struct exchange_request *request, const struct exchange_sink *sink,
 	void *user, struct exchange **ret, struct err **reterr);
-void exchange_resume(struct exchange *exchange);
 void exchange_free(struct exchange *exchange);
 
 /* From the session's loop. */

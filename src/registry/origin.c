@@ -71,7 +71,8 @@ static int fill_origin(CURLU *url, struct origin *out)
 	}
 	for (char *c = out->host; *c; c++)
 		*c = (char)tolower((unsigned char)*c);
-	return 0;
+	/* It names a folder of certificates too. */
+	return *out->host == '.' ? -EINVAL : 0;
 }
 
 int origin_of(const char *text, struct origin *out)

@@ -1,6 +1,6 @@
 /*
  * The distribution client: one repository on one registry, spoken to over HTTP(S) as the OCI distribution specification and
- * Docker's registries have it. It knows nothing of the store: manifests come back as bytes, blobs are streamed to and from
+ * Docker's registries have it. It knows nothing of the store: manifests come back as bytes, blobs are streamed to
  * callbacks, and what is right by digest is the caller's to decide (I16) - except for manifests, which are small and verified
  * here.
  *
@@ -14,7 +14,6 @@
  */
 #pragma once
 
-#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,7 +26,6 @@
 #include "spec/handover.h"
 
 struct registry;
-struct registry_transfer;
 
 /* Whether the work is to be given up (the client went away); asked at least every 200 ms. */
 typedef bool registry_cancelled_fn(void *user);
@@ -35,8 +33,6 @@ typedef bool registry_cancelled_fn(void *user);
 struct registry_options {
 	const struct reference *reference; /* borrowed for the call: repository, of which the host is the first part */
 	const struct handover_registry *settings; /* borrowed as long as the session lives */
-	bool push;                                /* the scope of tokens: pull,push instead of pull */
-	const char *mount_from; /* another repository of the same host that tokens shall allow to read; or NULL */
 	registry_cancelled_fn *cancelled;
 	void *cancelled_user;
 };
@@ -70,11 +66,7 @@ int registry_blob(struct registry *registry, const char *digest, int64_t size, s
 struct registry_download {
 	const char *digest; /* copied */
 	int64_t size;       /* what the descriptor says; more is an error, and -1 is not known */
-	int64_t offset;     /* bytes that the caller has already: asked for by Range */
-	char *const *
-		urls; /* foreign layers' own places (no credentials go there), tried when the registry has no such blob */
-	/* Bytes in their order. Returns 0, or -errno: then the transfer fails with that. -EAGAIN: not now; the bytes are given
-	 * again after registry_transfer_resume. */
+	/* Bytes in their order. Returns 0, or -errno: then the transfer fails with that. */
 	int (*on_data)(const void *data, size_t len, void *user);
 	/* The server has no Range: all starts anew at 0. Called before any on_data that follows. */
 	int (*on_restart)(void *user);
@@ -87,15 +79,9 @@ struct registry_download {
  * Starts one. A connection that is lost, stalls (no byte for 30 s), or is answered 429 or 5xx is tried again by Range, with
  * a growing pause and Retry-After obeyed within bounds; a few attempts without any new byte are the end of it.
  */
-int registry_download(struct registry *registry, const struct registry_download *download,
-	struct registry_transfer **ret, struct err **reterr);
-void registry_transfer_resume(struct registry_transfer *transfer);
+int registry_download(struct registry *registry, const struct registry_download *download, struct err **reterr);
 
 /* ---- waiting */
 
-/*
- * Moves all transfers along until something happened to one of them, one of `extra` is ready (its revents are set), or the
- * time is over. ERR with ECANCELED if cancelled.
- */
-int registry_wait(struct registry *registry, struct pollfd *extra, size_t extra_count, int timeout_ms,
-	struct err **reterr);
+/* Moves all transfers along until something happened to one of them, or the time is over. ERR with ECANCELED if cancelled. */
+int registry_wait(struct registry *registry, int timeout_ms, struct err **reterr);

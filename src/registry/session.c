@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include "base/clock.h"
 #include "base/io.h"
 #include "registry/exchange.h"
@@ -15,7 +18,6 @@
 #define RECEIVE_BYTES       (512L * 1024)
 #define CONNECTIONS         8L
 #define WAIT_SLICE_MS       200
-#define EXTRA_MAX           64
 #define CERTIFICATES_MAX    (1024 * 1024)
 #define SYSTEM_CERTIFICATES "/etc/ssl/certs"
 #define USER_AGENT          "tare/" TARE_VERSION
@@ -36,13 +38,10 @@ int registry_open(const struct registry_options *options, struct registry **ret,
 	if (!registry)
 		return err_oom(reterr);
 	list_init(&registry->exchanges);
-	registry->push = options->push;
 	registry->settings = options->settings;
 	registry->cancelled = options->cancelled;
 	registry->cancelled_user = options->cancelled_user;
 	if (split_reference(registry, options->reference->repository) < 0)
-		return err_oom(reterr);
-	if (options->mount_from && !(registry->mount_from = strdup(options->mount_from)))
 		return err_oom(reterr);
 	int r = credentials_read(options->settings ? options->settings->auth : NULL, &registry->credentials, reterr);
 	if (r == 0)
@@ -58,6 +57,14 @@ int registry_open(const struct registry_options *options, struct registry **ret,
 	return 0;
 }
 
+static void session_drop_token(struct registry *registry)
+{
+	if (registry->token)
+		explicit_bzero(registry->token, strlen(registry->token));
+	free(registry->token);
+	registry->token = NULL;
+}
+
 void registry_close(struct registry *registry)
 {
 	struct exchange *exchange, *next;
@@ -68,14 +75,11 @@ void registry_close(struct registry *registry)
 		exchange_free(exchange);
 	curl_multi_cleanup(registry->multi);
 	credentials_finish(&registry->credentials);
-	if (registry->token)
-		explicit_bzero(registry->token, strlen(registry->token));
-	free(registry->token);
+	session_drop_token(registry);
 	endpoints_free(registry->endpoints, registry->endpoint_count);
 	origin_finish(&registry->origin);
 	free(registry->host);
 	free(registry->path);
-	free(registry->mount_from);
 	free(registry);
 }
 
@@ -187,6 +191,30 @@ int session_setup(struct registry *registry, CURL *easy, const char *url, bool v
 	return r;
 }
 
+/* ---- connections */
+
+static bool is_link_local(const struct sockaddr *addr)
+{
+	if (addr->sa_family == AF_INET)
+		return ntohl(((const struct sockaddr_in *)(const void *)addr)->sin_addr.s_addr) >> 16 == 0xa9fe;
+	return addr->sa_family == AF_INET6 &&
+	       IN6_IS_ADDR_LINKLOCAL(&((const struct sockaddr_in6 *)(const void *)addr)->sin6_addr);
+}
+
+static curl_socket_t on_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	(void)user;
+	(void)purpose;
+	if (is_link_local(&address->addr))
+		return CURL_SOCKET_BAD;
+	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+void session_refuse_link_local(CURL *easy)
+{
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+}
+
 /* ---- waiting */
 
 static void reap(struct registry *registry)
@@ -218,43 +246,31 @@ static int start_due(struct registry *registry, int timeout_ms)
 	return timeout_ms;
 }
 
-static int poll_once(struct registry *registry, struct pollfd *extra, size_t count, int timeout_ms, int *ret_ready,
-	struct err **reterr)
+static int poll_once(struct registry *registry, int timeout_ms, struct err **reterr)
 {
-	struct curl_waitfd fds[EXTRA_MAX];
-	unsigned used = 0;
 	int running;
 
-	for (size_t i = 0; i < count && i < EXTRA_MAX; i++)
-		fds[used++] = (struct curl_waitfd){ extra[i].fd, extra[i].events, 0 };
-	if (curl_multi_poll(registry->multi, fds, used, timeout_ms, NULL) != CURLM_OK ||
+	if (curl_multi_poll(registry->multi, NULL, 0, timeout_ms, NULL) != CURLM_OK ||
 		curl_multi_perform(registry->multi, &running) != CURLM_OK)
 		return err_set(reterr, ERR_INTERNAL, EIO, "%s: cannot wait for the network", registry->host);
-	*ret_ready = 0;
-	for (size_t i = 0; i < count && i < EXTRA_MAX; i++) {
-		extra[i].revents = fds[i].revents;
-		*ret_ready += extra[i].revents != 0;
-	}
 	return 0;
 }
 
-int registry_wait(struct registry *registry, struct pollfd *extra, size_t extra_count, int timeout_ms,
-	struct err **reterr)
+int registry_wait(struct registry *registry, int timeout_ms, struct err **reterr)
 {
 	int64_t deadline = clock_monotonic_ms() + timeout_ms;
 	uint64_t happened = registry->happened;
 
 	for (;;) {
-		int ready = 0;
 		int64_t left = deadline - clock_monotonic_ms();
 		if (session_cancelled(registry))
 			return err_set(reterr, ERR_INTERNAL, ECANCELED, "the client went away");
 		int slice = start_due(registry, left < 0 ? 0 : left > WAIT_SLICE_MS ? WAIT_SLICE_MS : (int)left);
-		int r = poll_once(registry, extra, extra_count, slice, &ready, reterr);
+		int r = poll_once(registry, slice, reterr);
 		if (r < 0)
 			return r;
 		reap(registry);
-		if (ready > 0 || registry->happened != happened || left <= 0)
+		if (registry->happened != happened || left <= 0)
 			return 0;
 	}
 }
@@ -262,7 +278,6 @@ int registry_wait(struct registry *registry, struct pollfd *extra, size_t extra_
 /* ---- which endpoint */
 
 struct probe {
-	struct registry *registry;
 	bool done;
 	struct err *err;
 	long status;
@@ -298,7 +313,7 @@ static int choose(struct registry *registry, size_t index, struct err **reterr)
 /* Any answer over HTTP will do; what it says of rights is for those who ask for more. */
 static int probe_one(struct registry *registry, struct err **reterr)
 {
-	struct probe probe = { .registry = registry };
+	struct probe probe = { 0 };
 	struct exchange *exchange;
 	_cleanup_free_ char *url = NULL;
 
@@ -306,9 +321,10 @@ static int probe_one(struct registry *registry, struct err **reterr)
 		url = NULL;
 		return err_oom(reterr);
 	}
-	int r = exchange_start(registry, "GET", url, NULL, &probe_sink, &probe, &exchange, reterr);
+	struct exchange_request request = { .url = url };
+	int r = exchange_start(registry, &request, &probe_sink, &probe, &exchange, reterr);
 	while (r == 0 && !probe.done) {
-		r = registry_wait(registry, NULL, 0, WAIT_SLICE_MS, reterr);
+		r = registry_wait(registry, WAIT_SLICE_MS, reterr);
 		if (r < 0)
 			exchange_free(exchange);
 	}
@@ -354,7 +370,6 @@ int session_next_endpoint(struct registry *registry)
 	registry->chosen++;
 	registry->probed = false;
 	registry->basic = false;
-	free(registry->token);
-	registry->token = NULL;
+	session_drop_token(registry);
 	return 0;
 }

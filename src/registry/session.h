@@ -15,8 +15,6 @@ struct credentials {
 	char *auth; /* base64 "user:password", of old */
 	char *identity_token;
 	char *registry_token;
-	char *server_address;
-	char *email;
 };
 
 int credentials_read(const char *header, struct credentials *out, struct err **reterr);
@@ -26,8 +24,6 @@ struct registry {
 	CURLM *multi;
 	char *host; /* "docker.io" */
 	char *path; /* "library/debian" */
-	bool push;
-	char *mount_from;
 	const struct handover_registry *settings;
 	registry_cancelled_fn *cancelled;
 	void *cancelled_user;
@@ -55,6 +51,11 @@ int session_next_endpoint(struct registry *registry);
 bool session_cancelled(const struct registry *registry);
 /* What every request has: limits, TLS of the host, proxies. */
 int session_setup(struct registry *registry, CURL *easy, const char *url, bool verify, struct err **reterr);
+/*
+ * For an address that somebody else than the user has named: connections to link-local addresses fail with
+ * CURLE_COULDNT_CONNECT. Cloud hosts keep secrets there, which no registry shall make us fetch.
+ */
+void session_refuse_link_local(CURL *easy);
 
 /* ---- authorisation (auth.c) */
 

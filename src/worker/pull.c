@@ -28,7 +28,6 @@ struct pull_layer {
 	char label[LABEL_LENGTH + 1];
 	enum layer_claim claim;
 	bool repeated; /* an earlier layer of the same image is the same */
-	bool loading;
 	int fd;
 	struct sha256 *hash;
 	int64_t received;
@@ -200,7 +199,6 @@ static void on_done(const struct err *err, void *user)
 {
 	struct pull_layer *layer = user;
 
-	layer->loading = false;
 	layer->pull->loading--;
 	if (err)
 		err_set(&layer->err, err->kind, err->errnum, "%s", err_message(err));
@@ -210,7 +208,6 @@ static void on_done(const struct err *err, void *user)
 
 static int start_download(struct pull_layer *layer, struct err **reterr)
 {
-	struct registry_transfer *transfer;
 	struct registry_download download = {
 		.digest = layer->descriptor->digest,
 		.size = layer->descriptor->size,
@@ -226,18 +223,16 @@ static int start_download(struct pull_layer *layer, struct err **reterr)
 	layer->hash = sha256_new();
 	if (!layer->hash)
 		return err_oom(reterr);
-	int r = registry_download(layer->pull->registry, &download, &transfer, reterr);
-	if (r == 0) {
-		layer->loading = true;
+	int r = registry_download(layer->pull->registry, &download, reterr);
+	if (r == 0)
 		layer->pull->loading++;
-	}
 	return r;
 }
 
 static int wait_downloads(struct pull *pull, struct err **reterr)
 {
 	while (pull->loading > 0) {
-		int r = registry_wait(pull->registry, NULL, 0, WAIT_MS, reterr);
+		int r = registry_wait(pull->registry, WAIT_MS, reterr);
 		for (size_t i = 0; r == 0 && i < pull->manifest.layer_count; i++) {
 			struct err *err = pull->layers[i].err;
 			if (!err)
@@ -308,15 +303,9 @@ static int settle_busy(struct pull_layer *layer, struct err **reterr)
 
 static int finish_layer(struct pull_layer *layer, struct err **reterr)
 {
-	int r = 0;
-
 	if (layer->repeated || layer->claim == LAYER_READY)
 		return 0;
-	if (layer->claim == LAYER_BUSY)
-		r = settle_busy(layer, reterr);
-	if (r < 0 || layer->claim == LAYER_READY)
-		return r;
-	r = layer_make_verified(layer->pull->task,
+	int r = layer_make_verified(layer->pull->task,
 		&(struct layer_file){ .fd = layer->fd,
 			.link_fd = -1,
 			.diff_id = layer->diff_id,
@@ -324,12 +313,16 @@ static int finish_layer(struct pull_layer *layer, struct err **reterr)
 			.size_bytes = layer->descriptor->size },
 		layer->label, reterr);
 	fd_close(&layer->fd);
+	layer->claim = LAYER_READY;
 	if (r == 0)
 		tell(layer->pull, layer->label, "Pull complete");
 	return r;
 }
 
-/* Claims first, all of them: two pulls of overlapping images share the work, and neither waits before it has begun its own. */
+/*
+ * Claims first, all of them, and waits for others' layers last: two pulls of overlapping images share the work, and neither
+ * waits for the other while it holds a layer that is not made.
+ */
 static int fetch_layers(struct pull *pull, struct err **reterr)
 {
 	size_t count = pull->manifest.layer_count;
@@ -345,7 +338,14 @@ static int fetch_layers(struct pull *pull, struct err **reterr)
 	if (r == 0)
 		r = wait_downloads(pull, reterr);
 	for (size_t i = 0; r == 0 && i < count; i++)
-		r = finish_layer(&pull->layers[i], reterr);
+		if (pull->layers[i].claim != LAYER_BUSY)
+			r = finish_layer(&pull->layers[i], reterr);
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		if (pull->layers[i].claim == LAYER_BUSY)
+			r = settle_busy(&pull->layers[i], reterr);
+		if (r == 0)
+			r = finish_layer(&pull->layers[i], reterr);
+	}
 	return r;
 }
 
@@ -429,8 +429,10 @@ int pull_run(struct task *task, const struct handover *handover, struct err **re
 		.wish = handover->pull,
 		.config_text = BUF_INIT(OCI_IMAGE_CONFIG_MAX),
 	};
+	if (pull.wish->all_tags)
+		return err_set(reterr, ERR_UNSUPPORTED, 0,
+			"pulling all tags of %s is not supported yet: name them one by one", pull.wish->reference);
 	int r = parse_reference(&pull, reterr);
-
 	if (r == 0)
 		r = platform_parse(pull.wish->platform, &pull.platform, reterr);
 	if (r < 0)

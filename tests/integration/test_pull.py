@@ -1,9 +1,14 @@
 """Pulling from Debian's docker-registry, by the stock `docker` command and by ours."""
+import base64
 import hashlib
+import http.server
+import io
 import json
 import os
 import shutil
 import subprocess
+import tarfile
+import threading
 
 import pytest
 
@@ -138,11 +143,156 @@ def test_content_that_is_not_what_its_digest_says(bare, registry, tmp_path):
 def test_the_same_files_as_from_an_archive(bare, registry):
     bare.tare("load", "-q", "-i", images.busybox())
     loaded = bare.tare("images", "-q", "--no-trunc").stdout.split()
-    listing = bare.tare("run", "--rm", "busybox", "sh", "-c", "ls -lRn --full-time /bin /etc | md5sum").stdout
+    listing = bare.tare("run", "--rm", "busybox", "sh", "-c", "ls -lRn --full-time /bin /home /etc/passwd /etc/group | md5sum").stdout
     bare.tare("rmi", "-f", *loaded)
-    again = bare.tare("run", "--rm", f"{registry.host}/team/busybox:1", "sh", "-c", "ls -lRn --full-time /bin /etc | md5sum").stdout
+    again = bare.tare("run", "--rm", f"{registry.host}/team/busybox:1", "sh", "-c", "ls -lRn --full-time /bin /home /etc/passwd /etc/group | md5sum").stdout
     assert again == listing
     assert bare.tare("images", "-q", "--no-trunc").stdout.split() == loaded
+
+
+class Stranger:
+    """An HTTP server that notes whoever comes; `answer(path, headers)` gives status, headers and body."""
+
+    def __init__(self, answer, address="127.0.0.1"):
+        self.seen = seen = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                seen.append((self.path, self.headers.get("Authorization")))
+                status, headers, body = answer(self.path, self.headers)
+                self.send_response(status)
+                for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+        self.server = http.server.ThreadingHTTPServer((address, 0), Handler)
+        self.host = "%s:%d" % self.server.server_address
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+SECRET = {"X-Registry-Auth": base64.urlsafe_b64encode(json.dumps({"username": "u", "password": "geheim-99"}).encode()).decode()}
+
+
+@pytest.fixture
+def strangers():
+    made = []
+
+    def make(*arguments):
+        made.append(Stranger(*arguments))
+        return made[-1]
+    yield make
+    for stranger in made:
+        stranger.stop()
+
+
+def test_link_local_addresses_are_for_nobody_to_name(bare, strangers):
+    """Cloud hosts keep secrets there: neither a token server's address nor a redirect leads to one."""
+    subprocess.run(["ip", "address", "add", "169.254.7.7/32", "dev", "lo"], check=True)
+    try:
+        secrets = strangers(lambda path, headers: (200, {}, b'{"token": "x"}'), "169.254.7.7")
+        asked = strangers(lambda path, headers: (401, {"WWW-Authenticate": f'Bearer realm="http://{secrets.host}/t"'}, b""))
+        sent = strangers(lambda path, headers: (302, {"Location": f"http://{secrets.host}/m"}, b"") if "manifests" in path else (200, {}, b""))
+        for registry in (asked, sent):
+            status, answer = pull_by_api(bare, f"{registry.host}/a:1")
+            assert status >= 500 and answer[0]["message"], answer
+            assert registry.seen
+        assert secrets.seen == []
+        # Where the user himself names one, it is asked.
+        pull_by_api(bare, f"{secrets.host}/a:1")
+    finally:
+        subprocess.run(["ip", "address", "del", "169.254.7.7/32", "dev", "lo"], check=True)
+
+
+def test_credentials_stay_with_the_registry(bare, strangers):
+    other = strangers(lambda path, headers: (404, {}, b""))
+
+    def answer(path, headers):
+        if not headers.get("Authorization"):
+            return 401, {"WWW-Authenticate": 'Basic realm="x"'}, b""
+        return 307, {"Location": f"http://{other.host}/elsewhere"}, b""
+    registry = strangers(answer)
+    status, _ = pull_by_api(bare, f"{registry.host}/a:1", SECRET)
+    assert status == 404
+    assert any(authorization for _, authorization in registry.seen)
+    assert other.seen and not any(authorization for _, authorization in other.seen)
+    assert "geheim" not in bare.log.read_text()
+
+
+@pytest.mark.parametrize("answer, words", [
+    (lambda path, headers: (302, {"Location": path}, b""), "redirects"),
+    (lambda path, headers: (302, {"Location": "file:///etc/passwd"}, b""), "not an http or https address"),
+    (lambda path, headers: (302, {}, b""), "does not say where"),
+    (lambda path, headers: (200, {f"X-{i}": "x" for i in range(300)}, b""), "too large"),
+    (lambda path, headers: (200, {}, b"x" * (5 << 20)), "larger than"),
+    (lambda path, headers: (200, {"Content-Type": "text/html"}, b"<html>"), "invalid manifest"),
+    (lambda path, headers: (200, {"Content-Encoding": "gzip"}, b"{}"), "encodes"),
+    (lambda path, headers: (401, {"WWW-Authenticate": 'Bearer realm="file:///etc/passwd"'}, b""), "not an http or https URL"),
+    (lambda path, headers: (401, {"WWW-Authenticate": 'Bearer realm="open'}, b""), "authentication required"),
+    (lambda path, headers: (403, {}, b'{"errors": [{"code": "DENIED", "message": "go\\u0007away"}]}'), "denied: go?away"),
+])
+def test_a_registry_that_misbehaves(bare, strangers, answer, words):
+    registry = strangers(lambda path, headers: answer(path, headers) if "manifests" in path else (200, {}, b""))
+    status, lines = pull_by_api(bare, f"{registry.host}/a:1", SECRET)
+    assert status >= 400 or "error" in lines[-1], lines
+    assert words in str(lines), lines
+    assert bare.tare("images", "-q").stdout == ""
+
+
+def test_all_tags_are_refused(bare, registry):
+    status, answer = bare.api("POST", f"/images/create?fromImage={registry.host}/team/busybox")
+    assert status == 501 and "all tags" in answer["message"]
+
+
+def test_one_bad_layer_among_many(bare, registry, tmp_path):
+    """The others are given up in the middle; the next pull has all to do, and does it."""
+    registry.fill(f"oci-archive:{layered(tmp_path, 4)}:x", "team/layers:1")
+    raw = subprocess.check_output(["skopeo", "--insecure-policy", "inspect", "--raw", "--tls-verify=false",
+                                   f"docker://{registry.host}/team/layers:1"])
+    digest = json.loads(raw)["layers"][0]["digest"].partition(":")[2]
+    blob = registry.root / f"data/docker/registry/v2/blobs/sha256/{digest[:2]}/{digest}/data"
+    good = blob.read_bytes()
+    blob.write_bytes(good[:-20] + bytes(20))
+    try:
+        status, answer = pull_by_api(bare, f"{registry.host}/team/layers:1")
+        assert status == 200 and "other content" in answer[-1]["error"]
+        assert os.listdir(bare.data / "layers") == []
+    finally:
+        blob.write_bytes(good)
+    status, answer = pull_by_api(bare, f"{registry.host}/team/layers:1")
+    assert answer[-1]["status"].startswith("Status: Downloaded") and len(os.listdir(bare.data / "layers")) == 4
+
+
+def layered(folder, count):
+    """An OCI archive named x, of layers that are random data."""
+    blobs = folder / "layout/blobs/sha256"
+    blobs.mkdir(parents=True)
+
+    def blob(data, media_type):
+        digest = hashlib.sha256(data).hexdigest()
+        (blobs / digest).write_bytes(data)
+        return {"mediaType": f"application/vnd.oci.image.{media_type}", "digest": f"sha256:{digest}", "size": len(data)}
+    layers = []
+    for number in range(count):
+        stream = io.BytesIO()
+        with tarfile.open(fileobj=stream, mode="w") as tar:
+            member = tarfile.TarInfo(f"f{number}")
+            member.size = 1 << 20
+            tar.addfile(member, io.BytesIO(os.urandom(1 << 20)))
+        layers.append(blob(stream.getvalue(), "layer.v1.tar"))
+    config = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [layer["digest"] for layer in layers]}}
+    manifest = {"schemaVersion": 2, "config": blob(json.dumps(config).encode(), "config.v1+json"), "layers": layers}
+    entry = {**blob(json.dumps(manifest).encode(), "manifest.v1+json"), "annotations": {"org.opencontainers.image.ref.name": "x"}}
+    (folder / "layout/index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
+    (folder / "layout/oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    subprocess.run(["tar", "-C", folder / "layout", "-cf", folder / "x.tar", "."], check=True)
+    return folder / "x.tar"
 
 
 def test_many_at_once_share_the_work(bare, registry):

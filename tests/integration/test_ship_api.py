@@ -4,13 +4,13 @@ import io
 import json
 import os
 import pathlib
-import socket
 import subprocess
 import tarfile
 import threading
 
 import pytest
 
+from harness.distribution import Registry
 from harness.engine import PROGRAMS, Engine, wait_for
 
 STAND_IN = pathlib.Path(__file__).parent / "helpers/transfer.py"
@@ -110,6 +110,19 @@ def test_bad_requests(engine, method, path, body):
     assert not (engine.programs / "transfer.json").exists()
 
 
+@pytest.mark.parametrize("method, path, word", [
+    ("POST", "/images/a/push?tag=1", "push"), ("GET", "/images/search?term=a", "search"), ("GET", "/distribution/a/json", "distribution"),
+    ("GET", "/images/a/get", "save"), ("POST", "/auth", "auth"), ("POST", "/images/create?fromImage=a", "all tags"),
+])
+def test_what_is_not_there_yet_says_so(method, path, word):
+    engine = Engine().start()
+    try:
+        status, answer = engine.api(method, path, {"username": "u", "password": "p"} if path == "/auth" else None)
+        assert status == 501 and word in answer["message"] and "not supported yet" in answer["message"], answer
+    finally:
+        assert engine.stop() == []
+
+
 def test_a_transfer_that_dies_is_told(engine):
     (engine.programs / "transfer.fails").touch()
     status, answer = engine.api("POST", "/images/create?fromImage=a&tag=1")
@@ -169,16 +182,8 @@ def test_wrong_settings_stop_the_start(folder, tmp_path_factory, text, options, 
 
 @pytest.fixture
 def registry(tmp_path):
-    """A plain docker-registry on loopback with team/x:1, an image that says nothing of when it was made."""
-    config = tmp_path / "registry.yml"
-    config.write_text(f"version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {tmp_path}/registry\nhttp:\n  addr: 127.0.0.1:5999\n")
-    server = subprocess.Popen(["docker-registry", "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def answers():
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", 5999)) == 0
-
-    wait_for(answers, "docker-registry")
+    """team/x:1 is an image that says nothing of when it was made."""
+    registry = Registry(tmp_path / "registry").start()
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as tar:
         tar.add("/bin/busybox", "bin/busybox")
@@ -192,15 +197,13 @@ def registry(tmp_path):
             member = tarfile.TarInfo(name)
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
-    subprocess.run(["skopeo", "copy", "-q", "--insecure-policy", "--dest-tls-verify=false", f"docker-archive:{tmp_path}/x.tar",
-                    "docker://127.0.0.1:5999/team/x:1"], check=True)
-    yield "127.0.0.1:5999/team/x"
-    server.kill()
-    server.wait()
+    registry.fill(f"docker-archive:{tmp_path}/x.tar", "team/x:1")
+    yield f"{registry.host}/team/x"
+    registry.stop()
 
 
 def test_run_pulls_by_itself(registry):
-    engine = Engine("--insecure-registry", "127.0.0.1:5999").start()
+    engine = Engine().start()
     try:
         missing = engine.docker("pull", f"{registry}:2", check=False)
         assert missing.returncode == 1 and "not found: manifest unknown" in missing.stderr

@@ -22,7 +22,7 @@ static void test_origins(void **state)
 	origin_finish(&b);
 	origin_finish(&a);
 	static const char *const wrong[] = { "file:///etc/passwd", "https://user@host/", "https://user:x@host/",
-		"ftp://host/", "", "host/x", "https://", "https://a b/" };
+		"ftp://host/", "", "host/x", "https://", "https://a b/", "https://../", "https://.hidden/" };
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
 		assert_int_equal(origin_of(wrong[i], &a), -EINVAL);
 }
