@@ -1,6 +1,6 @@
 /*
- * Jobs of workers: those that are handed a client (what names a registry goes to tare-transfer), and the emptying of trash/. A worker reports what it has
- * done as an event and ends. When one ends otherwise, the store is swept of what it left.
+ * Jobs of workers: those that are handed a client (what names a registry goes to tare-transfer), and the emptying of trash/. A
+ * worker reports what it has done as an event and ends. When one ends otherwise, the store is swept of what it left.
  */
 #pragma once
 

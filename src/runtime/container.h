@@ -44,11 +44,13 @@ struct container_rootfs {
 	bool is_volatile;          /* upper is thrown away afterwards: no sync at unmount */
 };
 
-/* A file of ours that appears in the container (hostname, hosts, resolv.conf), or a folder, mounted after the spec's mounts. */
+/*
+ * A file of ours that appears in the container (hostname, hosts, resolv.conf), or a folder, mounted after the spec's mounts.
+ * Without a `source`, source_fd is itself a detached mount.
+ */
 struct container_file {
-	const char
-		*source; /* absolute host path, or relative to source_fd; NULL: source_fd is itself a detached mount */
-	int source_fd;   /* AT_FDCWD where source is absolute */
+	const char *source; /* absolute host path, or relative to source_fd; or NULL */
+	int source_fd;      /* AT_FDCWD where source is absolute */
 	const char *target; /* "/etc/hosts": resolved in the container's root, made if missing */
 	bool readonly;
 };

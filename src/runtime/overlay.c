@@ -1,8 +1,8 @@
 /*
  * From 6.7 on the layers are given one by one ("lowerdir+"), each up to 255 bytes: short relative names from a pinned folder,
  * since the option takes a path. Before, one string holds them all and mount(2) limits it to a page; a short-lived child does
- * that in a mount namespace of its own, over the first layer, and hands the tree over. Both change folder, and overlay resolves a relative name
- * against the working folder of who calls, so the caller's is put back.
+ * that in a mount namespace of its own, over the first layer, and hands the tree over. Both change folder, and overlay
+ * resolves a relative name against the working folder of who calls, so the caller's is put back.
  */
 #include "runtime/overlay.h"
 

@@ -100,39 +100,6 @@ static const struct json_field handover_save_fields[] = {
 };
 static const struct json_table handover_save_table = JSON_TABLE(struct handover_save, handover_save_fields);
 
-static const struct json_field handover_commit_fields[] = {
-	JSON_FIELD(struct handover_commit, image, "image", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
-	JSON_FIELD(struct handover_commit, repo, "repo", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
-	JSON_FIELD(struct handover_commit, tag, "tag", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
-	JSON_FIELD(struct handover_commit, comment, "comment", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
-	JSON_FIELD(struct handover_commit, author, "author", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
-	JSON_FIELD(struct handover_commit, changes, "changes", JSON_STRV, .flags = JSON_OMITEMPTY),
-	JSON_FIELD(struct handover_commit, config, "config", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
-};
-static const struct json_table handover_commit_table = JSON_TABLE(struct handover_commit, handover_commit_fields);
-
-static const struct json_field handover_archive_fields[] = {
-	JSON_FIELD(struct handover_archive, path, "path", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
-	JSON_FIELD(struct handover_archive, no_overwrite_dir_non_dir, "no_overwrite_dir_non_dir", JSON_BOOL_FIELD,
-		.flags = JSON_OMITEMPTY),
-	JSON_FIELD(struct handover_archive, copy_uid_gid, "copy_uid_gid", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
-};
-static const struct json_table handover_archive_table = JSON_TABLE(struct handover_archive, handover_archive_fields);
-
-static const struct json_field handover_mount_fields[] = {
-	JSON_FIELD(struct handover_mount, source, "source", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
-	JSON_FIELD(struct handover_mount, destination, "destination", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
-	JSON_FIELD(struct handover_mount, read_only, "read_only", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
-};
-static const struct json_table handover_mount_table = JSON_TABLE(struct handover_mount, handover_mount_fields);
-
-static const struct json_field handover_root_fields[] = {
-	JSON_FIELD(struct handover_root, live, "live", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
-	JSON_FIELD_ARRAY(struct handover_root, mounts, mount_count, "mounts", JSON_OBJECTS,
-		.table = &handover_mount_table, .flags = JSON_OMITEMPTY),
-};
-static const struct json_table handover_root_table = JSON_TABLE(struct handover_root, handover_root_fields);
-
 static const struct json_field handover_registry_fields[] = {
 	JSON_FIELD(struct handover_registry, auth, "auth", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct handover_registry, insecure, "insecure", JSON_STRV, .flags = JSON_OMITEMPTY),
@@ -183,13 +150,7 @@ static const struct json_field handover_fields[] = {
 		.table = &handover_distribution_table, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct handover, save, "save", JSON_OBJECT_PTR, .table = &handover_save_table,
 		.flags = JSON_OMITEMPTY),
-	JSON_FIELD(struct handover, commit, "commit", JSON_OBJECT_PTR, .table = &handover_commit_table,
-		.flags = JSON_OMITEMPTY),
-	JSON_FIELD(struct handover, archive, "archive", JSON_OBJECT_PTR, .table = &handover_archive_table,
-		.flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct handover, registry, "registry", JSON_OBJECT_PTR, .table = &handover_registry_table,
-		.flags = JSON_OMITEMPTY),
-	JSON_FIELD(struct handover, root, "root", JSON_OBJECT_PTR, .table = &handover_root_table,
 		.flags = JSON_OMITEMPTY),
 };
 const struct json_table handover_table = JSON_TABLE(struct handover, handover_fields);
@@ -210,10 +171,6 @@ static const struct {
 	[HANDOVER_SEARCH] = { "search", offsetof(struct handover, search) },
 	[HANDOVER_DISTRIBUTION] = { "distribution", offsetof(struct handover, distribution) },
 	[HANDOVER_SAVE] = { "save", offsetof(struct handover, save) },
-	[HANDOVER_COMMIT] = { "commit", offsetof(struct handover, commit) },
-	[HANDOVER_ARCHIVE] = { "archive", offsetof(struct handover, archive) },
-	[HANDOVER_EXPORT] = { "export", offsetof(struct handover, root) },
-	[HANDOVER_CHANGES] = { "changes", offsetof(struct handover, root) },
 };
 
 const char *handover_kind_name(enum handover_kind kind)

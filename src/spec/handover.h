@@ -5,7 +5,7 @@
  *
  * On the channel it is the member `request` of a message with op `handover` (messages.h). Of the structs behind the
  * pointers exactly the one that belongs to `kind` is there; attach, wait, logs and exec-start are read by monitors, all
- * others by workers. What names a registry has `registry` too, and what works on a container's files has `root`.
+ * others by workers. What names a registry has `registry` too.
  */
 #pragma once
 
@@ -104,37 +104,6 @@ struct handover_save {
 	char *platform;
 };
 
-/* POST /commit. The engine has paused the container, if that was wanted, and lets it go on when the worker has ended. */
-struct handover_commit {
-	char *image; /* ID of the container's image: the parent */
-	char *repo;
-	char *tag;
-	char *comment;
-	char *author;
-	char **changes; /* Dockerfile lines */
-	char *config;   /* JSON of struct oci_image_run: the container's, with the request's on top */
-};
-
-/* GET, HEAD and PUT /containers/ID/archive (by `method`) */
-struct handover_archive {
-	char *path;
-	bool no_overwrite_dir_non_dir; /* PUT */
-	bool copy_uid_gid;             /* PUT */
-};
-
-/* How a worker comes to a container's files. */
-struct handover_mount {
-	char *source; /* on the host */
-	char *destination;
-	bool read_only;
-};
-struct handover_root {
-	bool live; /* the second descriptor is the root, as the container sees it */
-	struct handover_mount
-		*mounts; /* volumes and binds, for a root that the worker has to mount: containers/ID/lock */
-	size_t mount_count;
-};
-
 /* What the machine's administrator and the client say of registries. */
 struct handover_registry {
 	char *auth;                 /* the X-Registry-Auth header as it came; a secret: never logged */
@@ -172,10 +141,7 @@ struct handover {
 	struct handover_search *search;
 	struct handover_distribution *distribution;
 	struct handover_save *save;
-	struct handover_commit *commit;
-	struct handover_archive *archive;
 	struct handover_registry *registry; /* pull, push, auth, search, distribution */
-	struct handover_root *root;         /* commit, archive, export, changes */
 };
 
 extern const struct json_table handover_table;
@@ -193,10 +159,6 @@ enum handover_kind {
 	HANDOVER_SEARCH,
 	HANDOVER_DISTRIBUTION,
 	HANDOVER_SAVE,
-	HANDOVER_COMMIT,
-	HANDOVER_ARCHIVE,
-	HANDOVER_EXPORT,     /* GET /containers/ID/export */
-	HANDOVER_CHANGES,    /* GET /containers/ID/changes */
 	HANDOVER_KIND_COUNT, /* a kind that this build does not know */
 };
 

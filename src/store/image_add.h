@@ -15,8 +15,8 @@ struct image_added {
 };
 
 /*
- * Stores the config and gives the image its names ("repo:tag" or "repo@digest", checked here), in one transaction: image and names are seen
- * together or not at all. The ID is computed here, from the bytes. Every layer that the config names is held by the job.
+ * Stores the config and gives the image its names ("repo:tag" or "repo@digest", checked here), in one transaction: image and
+ * names are seen together or not at all. The ID is computed here, from the bytes. Every layer that the config names is held by the job.
  */
 int store_image_add(struct job *job, const char *config, size_t config_len, char *const *names, struct image_added *ret,
 	struct err **reterr);
