@@ -1,4 +1,5 @@
-/* container prune, image prune, volume prune: remove what nobody uses, after asking. */
+/* container prune, image prune, volume prune, and system prune, which is all of them in turn: remove what nobody uses, after
+ * asking. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@ struct prune_options {
 	bool all;
 	char **filters;
 	bool force;
+	bool volumes;
 };
 
 #define OPTION(...) OPTION_IN(struct prune_options, __VA_ARGS__)
@@ -37,6 +39,13 @@ static const struct option_spec volume_specs[] = {
 	OPTION("all", 'a', OPTION_BOOL, all, "Remove named volumes, too"),
 };
 static const struct option_table volume_table = OPTION_TABLE(volume_specs);
+
+static const struct option_spec system_specs[] = {
+	COMMON,
+	OPTION("all", 'a', OPTION_BOOL, all, "Remove tagged images that no container uses, too"),
+	OPTION("volumes", 0, OPTION_BOOL, volumes, "Remove anonymous volumes that no container uses, too"),
+};
+static const struct option_table system_table = OPTION_TABLE(system_specs);
 
 /* One kind of things, and how its removal is told. */
 struct prune {
@@ -68,7 +77,7 @@ static int print_item(const json_t *item, struct err **reterr)
 			 : print_line(reterr, "deleted: %s", value_string(item, "Deleted"));
 }
 
-static int print_report(const struct prune *prune, const json_t *answer, struct err **reterr)
+static int print_items(const struct prune *prune, const json_t *answer, struct err **reterr)
 {
 	const json_t *items = value_at(answer, prune->member);
 	size_t i;
@@ -78,19 +87,14 @@ static int print_report(const struct prune *prune, const json_t *answer, struct 
 		if (ret == 0)
 			ret = print_item(item, reterr);
 	}
-	if (ret == 0 && json_array_size(items))
-		ret = print_line(reterr, "%s", "");
-	char size[HUMAN_MAX];
-	human_size(json_array_size(items) ? (double)value_int(answer, "SpaceReclaimed") : 0, 4, size);
-	return ret < 0 ? ret : print_line(reterr, "Total reclaimed space: %s", size);
+	return ret == 0 && json_array_size(items) ? print_line(reterr, "%s", "") : ret;
 }
 
-static int prune_things(const struct invocation *invocation, const struct prune *prune, struct err **reterr)
+/* Removes one kind of things, prints which, and adds to *reclaimed what they took. */
+static int prune_kind(const struct invocation *invocation, const struct prune *prune, double *reclaimed,
+	struct err **reterr)
 {
 	const struct prune_options *options = invocation->options;
-	if (!options->force && !confirm(prune->warning))
-		return err_set(reterr, ERR_INVALID, 0, "%s has been cancelled", invocation->name);
-
 	_autofree_(strv) char **filters = strv_copy(options->filters);
 	if (!filters || (prune->filter && strv_append(&filters, prune->filter) < 0))
 		return err_oom(reterr);
@@ -101,24 +105,40 @@ static int prune_things(const struct invocation *invocation, const struct prune 
 	int ret = filters_append(filters, &path, reterr);
 	if (ret == 0)
 		ret = client_call(invocation->client, "POST", path.data, NULL, &answer, reterr);
-	return ret < 0 ? ret : print_report(prune, answer, reterr);
+	if (ret < 0)
+		return ret;
+	if (json_array_size(value_at(answer, prune->member)))
+		*reclaimed += (double)value_int(answer, "SpaceReclaimed");
+	return print_items(prune, answer, reterr);
 }
 
-static int container_prune_run(const struct invocation *invocation, struct err **reterr)
+static int print_total(double reclaimed, struct err **reterr)
 {
-	static const struct prune prune = {
-		.warning = "WARNING! This removes all stopped containers.",
-		.path = "/containers/prune",
-		.member = "ContainersDeleted",
-		.heading = "Deleted Containers",
-	};
-	return prune_things(invocation, &prune, reterr);
+	char size[HUMAN_MAX];
+	human_size(reclaimed, 4, size);
+	return print_line(reterr, "Total reclaimed space: %s", size);
 }
 
-static int image_prune_run(const struct invocation *invocation, struct err **reterr)
+static int prune_things(const struct invocation *invocation, const struct prune *prune, struct err **reterr)
 {
 	const struct prune_options *options = invocation->options;
-	const struct prune prune = {
+	double reclaimed = 0;
+	if (!options->force && !confirm(prune->warning))
+		return err_set(reterr, ERR_INVALID, 0, "%s has been cancelled", invocation->name);
+	int ret = prune_kind(invocation, prune, &reclaimed, reterr);
+	return ret < 0 ? ret : print_total(reclaimed, reterr);
+}
+
+static const struct prune containers = {
+	.warning = "WARNING! This removes all stopped containers.",
+	.path = "/containers/prune",
+	.member = "ContainersDeleted",
+	.heading = "Deleted Containers",
+};
+
+static struct prune images(const struct prune_options *options)
+{
+	return (struct prune){
 		.warning = options->all ? "WARNING! This removes all images that no container uses."
 					: "WARNING! This removes all images without a name that no container uses.",
 		.path = "/images/prune",
@@ -126,21 +146,69 @@ static int image_prune_run(const struct invocation *invocation, struct err **ret
 		.heading = "Deleted Images",
 		.filter = options->all ? "dangling=false" : "dangling=true",
 	};
-	return prune_things(invocation, &prune, reterr);
+}
+
+/* `all` is the option of volume prune: that of system prune is about images. */
+static struct prune volumes(bool all)
+{
+	return (struct prune){
+		.warning = all ? "WARNING! This removes all volumes that no container uses."
+			       : "WARNING! This removes all anonymous volumes that no container uses.",
+		.path = "/volumes/prune",
+		.member = "VolumesDeleted",
+		.heading = "Deleted Volumes",
+		.filter = all ? "all=true" : NULL,
+	};
+}
+
+static int container_prune_run(const struct invocation *invocation, struct err **reterr)
+{
+	return prune_things(invocation, &containers, reterr);
+}
+
+static int image_prune_run(const struct invocation *invocation, struct err **reterr)
+{
+	const struct prune kind = images(invocation->options);
+	return prune_things(invocation, &kind, reterr);
 }
 
 static int volume_prune_run(const struct invocation *invocation, struct err **reterr)
 {
 	const struct prune_options *options = invocation->options;
-	const struct prune prune = {
-		.warning = options->all ? "WARNING! This removes all volumes that no container uses."
-					: "WARNING! This removes all anonymous volumes that no container uses.",
-		.path = "/volumes/prune",
-		.member = "VolumesDeleted",
-		.heading = "Deleted Volumes",
-		.filter = options->all ? "all=true" : NULL,
-	};
-	return prune_things(invocation, &prune, reterr);
+	const struct prune kind = volumes(options->all);
+	return prune_things(invocation, &kind, reterr);
+}
+
+static bool has_until(char *const *filters)
+{
+	strv_foreach (filter, filters) {
+		if (strncmp(*filter, "until=", 6) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Containers first: what they used is unused then. */
+static int system_prune_run(const struct invocation *invocation, struct err **reterr)
+{
+	const struct prune_options *options = invocation->options;
+	const struct prune image_kind = images(options), volume_kind = volumes(false);
+	const struct prune *const kinds[] = { &containers, options->volumes ? &volume_kind : NULL, &image_kind };
+	char warning[512];
+	double reclaimed = 0;
+	int ret = 0;
+	if (options->volumes && has_until(options->filters))
+		return err_set(reterr, ERR_INVALID, 0, "the \"until\" filter is not supported with \"--volumes\"");
+	snprintf(warning, sizeof warning, "WARNING! This removes:\n  - all stopped containers\n%s  - all images %s\n",
+		options->volumes ? "  - all anonymous volumes that no container uses\n" : "",
+		options->all ? "that no container uses" : "without a name that no container uses");
+	if (!options->force && !confirm(warning))
+		return err_set(reterr, ERR_INVALID, 0, "%s has been cancelled", invocation->name);
+	for (size_t i = 0; ret == 0 && i < ARRAY_SIZE(kinds); i++) {
+		if (kinds[i])
+			ret = prune_kind(invocation, kinds[i], &reclaimed, reterr);
+	}
+	return ret < 0 ? ret : print_total(reclaimed, reterr);
 }
 
 const struct command container_prune_command = {
@@ -171,4 +239,14 @@ const struct command volume_prune_command = {
 	.options_size = sizeof(struct prune_options),
 	.flags = COMMAND_ENGINE,
 	.run = volume_prune_run,
+};
+
+const struct command system_prune_command = {
+	.names = { "system prune" },
+	.usage = "[OPTIONS]",
+	.summary = "Remove stopped containers and images that nobody uses",
+	.options = { { &system_table } },
+	.options_size = sizeof(struct prune_options),
+	.flags = COMMAND_ENGINE,
+	.run = system_prune_run,
 };

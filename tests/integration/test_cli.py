@@ -465,12 +465,34 @@ def data_routes(engine):
     engine.route("POST", "/containers/prune", {"ContainersDeleted": ["a", "b"], "SpaceReclaimed": 1234567})
     engine.route("POST", "/images/prune", {"ImagesDeleted": [{"Untagged": "x:1"}, {"Deleted": "sha256:1"}], "SpaceReclaimed": 5})
     engine.route("POST", "/volumes/prune", {"VolumesDeleted": ["v"], "SpaceReclaimed": 0})
+    engine.route("POST", "/networks/prune", {"NetworksDeleted": None})
+    engine.route("POST", "/build/prune", {"CachesDeleted": None, "SpaceReclaimed": 0})
     engine.route("POST", "/containers/[^/]+/(pause|unpause|restart|stop|rename)", lambda r: r.answer(204))
     engine.route("POST", "/containers/[^/]+/update", {"Warnings": None})
     engine.route("POST", "/images/.+/tag", lambda r: r.answer(201))
     engine.route("DELETE", "/volumes/v", lambda r: r.answer(204))
     engine.route("GET", "/containers/[^/]+/logs",
                  lambda r: r.answer(200, frame(1, b"out\n") + frame(2, b"err\n"), "application/vnd.docker.multiplexed-stream"))
+
+
+def test_system_prune_is_all_prunes_in_order(engine):
+    for kind, member in (("containers", "ContainersDeleted"), ("volumes", "VolumesDeleted"), ("images", "ImagesDeleted")):
+        items = [{"Deleted": "gone"}] if kind == "images" else ["gone"]
+        engine.route("POST", f"/{kind}/prune", {member: items, "SpaceReclaimed": 1000})
+    done = engine.tare("system", "prune", "-f", "--filter", "label=a", check=0)
+    assert done.stdout == b"Deleted Containers:\ngone\n\nDeleted Images:\ndeleted: gone\n\nTotal reclaimed space: 2kB\n"
+    assert engine.order() == ["POST /containers/prune", "POST /images/prune"]
+    assert json.loads(engine.asked("POST", "/images/prune")[0].query["filters"]) == {
+        "label": {"a": True}, "dangling": {"true": True}}
+    done = engine.tare("system", "prune", "-af", "--volumes", check=0)
+    assert done.stdout.endswith(b"Total reclaimed space: 3kB\n")
+    assert engine.order()[2:] == ["POST /containers/prune", "POST /volumes/prune", "POST /images/prune"]
+    assert json.loads(engine.asked("POST", "/images/prune")[1].query["filters"]) == {"dangling": {"false": True}}
+    done = engine.tare("system", "prune", "-f", "--volumes", "--filter", "until=1h")
+    assert done.returncode != 0 and b'"until" filter is not supported with "--volumes"' in done.stderr
+    done = engine.tare("system", "prune", "--volumes", input=b"n\n")
+    assert done.returncode != 0 and b"all anonymous volumes" in done.stdout
+    assert len(engine.order()) == 5
 
 
 # Each is printed as Docker's own command prints it: compared where that command is at hand.
@@ -491,7 +513,8 @@ SAME_AS_DOCKER = [
     ["inspect", "--type", "container", "web"], ["inspect", "web"],
     ["rmi", "debian"], ["volume", "create", "made"], ["volume", "rm", "v"], ["pause", "web"], ["unpause", "a", "b"],
     ["restart", "web"], ["stop", "web"], ["rename", "web", "new"], ["tag", "debian", "x:1"], ["update", "--restart", "always", "web"],
-    ["container", "prune", "-f"], ["image", "prune", "-f"], ["volume", "prune", "-f"],
+    ["container", "prune", "-f"], ["image", "prune", "-f"], ["volume", "prune", "-f"], ["system", "prune", "-f"],
+    ["system", "prune", "-af", "--volumes"],
     ["logs", "web"], ["wait", "web"], ["kill", "web"],
 ]
 
