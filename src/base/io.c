@@ -103,6 +103,14 @@ int io_set_nonblock(int fd, bool on)
 	return fcntl(fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK) < 0 ? -errno : 0;
 }
 
+int io_reopen(int fd, int flags)
+{
+	char path[64];
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	int reopened = open(path, flags | O_CLOEXEC);
+	return reopened < 0 ? -errno : reopened;
+}
+
 void io_random_hex(char *out, size_t bytes)
 {
 	unsigned char raw[64];

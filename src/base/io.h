@@ -25,5 +25,8 @@ int io_replace_file(int dirfd, const char *name, const void *data, size_t len, b
 
 int io_set_nonblock(int fd, bool on);
 
+/* The same file, opened anew: with a position and an access mode of its own. Returns the descriptor, close-on-exec. */
+int io_reopen(int fd, int flags);
+
 /* `bytes` random bytes as lower-case hex; `out` holds 2 * bytes + 1. Never fails after boot. */
 void io_random_hex(char *out, size_t bytes);

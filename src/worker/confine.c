@@ -300,12 +300,23 @@ static int root_clone(const struct confine *confine)
 	return r < 0 ? r : TAKE_FD(fd);
 }
 
+/* A filter of system calls can't tell one descriptor from another, so what only reads must not be able to write. */
+static bool is_readonly(int fd)
+{
+	int flags = fd < 0 ? O_RDONLY : fcntl(fd, F_GETFL);
+
+	return flags >= 0 && (flags & O_ACCMODE) == O_RDONLY;
+}
+
 pid_t confine_start(const struct confine *confine)
 {
 	struct clone_args args = { .flags = CONFINE_NAMESPACES, .exit_signal = SIGCHLD };
-	_autoclose_ int root_fd = root_clone(confine);
+	_autoclose_ int root_fd = -1;
 	long pid;
 
+	if (!is_readonly(confine->fds[0]))
+		return -EINVAL;
+	root_fd = root_clone(confine);
 	if (root_fd < 0)
 		return root_fd;
 	/* As fork: no stack of its own, so the child goes on here with a copy of everything. */

@@ -28,7 +28,7 @@ struct confine {
 	int root_fd;   /* borrowed: a folder */
 	bool writable; /* else the root is read-only, and no call that makes or changes a file is on the list */
 	uint64_t caps;
-	int fds[3]; /* borrowed: become 0, 1, 2; -1: /dev/null */
+	int fds[3]; /* borrowed: become 0, 1, 2; -1: /dev/null; the first must be open for reading alone (else -EINVAL) */
 	confine_fn *run;
 	void *data;
 };

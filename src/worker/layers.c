@@ -143,8 +143,6 @@ int layer_make_verified(struct task *task, const struct layer_file *file, const 
 {
 	struct progress progress = { .task = task, .label = label, .status = "Extracting" };
 
-	if (lseek(file->fd, 0, SEEK_SET) < 0)
-		return err_errno(reterr, -errno, "cannot read layer %s", label);
 	return place(task, file, file->digest, &progress, reterr);
 }
 

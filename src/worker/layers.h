@@ -7,7 +7,7 @@
 #include "worker/unpack.h"
 
 struct layer_file {
-	int fd;              /* a regular file, read-only */
+	int fd;              /* a regular file, open for reading alone, at its start */
 	int link_fd;         /* the same file; -1: `fd` serves */
 	const char *diff_id; /* what it must be unpacked */
 	const char *digest;  /* what it must be as it is; NULL: not said */

@@ -305,9 +305,12 @@ static int finish_layer(struct pull_layer *layer, struct err **reterr)
 {
 	if (layer->repeated || layer->claim == LAYER_READY)
 		return 0;
+	_autoclose_ int fd = io_reopen(layer->fd, O_RDONLY);
+	if (fd < 0)
+		return err_errno(reterr, fd, "cannot read layer %s back", layer->label);
 	int r = layer_make_verified(layer->pull->task,
-		&(struct layer_file){ .fd = layer->fd,
-			.link_fd = -1,
+		&(struct layer_file){ .fd = fd,
+			.link_fd = layer->fd,
 			.diff_id = layer->diff_id,
 			.digest = layer->descriptor->digest,
 			.size_bytes = layer->descriptor->size },

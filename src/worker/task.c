@@ -56,7 +56,6 @@ static int spool_body(struct task *task, int fd, struct err **reterr)
 int task_spool(struct task *task, int *ret_fd, int *ret_link_fd, struct err **reterr)
 {
 	_autoclose_ int link_fd = openat(job_folder(task->job), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	char path[64];
 	int r;
 
 	if (link_fd < 0)
@@ -64,10 +63,9 @@ int task_spool(struct task *task, int *ret_fd, int *ret_link_fd, struct err **re
 	r = spool_body(task, link_fd, reterr);
 	if (r < 0)
 		return r;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", link_fd);
-	*ret_fd = open(path, O_RDONLY | O_CLOEXEC);
+	*ret_fd = io_reopen(link_fd, O_RDONLY);
 	if (*ret_fd < 0)
-		return err_errno(reterr, -errno, "cannot read the upload back");
+		return err_errno(reterr, *ret_fd, "cannot read the upload back");
 	*ret_link_fd = TAKE_FD(link_fd);
 	return 0;
 }
