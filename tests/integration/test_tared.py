@@ -390,12 +390,15 @@ class Children(TaredCase):
         self.start()
         gate = self.root / "gate"
         os.mkfifo(gate)
-        self.spawn(WORKER, "job1", "sh", self.script(f"exec 3>&-; read x <{gate}; exit 9"))
-        (self.run / "engine-mode").write_text("1")
+        said = self.spawn(WORKER, "job1", "sh", self.script(f"echo $$ >&3; exec 3>&-; read x <{gate}; exit 9"))
+        worker = int(said[0])
+        engine = self.libexec / "tare-engine"
+        os.rename(engine, self.root / "away")  # not one that fails: it might hear of the end, and take that with it
         os.kill(self.answers(), signal.SIGKILL)
-        wait_for(lambda: "ended with status 1" in self.text(), "an engine that fails")
+        wait_for(lambda: "trying again" in self.text(), "no engine")
         gate.write_text("go\n")
-        (self.run / "engine-mode").unlink()
+        wait_for(lambda: not alive(worker), "the end of job1")
+        os.rename(self.root / "away", engine)
         wait_for(self.answers, "the next engine")
         self.assertEqual(os.waitstatus_to_exitcode(self.exit_of("job1")[2]), 9)
 
