@@ -23,6 +23,7 @@
 #include "engine/remove.h"
 #include "engine/volumes.h"
 #include "engine/workers.h"
+#include "store/identity.h"
 
 #define ENGINE_ID_BYTES 16
 
@@ -122,11 +123,15 @@ static int load_container(const struct record_row *row, void *user, struct err *
 static int open_state(struct engine *engine, struct err **reterr)
 {
 	char fresh[2 * ENGINE_ID_BYTES + 1];
-	int r = records_open(engine->data_root, engine->exec_root, &engine->records, reterr);
+	int r = identity_expect(engine->data_fd, "engine", reterr);
+	if (r == 0)
+		r = records_open(engine->data_root, engine->exec_root, &engine->records, reterr);
 	if (r < 0)
 		return r;
 	io_random_hex(fresh, ENGINE_ID_BYTES);
 	r = records_identity(engine->records, fresh, &engine->id, reterr);
+	if (r == 0)
+		r = identity_check(engine->data_fd, "engine", engine->id, reterr);
 	if (r == 0)
 		r = store_open(engine->data_fd, STORE_ENGINE, &engine->store, reterr);
 	if (r == 0)

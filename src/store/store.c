@@ -12,6 +12,7 @@
 
 #include "store/collect.h"
 #include "store/handle.h"
+#include "store/identity.h"
 #include "store/job.h"
 
 /* No foreign keys: rows end in an order of our own, and a leftover is what the sweep is for. */
@@ -35,6 +36,7 @@ static const char *const upgrades[] = {
 	"CREATE TABLE lease_layers (lease TEXT, position INTEGER, diff_id TEXT NOT NULL, PRIMARY KEY (lease, position))"
 	" WITHOUT ROWID;"
 	"CREATE INDEX lease_layers_by_layer ON lease_layers (diff_id);",
+	"CREATE TABLE identity (id TEXT NOT NULL); INSERT INTO identity VALUES (lower(hex(randomblob(16))))",
 };
 
 const char *store_digest_hex(const char *digest)
@@ -90,6 +92,16 @@ static int database_open(struct store *store, struct err **reterr)
 	return db_open(path, "store.db", upgrades, ARRAY_SIZE(upgrades), &store->db, reterr);
 }
 
+static int database_check(struct store *store, int data_root_fd, struct err **reterr)
+{
+	_autostatement_ sqlite3_stmt *statement = NULL;
+	int r = db_prepare(store->db, &statement, reterr, "SELECT id FROM identity", "");
+
+	if (r >= 0)
+		r = db_step(store->db, statement, reterr);
+	return r < 0 ? r : identity_check(data_root_fd, "store", r ? db_text(statement, 0) : "", reterr);
+}
+
 int store_open(int data_root_fd, enum store_mode mode, struct store **ret, struct err **reterr)
 {
 	_autofree_(store) struct store *store = calloc(1, sizeof(*store));
@@ -105,11 +117,16 @@ int store_open(int data_root_fd, enum store_mode mode, struct store **ret, struc
 	r = folders_open(store, data_root_fd);
 	if (r < 0)
 		return err_errno(reterr, r, "cannot open the store in %s", store->root);
-	r = database_open(store, reterr);
+	if (mode == STORE_ENGINE)
+		r = identity_expect(data_root_fd, "store", reterr);
+	if (r >= 0)
+		r = database_open(store, reterr);
 	if (r < 0)
 		return r;
 	if (mode == STORE_ENGINE) {
-		r = store_sweep(store, &trash, reterr);
+		r = database_check(store, data_root_fd, reterr);
+		if (r >= 0)
+			r = store_sweep(store, &trash, reterr);
 		if (r >= 0)
 			r = store_collect_orphans(store, reterr);
 		if (r < 0)

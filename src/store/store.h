@@ -24,7 +24,7 @@ struct store;
 
 enum store_mode {
 	STORE_WORKER, /* opens, creates what is missing */
-	STORE_ENGINE, /* also clears what dead workers left: see store_sweep */
+	STORE_ENGINE, /* also clears what dead workers left (store_sweep); fails with EUCLEAN if store.db is not this store's */
 };
 
 /* Borrows `data_root_fd` for the call only. */

@@ -3,6 +3,8 @@ import hashlib
 import io
 import json
 import os
+import shutil
+import signal
 import subprocess
 import tarfile
 
@@ -143,3 +145,53 @@ def test_full_disk():
         left = [leak for leak in engine.stop() if " - tmpfs small " not in leak]  # our own mount
         subprocess.run(["umount", "-l", engine.data], check=False)
     assert not left, left
+
+
+def listing(engine):
+    return sorted((folder, *names) for folder in ("layers", "blobs/sha256", "containers") for names in [os.listdir(engine.data / folder)])
+
+
+@pytest.mark.parametrize("loss", ["gone", "empty", "another"])
+@pytest.mark.parametrize("name", ["engine", "store"])
+def test_lost_database_removes_nothing(name, loss):
+    """What a database doesn't name is cleared away at a start: not when it isn't the one of this data root."""
+    engine, other = Engine().start(), Engine().start()
+    database, away = engine.data / f"{name}.db", engine.root / "away"
+    log = engine.data / f"{name}.db-wal"
+    try:
+        engine.tare("load", "-q", "-i", images.busybox())
+        kept = engine.tare("create", "busybox", "echo", "kept").stdout.strip()
+        end(engine)
+        before = listing(engine)
+        os.rename(database, away)
+        if loss == "empty":
+            database.touch(0o600)
+        if loss == "another":
+            end(other)
+            log.rename(engine.root / "log-away")
+            shutil.copy(other.data / f"{name}.db", database)
+        with pytest.raises(AssertionError, match=f"(?s)tared ended with 78.*{name}.db is not the database that this data root had"):
+            engine.start()
+        assert listing(engine) == before
+
+        os.rename(away, database)
+        if loss == "another":
+            os.rename(engine.root / "log-away", log)
+        engine.start()
+        assert engine.tare("start", "-a", kept).stdout == "kept\n"
+
+        end(engine)
+        os.unlink(database)
+        os.unlink(engine.data / f"{name}.id")
+        engine.start()  # as told: without the note it goes on with the database that it finds
+        assert engine.tare("ps" if name == "engine" else "images", "-q").stdout == ""
+        if name == "engine":
+            shutil.rmtree(engine.data / "containers" / kept)  # left even then: it may be all that there is of it
+    finally:
+        left = engine.stop() + other.stop()
+    assert not left, left
+
+
+def end(engine):
+    engine.holder.send_signal(signal.SIGTERM)
+    engine.holder.wait(20)
