@@ -114,6 +114,9 @@ int db_open(const char *path, const char *name, const char *const *upgrades, int
 		NULL);
 	if (code != SQLITE_OK)
 		return db_fail(db, code, reterr);
+	/* SQLite's own fallback, whatever kept it from writing: better said here than by the first change. */
+	if (sqlite3_db_readonly(db->handle, "main"))
+		return err_set(reterr, ERR_INTERNAL, EROFS, "%s can't be opened for writing", name);
 	sqlite3_extended_result_codes(db->handle, 1);
 	sqlite3_busy_timeout(db->handle, DB_BUSY_TIMEOUT_MS);
 	r = db_exec(db, "PRAGMA journal_mode = WAL; PRAGMA foreign_keys = OFF", reterr);

@@ -78,8 +78,10 @@ static int run_job(struct worker *worker, struct client *client, const struct ha
 	struct task task = { .client = client, .empty_fd = -1, .event = tell_event };
 	int r = job_begin(worker->store, &task.job, reterr);
 
-	if (r < 0)
+	if (r < 0) {
+		worker->leaves = true; /* perhaps its folder */
 		return r;
+	}
 	task.empty_fd = task_folder(&task, "empty", 0700);
 	r = task.empty_fd < 0 ? err_errno(reterr, task.empty_fd, "cannot make a folder")
 			      : job_of(worker, handover)(&task, handover, reterr);
