@@ -231,6 +231,17 @@ STRUCK = {
 }
 
 
+def wait_settled(striker):
+    """tared does much of its part after the answer: it reaps, and tells the engine."""
+    counts = [striker.count()]
+
+    def settled():
+        time.sleep(0.1)
+        counts.append(striker.count())
+        return counts[-1] == counts[-2]
+    wait_for(settled, "an end of the calls", 5)
+
+
 def one(scene, action, at, error):
     prepare, act, verify = ACTIONS[action]
     name = scene.striker.name
@@ -241,6 +252,8 @@ def one(scene, action, at, error):
         done = act(scene.engine)
     except subprocess.TimeoutExpired as expired:
         raise AssertionError(f"{what}: no end of {expired.cmd[1:]}\n{scene.engine.tail_log()}")
+    if name == "tared":
+        wait_settled(scene.striker)
     struck = scene.striker.disarm()
     if struck and error == KILL and scene.striker.struck_pid() == scene.engine.holder.pid:
         scene.engine.holder.wait(5)
