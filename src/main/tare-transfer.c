@@ -1,8 +1,10 @@
+#include "worker/login.h"
 #include "worker/pull.h"
 #include "worker/worker.h"
 
 static const struct worker_job jobs[] = {
 	{ HANDOVER_PULL, pull_run },
+	{ HANDOVER_AUTH, login_run },
 };
 
 int main(int argc, char **argv)

@@ -97,6 +97,19 @@ int credentials_read(const char *header, struct credentials *out, struct err **r
 	return r < 0 ? err_set(reterr, ERR_INVALID, 0, "invalid X-Registry-Auth header") : 0;
 }
 
+int credentials_copy(const struct handover_auth *login, struct credentials *out, struct err **reterr)
+{
+	*out = (struct credentials){
+		.username = strdup(login->username ?: ""),
+		.password = strdup(login->password ?: ""),
+		.identity_token = strdup(login->identity_token ?: ""),
+	};
+	if (out->username && out->password && out->identity_token)
+		return 0;
+	credentials_finish(out);
+	return err_oom(reterr);
+}
+
 void credentials_finish(struct credentials *credentials)
 {
 	wipe(credentials->password);
@@ -266,7 +279,7 @@ static int prepare(const struct registry *registry, CURL *easy, const struct cha
 	const struct credentials *credentials = &registry->credentials;
 	int r = append_parameter(easy, parameters, "service", challenge->service);
 
-	if (r == 0)
+	if (r == 0 && !registry->login)
 		r = append_scope(registry, easy, parameters);
 	if (r < 0 || !trusted)
 		return r;
@@ -342,6 +355,10 @@ static int answer_bearer(struct registry *registry, const struct challenge *chal
 		!host_is_loopback(registry->origin.host))
 		r = err_set(reterr, ERR_FORBIDDEN, 0, "%s: its token server is to be asked over plain http",
 			registry->host);
+	else if (registry->login && !is_trusted_realm(registry, &realm))
+		r = err_set(reterr, ERR_FORBIDDEN, 0,
+			"%s: its token server %s is of another domain: the password is not sent there", registry->host,
+			realm.host);
 	else
 		r = fetch_token(registry, challenge, &realm, reterr);
 	origin_finish(&realm);
@@ -357,7 +374,9 @@ int auth_answer(struct registry *registry, const struct challenge *challenge, un
 		registry->basic = true;
 		return 0;
 	}
+	if (!challenge->basic)
+		return err_set(reterr, ERR_UNAUTHORIZED, 0, "unauthorized: authentication required");
 	return err_set(reterr, ERR_UNAUTHORIZED, 0,
-		challenge->basic && !has_password(&registry->credentials) ? "no basic auth credentials"
-									  : "unauthorized: authentication required");
+		has_password(&registry->credentials) ? "unauthorized: incorrect username or password"
+						     : "no basic auth credentials");
 }

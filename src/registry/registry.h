@@ -35,6 +35,7 @@ struct registry_options {
 	const struct handover_registry *settings; /* borrowed as long as the session lives */
 	registry_cancelled_fn *cancelled;
 	void *cancelled_user;
+	const struct handover_auth *login; /* borrowed for the call: for registry_login, instead of settings->auth */
 };
 
 /* No connection is made yet. ERR_INVALID for an X-Registry-Auth that can't be read. */
@@ -45,6 +46,9 @@ DEFINE_AUTOFREE(registry, struct registry *, registry_close);
 
 /* "docker.io", "host:5000": as people write it. Borrowed. */
 const char *registry_host(const struct registry *registry);
+
+/* Whether it takes `login`. ERR_UNAUTHORIZED if not; ERR_FORBIDDEN if it wants that said to somebody else. */
+int registry_login(struct registry *registry, struct err **reterr);
 
 /* ---- manifests and indexes */
 

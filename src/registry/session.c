@@ -43,7 +43,10 @@ int registry_open(const struct registry_options *options, struct registry **ret,
 	registry->cancelled_user = options->cancelled_user;
 	if (split_reference(registry, options->reference->repository) < 0)
 		return err_oom(reterr);
-	int r = credentials_read(options->settings ? options->settings->auth : NULL, &registry->credentials, reterr);
+	registry->login = options->login != NULL;
+	int r = options->login ? credentials_copy(options->login, &registry->credentials, reterr)
+			       : credentials_read(options->settings ? options->settings->auth : NULL,
+					 &registry->credentials, reterr);
 	if (r == 0)
 		r = endpoints_of(registry->host, options->settings, &registry->endpoints, &registry->endpoint_count,
 			reterr);
@@ -281,6 +284,7 @@ struct probe {
 	bool done;
 	struct err *err;
 	long status;
+	bool redirected;
 };
 
 static int probe_data(struct exchange *exchange, const void *data, size_t len)
@@ -295,6 +299,7 @@ static void probe_done(struct exchange *exchange, const struct err *err)
 
 	probe->done = true;
 	probe->status = exchange->answer.status;
+	probe->redirected = exchange->redirects > 0;
 	if (err)
 		err_set(&probe->err, err->kind, err->errnum, "%s", err_message(err));
 }
@@ -310,10 +315,9 @@ static int choose(struct registry *registry, size_t index, struct err **reterr)
 		       : 0;
 }
 
-/* Any answer over HTTP will do; what it says of rights is for those who ask for more. */
-static int probe_one(struct registry *registry, struct err **reterr)
+/* How the registry's root answers. What HTTP says is in `probe`; on failure nothing is. */
+static int ask_root(struct registry *registry, struct probe *probe, struct err **reterr)
 {
-	struct probe probe = { 0 };
 	struct exchange *exchange;
 	_cleanup_free_ char *url = NULL;
 
@@ -322,12 +326,21 @@ static int probe_one(struct registry *registry, struct err **reterr)
 		return err_oom(reterr);
 	}
 	struct exchange_request request = { .url = url };
-	int r = exchange_start(registry, &request, &probe_sink, &probe, &exchange, reterr);
-	while (r == 0 && !probe.done) {
+	int r = exchange_start(registry, &request, &probe_sink, probe, &exchange, reterr);
+	while (r == 0 && !probe->done) {
 		r = registry_wait(registry, WAIT_SLICE_MS, reterr);
 		if (r < 0)
 			exchange_free(exchange);
 	}
+	return r;
+}
+
+/* Any answer over HTTP will do; what it says of rights is for those who ask for more. */
+static int probe_one(struct registry *registry, struct err **reterr)
+{
+	struct probe probe = { 0 };
+	int r = ask_root(registry, &probe, reterr);
+
 	if (r == 0 && probe.err && probe.status == 0) {
 		r = -probe.err->errnum;
 		if (reterr)
@@ -372,4 +385,28 @@ int session_next_endpoint(struct registry *registry)
 	registry->basic = false;
 	session_drop_token(registry);
 	return 0;
+}
+
+/* An answer from elsewhere, which has not seen the credentials, says nothing of them. */
+int registry_login(struct registry *registry, struct err **reterr)
+{
+	struct probe probe = { 0 };
+	int r = session_probe(registry, reterr);
+
+	if (r == 0)
+		r = ask_root(registry, &probe, reterr);
+	if (r < 0)
+		return r;
+	if (probe.err) {
+		r = -probe.err->errnum;
+		if (reterr)
+			*reterr = TAKE(probe.err);
+		err_free(probe.err);
+		return err_wrap(reterr, r, "login attempt to %s/v2/ failed",
+			registry->endpoints[registry->chosen].base);
+	}
+	return probe.redirected
+		       ? err_set(reterr, ERR_FORBIDDEN, 0,
+				 "%s sends logins to another address: the password is not sent there", registry->host)
+		       : 0;
 }

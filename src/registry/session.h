@@ -18,6 +18,7 @@ struct credentials {
 };
 
 int credentials_read(const char *header, struct credentials *out, struct err **reterr);
+int credentials_copy(const struct handover_auth *login, struct credentials *out, struct err **reterr);
 void credentials_finish(struct credentials *credentials);
 
 struct registry {
@@ -35,6 +36,7 @@ struct registry {
 	struct origin origin; /* of the chosen one */
 
 	struct credentials credentials;
+	bool login; /* nothing else is done here: what does not need the credentials proves nothing */
 	bool basic; /* the registry wants user and password */
 	char *token;
 	int64_t token_until_ms; /* CLOCK_MONOTONIC */

@@ -1,0 +1,56 @@
+#include "worker/login.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "registry/registry.h"
+
+#define HUB "docker.io"
+
+char *login_server(const char *server_address)
+{
+	static const char *const hub_names[] = { "", "index." HUB, "registry-1." HUB };
+	const char *scheme = strstr(server_address ?: "", "://");
+	const char *host = scheme ? scheme + strlen("://") : server_address ?: "";
+	size_t len = strcspn(host, "/");
+
+	for (size_t i = 0; i < sizeof(hub_names) / sizeof(hub_names[0]); i++)
+		if (strlen(hub_names[i]) == len && strncmp(host, hub_names[i], len) == 0)
+			return strdup(HUB);
+	return strndup(host, len);
+}
+
+static bool is_cancelled(void *user)
+{
+	const struct task *task = user;
+
+	return client_is_gone(task->client);
+}
+
+int login_run(struct task *task, const struct handover *handover, struct err **reterr)
+{
+	_autofree_(registry) struct registry *registry = NULL;
+	_cleanup_free_ char *server = login_server(handover->auth->server_address), *repository = NULL;
+	struct handover_registry settings = *handover->registry;
+
+	if (!server || asprintf(&repository, "%s/", server) < 0) {
+		repository = NULL;
+		return err_oom(reterr);
+	}
+	settings.mirrors = NULL; /* they are not the registry that the user means */
+	struct reference reference = { .repository = repository };
+	struct registry_options options = {
+		.reference = &reference,
+		.settings = &settings,
+		.cancelled = is_cancelled,
+		.cancelled_user = task,
+		.login = handover->auth,
+	};
+	int r = registry_open(&options, &registry, reterr);
+	if (r == 0)
+		r = registry_login(registry, reterr);
+	if (r == 0)
+		client_tell(task->client, json_pack("{s:s, s:s}", "Status", "Login Succeeded", "IdentityToken", ""));
+	return r;
+}
