@@ -1,10 +1,12 @@
-"""Debian's docker-registry on loopback, filled by skopeo."""
+"""Debian's docker-registry on loopback, filled by skopeo; and servers that are no registries."""
 import base64
+import http.server
 import json
 import pathlib
 import shutil
 import socket
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -72,3 +74,30 @@ class Registry:
         pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
         auth = base64.b64encode(f"{user}:{password}".encode()).decode()
         (pathlib.Path(folder) / "config.json").write_text(json.dumps({"auths": {self.host: {"auth": auth}}}))
+
+
+class Stranger:
+    """An HTTP server that notes whoever comes; `answer(path, headers)` gives status, headers and body."""
+
+    def __init__(self, answer, address="127.0.0.1"):
+        self.seen = seen = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                seen.append((self.path, self.headers.get("Authorization")))
+                status, headers, body = answer(self.path, self.headers)
+                self.send_response(status)
+                for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+        self.server = http.server.ThreadingHTTPServer((address, 0), Handler)
+        self.host = "%s:%d" % self.server.server_address
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()

@@ -6,6 +6,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from harness import images  # noqa: E402
+from harness.distribution import Stranger  # noqa: E402
 from harness.engine import Engine  # noqa: E402
 
 
@@ -34,3 +35,15 @@ def fresh_engine():
     finally:
         left = engine.stop()
     assert not left, left
+
+
+@pytest.fixture
+def strangers():
+    made = []
+
+    def make(*arguments):
+        made.append(Stranger(*arguments))
+        return made[-1]
+    yield make
+    for stranger in made:
+        stranger.stop()

@@ -1,14 +1,12 @@
 """Pulling from Debian's docker-registry, by the stock `docker` command and by ours."""
 import base64
 import hashlib
-import http.server
 import io
 import json
 import os
 import shutil
 import subprocess
 import tarfile
-import threading
 
 import pytest
 
@@ -150,46 +148,7 @@ def test_the_same_files_as_from_an_archive(bare, registry):
     assert bare.tare("images", "-q", "--no-trunc").stdout.split() == loaded
 
 
-class Stranger:
-    """An HTTP server that notes whoever comes; `answer(path, headers)` gives status, headers and body."""
-
-    def __init__(self, answer, address="127.0.0.1"):
-        self.seen = seen = []
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                seen.append((self.path, self.headers.get("Authorization")))
-                status, headers, body = answer(self.path, self.headers)
-                self.send_response(status)
-                for name, value in {**headers, "Content-Length": str(len(body))}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-        self.server = http.server.ThreadingHTTPServer((address, 0), Handler)
-        self.host = "%s:%d" % self.server.server_address
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def stop(self):
-        self.server.shutdown()
-        self.server.server_close()
-
-
 SECRET = {"X-Registry-Auth": base64.urlsafe_b64encode(json.dumps({"username": "u", "password": "geheim-99"}).encode()).decode()}
-
-
-@pytest.fixture
-def strangers():
-    made = []
-
-    def make(*arguments):
-        made.append(Stranger(*arguments))
-        return made[-1]
-    yield make
-    for stranger in made:
-        stranger.stop()
 
 
 def test_link_local_addresses_are_for_nobody_to_name(bare, strangers):
