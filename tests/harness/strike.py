@@ -48,8 +48,8 @@ class Striker:
             os.close(lock)
 
     def count(self):
-        """Calls since arm()."""
-        return int(self.file("count").read_text()) if self.file("count").exists() else 0
+        """Calls since arm(). Before disarm() a tracer may be writing: the number is of no use, but to see it change."""
+        return int(self.file("count").read_text() or 0) if self.file("count").exists() else 0
 
     def struck_pid(self):
         return int(self.file("struck").read_text().split()[1])
