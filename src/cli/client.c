@@ -187,6 +187,8 @@ static int build_head(const struct client *client, const struct request *request
 		ret = http_write_header(out, "Transfer-Encoding", "chunked");
 	else if (ret == 0 && strcmp(request->method, "GET") != 0)
 		ret = http_write_headerf(out, "Content-Length", "%zu", body_len);
+	if (ret == 0 && request->registry_auth)
+		ret = http_write_header(out, "X-Registry-Auth", request->registry_auth);
 	if (ret == 0 && request->upgrade)
 		ret = http_write_header(out, "Connection", "Upgrade");
 	if (ret == 0 && request->upgrade)

@@ -41,7 +41,8 @@ struct request {
 	const json_t *body; /* or NULL */
 	int upload_fd;      /* the body is what can be read from it; used if `upload` */
 	bool upload;
-	bool upgrade; /* asks for a raw stream */
+	bool upgrade;              /* asks for a raw stream */
+	const char *registry_auth; /* X-Registry-Auth, or NULL */
 };
 
 /*

@@ -1,4 +1,4 @@
-"""POST /auth, by the stock `docker` command: against Debian's docker-registry with htpasswd, and against servers that want the
+"""POST /auth, by the stock `docker` command and by ours: against Debian's docker-registry with htpasswd, and against servers that want the
 password for somebody else."""
 import json
 
@@ -6,6 +6,8 @@ import pytest
 
 from harness import images
 from harness.distribution import Registry
+from harness.engine import PROGRAMS
+from harness.terminal import Terminal
 
 PASSWORD, WRONG = "geheim-17", "wrong-88"
 
@@ -97,3 +99,123 @@ def test_password_goes_nowhere_else(engine, strangers):
 def test_server_that_misbehaves(engine, strangers, answer, words):
     status, said = ask(engine, strangers(answer).host)
     assert status >= 400 and words in said["message"], said
+
+
+# Ours, and what it keeps.
+
+@pytest.fixture
+def home(engine):
+    """Nobody is logged in to anything."""
+    config = engine.home / ".docker/config.json"
+    config.unlink(missing_ok=True)
+    yield config
+    config.unlink(missing_ok=True)
+
+
+def ours(engine, host, password=PASSWORD, *options):
+    return engine.tare("login", "-u", "alice", "--password-stdin", *options, host, input=password + "\n", check=False)
+
+
+def test_ours_and_docker_share_what_they_keep(engine, private, home):
+    name = f"{private.host}/team/busybox:1"
+    assert "no basic auth credentials" in engine.tare("pull", name, check=False).stderr
+    home.parent.mkdir(mode=0o700, exist_ok=True)
+    home.write_text(json.dumps({"auths": {"other:5000": {"auth": "eDp5"}}, "detachKeys": "ctrl-q", "plugins": {"a": {"b": "c"}}}))
+    done = ours(engine, private.host)
+    assert done.returncode == 0 and done.stdout == "Login Succeeded\n", done
+    assert f"stored unencrypted in '{home}'" in done.stderr
+    assert home.stat().st_mode & 0o777 == 0o600
+    kept = json.loads(home.read_text())
+    assert kept["detachKeys"] == "ctrl-q" and kept["plugins"] == {"a": {"b": "c"}} and kept["auths"].pop("other:5000") == {"auth": "eDp5"}
+
+    assert engine.docker("login", private.host).stdout.endswith("Login Succeeded\n")
+    again = engine.tare("login", private.host)
+    assert again.stdout == "Authenticating with existing credentials...\nLogin Succeeded\n"
+    ours_wrote = kept["auths"]
+    engine.docker("logout", private.host)
+    login(engine, private.host, PASSWORD)
+    theirs_wrote = json.loads(home.read_text())["auths"]
+    assert ours_wrote[private.host] == theirs_wrote[private.host]
+    assert engine.tare("pull", "-q", name).stdout == f"{name}\n"
+    engine.tare("rmi", name)
+    assert engine.tare("run", "--rm", name, "echo", "pulled").stdout == "pulled\n"
+
+    assert engine.tare("logout", private.host).stdout == f"Removing login credentials for {private.host}\n"
+    assert engine.tare("logout", private.host).stdout == f"Not logged in to {private.host}\n"
+    assert list(json.loads(home.read_text())["auths"]) == ["other:5000"]
+    engine.tare("rmi", name)
+    assert "no basic auth credentials" in engine.tare("pull", name, check=False).stderr
+
+
+HELPER = """#!/bin/sh
+# Keeps one server's credentials in $HOME/kept.
+case $1 in
+get) if [ -e "$HOME/kept" ]; then cat "$HOME/kept"; else echo credentials not found in native keychain; exit 1; fi ;;
+store) cat >"$HOME/kept" ;;
+erase) rm -f "$HOME/kept" ;;
+*) exit 2 ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("config", [{"credsStore": "tests"}, {"credHelpers": {"HOST": "tests"}}])
+def test_credential_helper(engine, private, home, config, tmp_path, monkeypatch):
+    name = f"{private.host}/team/busybox:1"
+    (tmp_path / "docker-credential-tests").write_text(HELPER)
+    (tmp_path / "docker-credential-tests").chmod(0o755)
+    monkeypatch.setitem(engine.env, "PATH", f"{tmp_path}:{engine.env['PATH']}")
+    home.parent.mkdir(mode=0o700, exist_ok=True)
+    home.write_text(json.dumps(config).replace("HOST", private.host))
+    done = ours(engine, private.host)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Login Succeeded\n", ""), done
+    assert json.loads((engine.home / "kept").read_text()) == {"ServerURL": private.host, "Username": "alice", "Secret": PASSWORD}
+    assert json.loads(home.read_text())["auths"] == {private.host: {}}
+    for client in (engine.tare, engine.docker):
+        assert client("pull", "-q", name).stdout == f"{name}\n"
+        engine.tare("rmi", name)
+    assert "Removing" in engine.tare("logout", private.host).stdout and not (engine.home / "kept").exists()
+    assert "no basic auth credentials" in engine.tare("pull", name, check=False).stderr
+
+
+@pytest.mark.parametrize("config, words", [
+    ("{", "config.json"), ("[]", "expected an object"), ('{"auths": {"HOST": {"auth": "??"}}}', "no base64 of user:password"),
+    ('{"credsStore": "nobody-has-it"}', "cannot run the credential helper docker-credential-nobody-has-it: No such file"),
+    ('{"credsStore": "../../bin/sh"}', "is no name of a credential helper"),
+])
+def test_bad_config(engine, private, home, config, words):
+    home.parent.mkdir(mode=0o700, exist_ok=True)
+    home.write_text(config.replace("HOST", private.host))
+    for arguments in (["pull", f"{private.host}/team/busybox:1"], ["run", "--rm", f"{private.host}/team/busybox:1"]):
+        done = engine.tare(*arguments, check=False)
+        assert done.returncode in (1, 125) and words in done.stderr, done
+    assert home.read_text() == config.replace("HOST", private.host)
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["-p", "x", "--password-stdin"], "mutually exclusive"), (["--password-stdin"], "Must provide --username"),
+    ([], "non TTY device"), (["-u", "alice"], "non TTY device"),
+])
+def test_bad_options(engine, private, home, arguments, words):
+    done = engine.tare("login", *arguments, private.host, check=False)
+    assert done.returncode == 1 and words in done.stderr, done
+    done = ours(engine, private.host, WRONG)
+    assert done.returncode == 1 and "incorrect username or password" in done.stderr and not home.exists()
+
+
+def test_on_a_terminal(engine, private, home):
+    """The password does not show; Ctrl-C at the prompt leaves a terminal that does."""
+    terminal = Terminal(engine, PROGRAMS / "tare", "login", private.host)
+    terminal.expect("Username: ")
+    terminal.type("alice\n")
+    terminal.expect("Password: ")
+    terminal.type(f"{PASSWORD}\n")
+    assert PASSWORD not in terminal.expect("Login Succeeded")
+    assert terminal.wait() == 0 and private.host in home.read_text()
+    home.unlink()
+
+    terminal = Terminal(engine, "/bin/sh", "-c", f"trap : INT; {PROGRAMS}/tare login -u alice {private.host}; stty -a")
+    terminal.expect("Password: ")
+    terminal.type("\x03")
+    terminal.expect(" echo ")  # and not " -echo "
+    terminal.wait()
+    assert not home.exists()
