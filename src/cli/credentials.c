@@ -18,6 +18,7 @@
 #include "base/parse.h"
 #include "codec/base64.h"
 #include "codec/json.h"
+#include "codec/reference.h"
 
 #define CONFIG_FILE       "config.json"
 #define CONFIG_BYTES_MAX  (16 * 1024 * 1024)
@@ -115,25 +116,14 @@ static int config_write(const char *path, const json_t *config, struct err **ret
 	return r < 0 ? err_errno(reterr, r, "cannot write %s", path) : 0;
 }
 
-/* "https://host:5000/v2/" → "host:5000", its length in *ret_len. */
-static const char *host_of(const char *server, size_t *ret_len)
+static bool is_same_registry(const char *a, const char *b)
 {
-	const char *scheme = strstr(server, "://");
-	const char *host = scheme ? scheme + strlen("://") : server;
+	_cleanup_free_ char *a_name = reference_registry(a), *b_name = reference_registry(b);
 
-	*ret_len = strcspn(host, "/");
-	return host;
+	return a_name && b_name && strcmp(a_name, b_name) == 0;
 }
 
-static bool is_same_host(const char *a, const char *b)
-{
-	size_t a_len, b_len;
-	const char *a_host = host_of(a, &a_len), *b_host = host_of(b, &b_len);
-
-	return a_len == b_len && strncmp(a_host, b_host, a_len) == 0;
-}
-
-/* The name that the file has for `server`: that itself, or one of the same host. */
+/* The name that the file has for `server`: that itself, or an older one of the same registry. */
 static const char *key_of(const json_t *auths, const char *server)
 {
 	const char *key;
@@ -142,7 +132,7 @@ static const char *key_of(const json_t *auths, const char *server)
 	if (json_object_get(auths, server))
 		return server;
 	json_object_foreach ((json_t *)auths, key, value)
-		if (is_same_host(key, server))
+		if (is_same_registry(key, server))
 			return key;
 	return NULL;
 }
@@ -309,6 +299,11 @@ static int give_to_helper(const char *name, const char *server, const struct cre
 
 /* ---- all of it */
 
+const char *credentials_server(const char *registry)
+{
+	return strcmp(registry, REFERENCE_HUB) == 0 ? "https://index.docker.io/v1/" : registry;
+}
+
 static int config_open(char **ret_path, json_t **ret, struct err **reterr)
 {
 	int r = config_path(ret_path, reterr);
@@ -390,7 +385,7 @@ int credentials_erase(const char *server, bool *ret_known, struct err **reterr)
 
 int credentials_header(const char *registry, struct buf *out, struct err **reterr)
 {
-	const char *server = strcmp(registry, "docker.io") == 0 ? CREDENTIALS_HUB : registry;
+	const char *server = credentials_server(registry);
 	_cleanup_(credentials_finish) struct credentials known = { NULL };
 	int r = credentials_get(server, &known, reterr);
 

@@ -10,8 +10,6 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 
-#define CREDENTIALS_HUB "https://index.docker.io/v1/" /* the name under which those of Docker Hub are kept */
-
 struct credentials {
 	char *username;       /* NULL: nothing is known of this server */
 	char *password;       /* or NULL */
@@ -21,7 +19,10 @@ struct credentials {
 /* Wipes them. */
 void credentials_finish(struct credentials *credentials);
 
-/* `server`: "host:port", an address of which the host counts, or CREDENTIALS_HUB. No file is no credentials. */
+/* Under which name those for `registry` ("docker.io", "host:port") are kept. It, or a constant. */
+const char *credentials_server(const char *registry);
+
+/* `server`: such a name. No file is no credentials. */
 int credentials_get(const char *server, struct credentials *ret, struct err **reterr);
 /* *ret_plain gets the path of the file if they lie in it unencrypted, else NULL. */
 int credentials_store(const char *server, const struct credentials *credentials, char **ret_plain, struct err **reterr);

@@ -12,6 +12,7 @@
 #include "cli/credentials.h"
 #include "cli/verbs.h"
 #include "codec/json.h"
+#include "codec/reference.h"
 
 #define SECRET_BYTES_MAX (64 * 1024)
 
@@ -30,18 +31,12 @@ static const struct option_spec specs[] = {
 };
 static const struct option_table table = OPTION_TABLE(specs);
 
-/* As credentials are kept: "https://host:5000/" is "host:5000", and nothing is Docker Hub. */
+/* Under which its credentials are kept. */
 static char *server_of(const struct invocation *invocation)
 {
-	const char *given = invocation->arg_count > 0 ? invocation->args[0] : "";
-	const char *scheme = strstr(given, "://");
-	const char *host = scheme ? scheme + strlen("://") : given;
-	size_t len = strcspn(host, "/");
+	_cleanup_free_ char *registry = reference_registry(invocation->args[0]);
 
-	if (len == 0 || strcmp(given, CREDENTIALS_HUB) == 0 || (len == 9 && strncmp(host, "docker.io", len) == 0) ||
-		(len == 15 && strncmp(host, "index.docker.io", len) == 0))
-		return strdup(CREDENTIALS_HUB);
-	return strndup(host, len);
+	return registry ? strdup(credentials_server(registry)) : NULL;
 }
 
 /* ---- asking the user */

@@ -15,10 +15,9 @@
 #include "codec/digest.h"
 #include "codec/hex.h"
 
-#define DEFAULT_DOMAIN "docker.io"
-#define LEGACY_DOMAIN  "index.docker.io"
-#define OFFICIAL       "library/"
-#define PORT_DIGITS    5
+#define LEGACY_DOMAIN "index.docker.io"
+#define OFFICIAL      "library/"
+#define PORT_DIGITS   5
 
 #define PROBLEM_FORMAT "invalid reference format"
 #define PROBLEM_CASE   "invalid reference format: repository name must be lowercase"
@@ -160,16 +159,16 @@ static int repository_normalize(const char *name, char **ret, const char **probl
 {
 	size_t first = strcspn(name, "/");
 	bool explicit_domain = name[first] == '/' && is_domain(name, first);
-	const char *domain = explicit_domain ? name : DEFAULT_DOMAIN;
-	size_t domain_len = explicit_domain ? first : strlen(DEFAULT_DOMAIN);
+	const char *domain = explicit_domain ? name : REFERENCE_HUB;
+	size_t domain_len = explicit_domain ? first : strlen(REFERENCE_HUB);
 	const char *path = explicit_domain ? name + first + 1 : name;
 	const char *official = "";
 
 	if (domain_len == strlen(LEGACY_DOMAIN) && strncmp(domain, LEGACY_DOMAIN, domain_len) == 0) {
-		domain = DEFAULT_DOMAIN;
-		domain_len = strlen(DEFAULT_DOMAIN);
+		domain = REFERENCE_HUB;
+		domain_len = strlen(REFERENCE_HUB);
 	}
-	if (domain_len == strlen(DEFAULT_DOMAIN) && strncmp(domain, DEFAULT_DOMAIN, domain_len) == 0 &&
+	if (domain_len == strlen(REFERENCE_HUB) && strncmp(domain, REFERENCE_HUB, domain_len) == 0 &&
 		!strchr(path, '/'))
 		official = OFFICIAL;
 	if (!domain_is_valid(domain, domain_len) || !path_is_valid(path)) {
@@ -250,12 +249,25 @@ void reference_finish(struct reference *reference)
 
 const char *reference_familiar(const char *repository)
 {
-	size_t domain = strlen(DEFAULT_DOMAIN "/");
+	size_t domain = strlen(REFERENCE_HUB "/");
 
-	if (strncmp(repository, DEFAULT_DOMAIN "/", domain) != 0)
+	if (strncmp(repository, REFERENCE_HUB "/", domain) != 0)
 		return repository;
 	repository += domain;
 	if (strncmp(repository, OFFICIAL, strlen(OFFICIAL)) == 0 && !strchr(repository + strlen(OFFICIAL), '/'))
 		repository += strlen(OFFICIAL);
 	return repository;
+}
+
+char *reference_registry(const char *address)
+{
+	static const char *const hub_names[] = { "", "index." REFERENCE_HUB, "registry-1." REFERENCE_HUB };
+	const char *scheme = address ? strstr(address, "://") : NULL;
+	const char *host = scheme ? scheme + strlen("://") : address ?: "";
+	size_t len = strcspn(host, "/");
+
+	for (size_t i = 0; i < ARRAY_SIZE(hub_names); i++)
+		if (strlen(hub_names[i]) == len && strncmp(host, hub_names[i], len) == 0)
+			return strdup(REFERENCE_HUB);
+	return strndup(host, len);
 }

@@ -22,3 +22,9 @@ void reference_finish(struct reference *reference);
 
 /* The short form of a repository in full: "debian". Points into it. */
 const char *reference_familiar(const char *repository);
+
+#define REFERENCE_HUB "docker.io"
+
+/* The registry that a server's address names, as repositories begin with it: "https://index.docker.io/v1/" and none at all (NULL
+ * too) are "docker.io", "http://host:5000/v2/" is "host:5000". Returns a copy, NULL out of memory. */
+char *reference_registry(const char *address);

@@ -4,22 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codec/reference.h"
 #include "registry/registry.h"
-
-#define HUB "docker.io"
-
-char *login_server(const char *server_address)
-{
-	static const char *const hub_names[] = { "", "index." HUB, "registry-1." HUB };
-	const char *scheme = strstr(server_address ?: "", "://");
-	const char *host = scheme ? scheme + strlen("://") : server_address ?: "";
-	size_t len = strcspn(host, "/");
-
-	for (size_t i = 0; i < sizeof(hub_names) / sizeof(hub_names[0]); i++)
-		if (strlen(hub_names[i]) == len && strncmp(host, hub_names[i], len) == 0)
-			return strdup(HUB);
-	return strndup(host, len);
-}
 
 static bool is_cancelled(void *user)
 {
@@ -31,7 +17,7 @@ static bool is_cancelled(void *user)
 int login_run(struct task *task, const struct handover *handover, struct err **reterr)
 {
 	_autofree_(registry) struct registry *registry = NULL;
-	_cleanup_free_ char *server = login_server(handover->auth->server_address), *repository = NULL;
+	_cleanup_free_ char *server = reference_registry(handover->auth->server_address), *repository = NULL;
 	struct handover_registry settings = *handover->registry;
 
 	if (!server || asprintf(&repository, "%s/", server) < 0) {
