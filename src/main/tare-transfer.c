@@ -1,3 +1,4 @@
+#include "worker/distribution.h"
 #include "worker/login.h"
 #include "worker/pull.h"
 #include "worker/worker.h"
@@ -5,6 +6,7 @@
 static const struct worker_job jobs[] = {
 	{ HANDOVER_PULL, pull_run },
 	{ HANDOVER_AUTH, login_run },
+	{ HANDOVER_DISTRIBUTION, distribution_run },
 };
 
 int main(int argc, char **argv)

@@ -71,7 +71,7 @@ static const struct json_field oci_platform_fields[] = {
 	JSON_FIELD(struct oci_platform, os_features, "os.features", JSON_STRV, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct oci_platform, variant, "variant", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
 };
-static const struct json_table oci_platform_table = JSON_TABLE(struct oci_platform, oci_platform_fields);
+const struct json_table oci_platform_table = JSON_TABLE(struct oci_platform, oci_platform_fields);
 
 static const struct json_field oci_descriptor_fields[] = {
 	JSON_FIELD(struct oci_descriptor, media_type, "mediaType", JSON_STRING_FIELD),

@@ -136,6 +136,7 @@ extern const struct json_table oci_image_run_table;
 extern const struct json_table oci_manifest_table;
 extern const struct json_table oci_index_table;
 extern const struct json_table oci_descriptor_table;
+extern const struct json_table oci_platform_table;
 extern const struct json_table docker_archive_image_table;
 
 /* "sha256:" and 64 lower-case hex digits. NULL is not one. */

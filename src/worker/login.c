@@ -7,13 +7,6 @@
 #include "codec/reference.h"
 #include "registry/registry.h"
 
-static bool is_cancelled(void *user)
-{
-	const struct task *task = user;
-
-	return client_is_gone(task->client);
-}
-
 int login_run(struct task *task, const struct handover *handover, struct err **reterr)
 {
 	_autofree_(registry) struct registry *registry = NULL;
@@ -29,7 +22,7 @@ int login_run(struct task *task, const struct handover *handover, struct err **r
 	struct registry_options options = {
 		.reference = &reference,
 		.settings = &settings,
-		.cancelled = is_cancelled,
+		.cancelled = task_is_cancelled,
 		.cancelled_user = task,
 		.login = handover->auth,
 	};

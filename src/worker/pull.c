@@ -49,12 +49,6 @@ struct pull {
 	unsigned loading;
 };
 
-static bool is_cancelled(void *user)
-{
-	const struct pull *pull = user;
-	return client_is_gone(pull->task->client);
-}
-
 /* ---- what the client sees */
 
 static void tell(struct pull *pull, const char *id, const char *format, ...) printf_like(3, 4);
@@ -413,18 +407,6 @@ static void finish(struct pull *pull)
 	reference_finish(&pull->reference);
 }
 
-static int parse_reference(struct pull *pull, struct err **reterr)
-{
-	const char *problem = "";
-	int r = reference_parse(pull->wish->reference, &pull->reference, &problem);
-
-	if (r == 0 && !pull->reference.tag && !(pull->reference.tag = strdup(REFERENCE_DEFAULT_TAG)))
-		r = -ENOMEM;
-	if (r == -ENOMEM)
-		return err_oom(reterr);
-	return r < 0 ? err_set(reterr, ERR_INVALID, 0, "invalid reference: %s", problem) : 0;
-}
-
 int pull_run(struct task *task, const struct handover *handover, struct err **reterr)
 {
 	__attribute__((cleanup(finish))) struct pull pull = {
@@ -435,7 +417,7 @@ int pull_run(struct task *task, const struct handover *handover, struct err **re
 	if (pull.wish->all_tags)
 		return err_set(reterr, ERR_UNSUPPORTED, 0,
 			"pulling all tags of %s is not supported yet: name them one by one", pull.wish->reference);
-	int r = parse_reference(&pull, reterr);
+	int r = task_reference(pull.wish->reference, &pull.reference, reterr);
 	if (r == 0)
 		r = platform_parse(pull.wish->platform, &pull.platform, reterr);
 	if (r < 0)
@@ -443,8 +425,8 @@ int pull_run(struct task *task, const struct handover *handover, struct err **re
 	struct registry_options options = {
 		.reference = &pull.reference,
 		.settings = handover->registry,
-		.cancelled = is_cancelled,
-		.cancelled_user = &pull,
+		.cancelled = task_is_cancelled,
+		.cancelled_user = task,
 	};
 	r = registry_open(&options, &pull.registry, reterr);
 	return r < 0 ? r : pull_one(&pull, reterr);

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <sys/stat.h>
@@ -68,6 +69,25 @@ int task_spool(struct task *task, int *ret_fd, int *ret_link_fd, struct err **re
 		return err_errno(reterr, *ret_fd, "cannot read the upload back");
 	*ret_link_fd = TAKE_FD(link_fd);
 	return 0;
+}
+
+bool task_is_cancelled(void *user)
+{
+	const struct task *task = user;
+
+	return client_is_gone(task->client);
+}
+
+int task_reference(const char *name, struct reference *ret, struct err **reterr)
+{
+	const char *problem = "";
+	int r = reference_parse(name, ret, &problem);
+
+	if (r == 0 && !ret->tag && !(ret->tag = strdup(REFERENCE_DEFAULT_TAG)))
+		r = -ENOMEM;
+	if (r == -ENOMEM)
+		return err_oom(reterr);
+	return r < 0 ? err_set(reterr, ERR_INVALID, 0, "invalid reference: %s", problem) : 0;
 }
 
 void task_say(struct task *task, const char *format, ...)

@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "codec/reference.h"
 #include "store/job.h"
 #include "worker/client.h"
 
@@ -22,5 +23,9 @@ struct task {
 int task_folder(struct task *task, const char *name, mode_t mode);
 /* A file of the job's without a name, filled with the client's body; read-only, from its beginning. */
 int task_spool(struct task *task, int *ret_fd, int *ret_link_fd, struct err **reterr);
+/* For registry_options: whether the client of the task `user` is gone. */
+bool task_is_cancelled(void *user);
+/* What names an image in a registry; without a tag it gets the default one. ERR_INVALID says what is wrong. */
+int task_reference(const char *name, struct reference *ret, struct err **reterr);
 /* Docker's message {"stream": text}. */
 void task_say(struct task *task, const char *format, ...) printf_like(2, 3);
