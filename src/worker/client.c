@@ -16,7 +16,7 @@
 #include "worker/limits.h"
 
 #define INPUT_BYTES   (64 * 1024)
-#define MESSAGE_BYTES (64 * 1024)
+#define MESSAGE_BYTES (16 * 1024 * 1024) /* the most that one may have; memory is what it has */
 /* How long a client may take to read an answer, and to send the rest of a body that is not wanted any more. */
 #define WRITE_IDLE_MS 60000
 #define LINGER_MS     10000
@@ -234,14 +234,16 @@ static void answer(struct client *client, int status, json_t *message)
 
 	if (!client->answered)
 		answer_head(client, &out, status);
-	if (json_print_value(message, &text) == 0 && buf_puts(&text, "\r\n") == 0) {
-		if (client->chunked_answer)
-			http_write_chunk(&out, text.data, text.len);
-		else
-			buf_append(&out, text.data, text.len);
-	}
+	int r = json_print_value(message, &text);
+	if (r == 0)
+		r = buf_puts(&text, "\r\n");
+	if (r == 0 && client->chunked_answer)
+		r = http_write_chunk(&out, text.data, text.len);
+	else if (r == 0)
+		r = buf_append(&out, text.data, text.len);
 	if (out.len > 0)
 		send_all(client, out.data, out.len);
+	client->broken |= r < 0; /* an answer without it ends short of its last chunk */
 }
 
 void client_tell(struct client *client, json_t *message)

@@ -54,6 +54,15 @@ def test_index(client, strangers):
     assert not [path for path, _ in server.seen if "blobs" in path]
 
 
+def test_long_index(client, strangers):
+    platform = {"os": "linux", "architecture": "amd64", "os.version": "1" * 100}
+    text = json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [
+        {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": f"sha256:{number:064x}", "size": 7, "platform": platform}
+        for number in range(900)]}).encode()
+    server = strangers(lambda path, headers: (200, {"Content-Type": "application/vnd.oci.image.index.v1+json"}, text))
+    assert client.images.get_registry_data(f"{server.host}/a:1").attrs["Platforms"] == [platform] * 900
+
+
 def test_what_is_not_there(client, engine, registry):
     with pytest.raises(docker.errors.NotFound, match="manifest unknown"):
         client.images.get_registry_data(f"{registry.host}/team/nothing:1")
