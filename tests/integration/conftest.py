@@ -6,7 +6,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from harness import images  # noqa: E402
-from harness.distribution import Stranger  # noqa: E402
+from harness.distribution import Registry, Stranger  # noqa: E402
 from harness.engine import Engine  # noqa: E402
 
 
@@ -39,6 +39,7 @@ def fresh_engine():
 
 @pytest.fixture
 def strangers():
+    """Makes servers that are no registries: see Stranger."""
     made = []
 
     def make(*arguments):
@@ -47,3 +48,21 @@ def strangers():
     yield make
     for stranger in made:
         stranger.stop()
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory):
+    """Open to all, with team/busybox:1."""
+    registry = Registry(tmp_path_factory.mktemp("registry")).start()
+    registry.fill(f"docker-archive:{images.busybox()}", "team/busybox:1")
+    yield registry
+    registry.stop()
+
+
+@pytest.fixture(scope="module")
+def private(tmp_path_factory):
+    """For alice alone, with team/busybox:1."""
+    registry = Registry(tmp_path_factory.mktemp("private"), {"alice": "geheim-17"}).start()
+    registry.fill(f"docker-archive:{images.busybox()}", "team/busybox:1")
+    yield registry
+    registry.stop()

@@ -7,15 +7,6 @@ import docker
 import pytest
 
 from harness import images
-from harness.distribution import Registry
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory):
-    registry = Registry(tmp_path_factory.mktemp("registry")).start()
-    registry.fill(f"docker-archive:{images.busybox()}", "team/busybox:1")
-    yield registry
-    registry.stop()
 
 
 @pytest.fixture

@@ -4,25 +4,15 @@ import json
 
 import pytest
 
-from harness import images
-from harness.distribution import Registry
 from harness.engine import PROGRAMS
 from harness.terminal import Terminal
 
-PASSWORD, WRONG = "geheim-17", "wrong-88"
-
-
-@pytest.fixture(scope="module")
-def private(tmp_path_factory):
-    registry = Registry(tmp_path_factory.mktemp("private"), {"alice": PASSWORD}).start()
-    registry.fill(f"docker-archive:{images.busybox()}", "team/busybox:1")
-    yield registry
-    registry.stop()
+PASSWORD, WRONG = "geheim-17", "wrong-88"  # the first is what `private` takes
 
 
 @pytest.fixture(autouse=True)
 def nothing_told(engine):
-    """No password in the log, in an argument or in a file of the engine's."""
+    """No password in the engine's log and in its databases."""
     yield
     log = engine.log.read_text()
     assert "geheim" not in log and WRONG not in log
@@ -35,8 +25,8 @@ def login(engine, host, password, user="alice"):
     return engine.docker("login", "-u", user, "--password-stdin", host, input=password, check=False)
 
 
-def ask(engine, server, password=PASSWORD, **more):
-    return engine.api("POST", "/auth", {"username": "alice", "password": password, "serveraddress": server, **more})
+def ask(engine, server, password=PASSWORD):
+    return engine.api("POST", "/auth", {"username": "alice", "password": password, "serveraddress": server})
 
 
 def test_docker_logs_in_pulls_and_out(engine, private):

@@ -15,22 +15,6 @@ from harness.distribution import Registry
 from harness.engine import PROGRAMS, docker_program
 
 
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory):
-    registry = Registry(tmp_path_factory.mktemp("registry")).start()
-    registry.fill(f"docker-archive:{images.busybox()}", "team/busybox:1")
-    yield registry
-    registry.stop()
-
-
-@pytest.fixture(scope="module")
-def private(tmp_path_factory):
-    registry = Registry(tmp_path_factory.mktemp("private"), {"alice": "geheim-17"}).start()
-    registry.fill(f"docker-archive:{images.busybox()}", "team/busybox:1")
-    yield registry
-    registry.stop()
-
-
 @pytest.fixture
 def bare(engine):
     """No images but what the test pulls."""
