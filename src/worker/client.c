@@ -1,6 +1,7 @@
 #include "worker/client.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 
 #define INPUT_BYTES   (64 * 1024)
 #define MESSAGE_BYTES (16 * 1024 * 1024) /* the most that one may have; memory is what it has */
+#define HEAD_BYTES    (16 * 1024)
 /* How long a client may take to read an answer, and to send the rest of a body that is not wanted any more. */
 #define WRITE_IDLE_MS 60000
 #define LINGER_MS     10000
@@ -27,6 +29,7 @@ struct client {
 	bool expects_continue;
 	bool chunked_answer; /* HTTP/1.1 */
 	bool answered;       /* the head was sent */
+	bool sends_bytes;    /* not messages: client_answer_bytes */
 	bool broken;
 	char *input; /* undecoded: from `start`, `len` bytes */
 	size_t start;
@@ -246,6 +249,38 @@ static void answer(struct client *client, int status, json_t *message)
 	client->broken |= r < 0; /* an answer without it ends short of its last chunk */
 }
 
+void client_answer_bytes(struct client *client, const struct client_header *headers, size_t header_count, int64_t len)
+{
+	_cleanup_(buf_finish) struct buf out = BUF_INIT(HEAD_BYTES);
+
+	client->chunked_answer &= len < 0;
+	http_write_status(&out, 200);
+	for (size_t i = 0; i < header_count; i++)
+		http_write_header(&out, headers[i].name, headers[i].value);
+	http_write_header(&out, "Connection", "close");
+	if (client->chunked_answer)
+		http_write_header(&out, "Transfer-Encoding", "chunked");
+	if (len >= 0)
+		http_write_headerf(&out, "Content-Length", "%" PRId64, len);
+	if (http_write_end(&out) < 0)
+		client->broken = true;
+	client->answered = client->sends_bytes = true;
+	send_all(client, out.data, out.len);
+}
+
+int client_write(struct client *client, const void *data, size_t len)
+{
+	char head[HTTP_CHUNK_HEAD_MAX];
+	bool framed = client->chunked_answer && len > 0;
+
+	if (framed)
+		send_all(client, head, http_chunk_head(head, len));
+	send_all(client, data, len);
+	if (framed)
+		send_all(client, "\r\n", 2);
+	return client->broken ? -EPIPE : 0;
+}
+
 void client_tell(struct client *client, json_t *message)
 {
 	_autojson_ json_t *taken = message;
@@ -277,6 +312,11 @@ static int status_of(const struct err *err)
 void client_tell_error(struct client *client, const struct err *err)
 {
 	const char *text = err_message(err);
+
+	if (client->sends_bytes) {
+		client->broken = true;
+		return;
+	}
 	_autojson_ json_t *message = client->answered ? json_pack("{s:{s:s}, s:s}", "errorDetail", "message", text,
 								"error", text)
 						      : json_pack("{s:s}", "message", text);
@@ -300,7 +340,7 @@ void client_free(struct client *client)
 {
 	if (!client)
 		return;
-	if (client->answered && client->chunked_answer)
+	if (client->answered && client->chunked_answer && !client->broken)
 		send_all(client, "0\r\n\r\n", 5);
 	if (client->answered && !client->broken && !http_body_is_done(&client->body))
 		linger(client);

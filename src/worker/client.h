@@ -10,6 +10,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <sys/types.h>
 
@@ -38,5 +39,17 @@ int client_fd(const struct client *client);
 
 /* One JSON message of the stream; takes `message`, NULL being out of memory. What can't be sent is dropped. */
 void client_tell(struct client *client, json_t *message);
+/*
+ * An answer of bytes (an archive) instead of messages: its head, with what `headers` says beside the framing; then the bytes.
+ * `len` below 0: not known, and the end is marked. Writing waits for a slow client and returns -EPIPE once it is gone or
+ * reads nothing any more. A job that fails in the middle leaves the answer without its end, which every client notices.
+ */
+struct client_header {
+	const char *name;
+	const char *value;
+};
+void client_answer_bytes(struct client *client, const struct client_header *headers, size_t header_count, int64_t len);
+int client_write(struct client *client, const void *data, size_t len);
+
 /* The answer of a job that failed. */
 void client_tell_error(struct client *client, const struct err *err);
