@@ -86,6 +86,33 @@ int layer_claim(struct job *job, const char *diff_id, enum layer_claim *ret, str
 	return claim_transaction(job, diff_id, ret, owner, reterr);
 }
 
+static int hold_image(struct job *job, const char *image_id, struct err **reterr)
+{
+	struct db *db = job_store(job)->db;
+	int64_t known = 0;
+	int r = db_get_int(db, 0, &known, reterr, "SELECT 1 FROM images WHERE id = ?1", "s", image_id);
+
+	if (r < 0)
+		return r;
+	if (!known)
+		return err_set(reterr, ERR_NOT_FOUND, 0, "No such image: %s", image_id);
+	return db_run(db, reterr,
+		"INSERT INTO lease_layers (lease, position, diff_id)"
+		" SELECT ?1, (SELECT COALESCE(MAX(position), 0) + 1 FROM lease_layers WHERE lease = ?1) + position, diff_id"
+		" FROM image_layers WHERE image = ?2",
+		"ss", job_id(job), image_id);
+}
+
+int layer_hold_image(struct job *job, const char *image_id, struct err **reterr)
+{
+	_cleanup_(db_transaction_end) struct db_transaction transaction = { 0 };
+	int r = db_begin(job_store(job)->db, &transaction, reterr);
+
+	if (r >= 0)
+		r = hold_image(job, image_id, reterr);
+	return r < 0 ? r : db_commit(&transaction, reterr);
+}
+
 /* Intent, link, and the folder's sync; a name that is there already has no row and is a crash's leftover. */
 static int place_blob(struct job *job, const struct layer_content *content, struct err **reterr)
 {

@@ -18,6 +18,8 @@ enum layer_claim {
 };
 
 int layer_claim(struct job *job, const char *diff_id, enum layer_claim *ret, struct err **reterr);
+/* Holds all layers of an image for this job. ERR_NOT_FOUND: the image has gone since it was looked up. */
+int layer_hold_image(struct job *job, const char *image_id, struct err **reterr);
 
 struct layer_content {
 	const char *folder; /* below the job's folder: the unpacked tree */

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/strv.h"
 #include "spec/oci_image.h"
+#include "store/blob.h"
 
 #include "fixture.h"
 
@@ -182,6 +183,57 @@ static void image_without_its_layer_is_refused(void **state)
 	assert_int_equal(job_begin(fixture->store, &job, NULL), 0);
 	assert_true(store_image_add(job, config, strlen(config), NULL, &added, NULL) < 0);
 	job_end(job);
+}
+
+static void blob_is_found_by_its_layer_and_held_by_a_job(void **state)
+{
+	struct fixture *fixture = *state;
+	_autofree_(err) struct err *err = NULL;
+	struct store_removed *removed;
+	struct layer_blob blob = { 0 };
+	char id[STORE_DIGEST_SIZE], path[128], byte = 0;
+	struct job *job;
+	size_t count;
+	int fd = -1;
+
+	fixture_make_image(fixture, "ab", "x", "x:1", id);
+	assert_int_equal(job_begin(fixture->store, &job, NULL), 0);
+	assert_int_equal(layer_hold_image(job, id, NULL), 0);
+	assert_int_equal(store_image_remove(fixture->store, "x:1", &(struct store_remove_options){ 0 }, &removed,
+				 &count, NULL),
+		0);
+	store_removed_free(removed, count);
+
+	assert_int_equal(store_layer_blob(fixture->store, fixture_diff_id('b'), &blob, NULL), 0);
+	assert_int_equal(blob.size_bytes, 1);
+	assert_int_equal(store_blob_open(fixture->store, &blob, &fd, NULL), 0);
+	assert_int_equal(read(fd, &byte, 1), 1);
+	assert_int_equal(byte, 'b');
+	close(fd);
+	assert_true(layer_hold_image(job, id, &err) < 0);
+	assert_int_equal(err->kind, ERR_NOT_FOUND);
+	job_end(job);
+
+	snprintf(path, sizeof(path), "blobs/sha256/%s", blob.digest + strlen(DIGEST_PREFIX));
+	assert_false(fixture_exists(fixture, path));
+	assert_true(store_layer_blob(fixture->store, fixture_diff_id('b'), &blob, NULL) < 0);
+}
+
+static void blob_of_another_length_is_refused(void **state)
+{
+	struct fixture *fixture = *state;
+	struct layer_blob blob;
+	char id[STORE_DIGEST_SIZE], path[192];
+	int fd = -1;
+
+	fixture_make_image(fixture, "a", "x", "x:1", id);
+	assert_int_equal(store_layer_blob(fixture->store, fixture_diff_id('a'), &blob, NULL), 0);
+	snprintf(path, sizeof(path), "%s/blobs/sha256/%s", fixture->path, blob.digest + strlen(DIGEST_PREFIX));
+	assert_int_equal(truncate(path, 0), 0);
+	assert_int_equal(store_blob_open(fixture->store, &blob, &fd, NULL), -EUCLEAN);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(store_blob_open(fixture->store, &blob, &fd, NULL), -ENOENT);
+	assert_int_equal(fd, -1);
 }
 
 static void lease_keeps_layers_without_the_image(void **state)
@@ -442,6 +494,8 @@ int main(void)
 		TEST(tag_moves_from_image_to_image),
 		TEST(adding_again_tells_who_lost_the_name),
 		TEST(image_without_its_layer_is_refused),
+		TEST(blob_is_found_by_its_layer_and_held_by_a_job),
+		TEST(blob_of_another_length_is_refused),
 		TEST(lease_keeps_layers_without_the_image),
 		TEST(shared_layers_stay),
 		TEST(nothing_below_an_opaque_root_is_mounted),
