@@ -26,7 +26,7 @@ test: build
 
 bench: build
 	@scripts/install-deps bench
-	@bench/run $(BUILD)
+	@bench/run $(BUILD) $(ROUNDS)
 
 install: build
 	@$(MESON) install -C $(BUILD)
