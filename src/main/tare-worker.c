@@ -3,7 +3,7 @@
 #include "worker/worker.h"
 
 static const struct worker_job jobs[] = {
-	{ HANDOVER_LOAD, load_run },
+	{ HANDOVER_LOAD, load_run, load_check },
 	{ HANDOVER_IMPORT, import_run },
 };
 

@@ -30,6 +30,7 @@ struct client {
 	bool chunked_answer; /* HTTP/1.1 */
 	bool answered;       /* the head was sent */
 	bool sends_bytes;    /* not messages: client_answer_bytes */
+	bool streams_errors; /* client_stream_errors */
 	bool broken;
 	char *input; /* undecoded: from `start`, `len` bytes */
 	size_t start;
@@ -309,20 +310,26 @@ static int status_of(const struct err *err)
 	}
 }
 
+void client_stream_errors(struct client *client)
+{
+	client->streams_errors = true;
+}
+
 void client_tell_error(struct client *client, const struct err *err)
 {
 	const char *text = err_message(err);
+	bool streamed = client->answered || client->streams_errors;
 
 	if (client->sends_bytes) {
 		client->broken = true;
 		return;
 	}
-	_autojson_ json_t *message = client->answered ? json_pack("{s:{s:s}, s:s}", "errorDetail", "message", text,
-								"error", text)
-						      : json_pack("{s:s}", "message", text);
+	_autojson_ json_t *message = streamed ? json_pack("{s:{s:s}, s:s}", "errorDetail", "message", text, "error",
+							text)
+					      : json_pack("{s:s}", "message", text);
 
 	if (message)
-		answer(client, status_of(err), message);
+		answer(client, streamed ? 200 : status_of(err), message);
 }
 
 /* Closing with bytes unread would reset the connection under the answer: read and forget them, within a bound. */

@@ -2,8 +2,8 @@
  * The client whose connection this worker was handed: its body is read, and it is answered, here. One request, then the
  * connection ends.
  *
- * Errors before the first progress message are an HTTP status; after it, messages in the stream, as Docker's. A client that
- * goes away is noticed at every wait (client_is_gone), which is how a job is cancelled.
+ * Errors before the first progress message are an HTTP status, unless client_stream_errors was called; after it, messages in
+ * the stream, as Docker's. A client that goes away is noticed at every wait (client_is_gone), which is how a job is cancelled.
  */
 #pragma once
 
@@ -51,5 +51,7 @@ struct client_header {
 void client_answer_bytes(struct client *client, const struct client_header *headers, size_t header_count, int64_t len);
 int client_write(struct client *client, const void *data, size_t len);
 
+/* From now on an error is a message of the stream, even its first. */
+void client_stream_errors(struct client *client);
 /* The answer of a job that failed. */
 void client_tell_error(struct client *client, const struct err *err);

@@ -134,21 +134,31 @@ static int import_image(struct task *task, struct oci_image_config *config, char
 	return 0;
 }
 
+/* Whatever is wrong with the archive: Docker's status for it is 500. */
+static int import_content(struct task *task, struct oci_image_config *config, char *const *names, struct err **reterr)
+{
+	char diff_id[STORE_DIGEST_SIZE];
+	int r = import_layer(task, diff_id, reterr);
+
+	if (r >= 0)
+		r = import_image(task, config, names, diff_id, reterr);
+	if (r < 0 && *reterr && (*reterr)->kind != ERR_INTERNAL)
+		(*reterr)->kind = ERR_INTERNAL;
+	return r;
+}
+
 int import_run(struct task *task, const struct handover *handover, struct err **reterr)
 {
 	const struct handover_import *import = handover->import;
 	struct oci_image_config config = { 0 };
 	_autofree_(strv) char **names = NULL;
-	char diff_id[STORE_DIGEST_SIZE];
 	int r;
 
 	r = image_name(import, &names, reterr);
 	if (r >= 0)
 		r = config_prepare(&config, import, reterr);
 	if (r >= 0)
-		r = import_layer(task, diff_id, reterr);
-	if (r >= 0)
-		r = import_image(task, &config, names, diff_id, reterr);
+		r = import_content(task, &config, names, reterr);
 	json_finish(&oci_image_config_table, &config);
 	return r;
 }

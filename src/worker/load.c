@@ -64,6 +64,13 @@ static int load_archive(struct load_archive *archive, struct err **reterr)
 		"the archive holds no images: it has neither manifest.json nor index.json");
 }
 
+int load_check(const struct handover *handover, struct err **reterr)
+{
+	struct platform platform;
+
+	return platform_parse(handover->load->platform, &platform, reterr);
+}
+
 int load_run(struct task *task, const struct handover *handover, struct err **reterr)
 {
 	const struct handover_load *load = handover->load;

@@ -11,4 +11,6 @@
 #include "spec/handover.h"
 #include "worker/task.h"
 
+/* Of the parameters: the platform's name. */
+int load_check(const struct handover *handover, struct err **reterr);
 int load_run(struct task *task, const struct handover *handover, struct err **reterr);

@@ -65,36 +65,43 @@ static void empty_trash(struct worker *worker)
 
 /* ---- jobs for a client */
 
-static worker_job_fn *job_of(const struct worker *worker, const struct handover *handover)
+static const struct worker_job *job_of(const struct worker *worker, const struct handover *handover)
 {
 	for (size_t i = 0; i < worker->job_count; i++)
 		if (worker->jobs[i].kind == handover_kind(handover))
-			return worker->jobs[i].run;
+			return &worker->jobs[i];
 	return NULL;
 }
 
-static int run_job(struct worker *worker, struct client *client, const struct handover *handover, struct err **reterr)
+static int run_job(struct worker *worker, const struct worker_job *job, struct client *client,
+	const struct handover *handover, struct err **reterr)
 {
 	struct task task = { .client = client, .empty_fd = -1, .event = tell_event };
-	int r = job_begin(worker->store, &task.job, reterr);
+	int r = job->check ? job->check(handover, reterr) : 0;
 
+	if (r < 0)
+		return r;
+	if (job->check)
+		client_stream_errors(client);
+	r = job_begin(worker->store, &task.job, reterr);
 	if (r < 0) {
 		worker->leaves = true; /* perhaps its folder */
 		return r;
 	}
 	task.empty_fd = task_folder(&task, "empty", 0700);
 	r = task.empty_fd < 0 ? err_errno(reterr, task.empty_fd, "cannot make a folder")
-			      : job_of(worker, handover)(&task, handover, reterr);
+			      : job->run(&task, handover, reterr);
 	fd_close(&task.empty_fd);
 	worker->leaves = job_end(task.job) < 0;
 	return r;
 }
 
 /* The space is given back before a failure is told: who reads "no space left" finds it there again. */
-static void serve(struct worker *worker, struct client *client, const struct handover *handover)
+static void serve(struct worker *worker, const struct worker_job *job, struct client *client,
+	const struct handover *handover)
 {
 	_autofree_(err) struct err *err = NULL;
-	int r = run_job(worker, client, handover, &err);
+	int r = run_job(worker, job, client, handover, &err);
 
 	if (r < 0)
 		empty_trash(worker);
@@ -112,9 +119,12 @@ static int handle_handover(struct worker *worker, const struct message *message,
 	_cleanup_(handover_finish) struct handover handover = { 0 };
 	_autofree_(err) struct err *err = NULL;
 	struct client *client;
+	const struct worker_job *job = NULL;
 	int r = handover_read(message, &handover, &err);
 
-	if (r >= 0 && !job_of(worker, &handover))
+	if (r >= 0)
+		job = job_of(worker, &handover);
+	if (r >= 0 && !job)
 		r = err_set(&err, ERR_UNSUPPORTED, 0, "%s is not supported yet", handover.kind);
 	if (r >= 0 && *fd < 0)
 		r = err_set(&err, ERR_INVALID, 0, "the hand-over came without a connection");
@@ -125,7 +135,7 @@ static int handle_handover(struct worker *worker, const struct message *message,
 		return EXIT_FAILURE;
 	}
 	send_message(message_ack(message->id));
-	serve(worker, client, &handover);
+	serve(worker, job, client, &handover);
 	if (worker->leaves)
 		return EXIT_FAILURE;
 	return EXIT_SUCCESS;

@@ -20,6 +20,9 @@ typedef int worker_job_fn(struct task *task, const struct handover *handover, st
 struct worker_job {
 	enum handover_kind kind;
 	worker_job_fn *run;
+	/* With it the answer is a stream whatever happens, as Docker's to a load: only what this check of the parameters
+	 * finds, before anything is begun, is told by an HTTP status. */
+	int (*check)(const struct handover *handover, struct err **reterr);
 };
 
 /* `jobs` are all that the program does; each program names its own, so that it links no more than they need. */

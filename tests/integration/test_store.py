@@ -71,6 +71,8 @@ def loaded(root, data, **options):
 def not_loaded(root, data, **options):
     answer = worker.load(root, data, **options)
     assert answer.error and "\n" not in answer.error and answer.exit == 0, (answer.status, answer.messages)
+    # A load's answer is a stream from its first byte on, as Docker's.
+    assert answer.status == 200 and answer.messages[-1]["errorDetail"]["message"] == answer.error, answer.messages
     assert worker.Store(root).left() == []
     return answer.error
 
@@ -776,7 +778,7 @@ def test_an_upload_that_is_cut_gets_its_answer(root):
     connection.sendall(data[:500_000])
     connection.shutdown(1)
     answer = worker.Answer(worker.read_all(connection), *process.end())
-    assert answer.status == 400 and "cut off" in answer.error
+    assert answer.status == 200 and "cut off" in answer.messages[-1]["errorDetail"]["message"]
     assert worker.Store(root).left() == []
 
 
@@ -936,6 +938,7 @@ def test_bad_imports(root):
         assert worker.Store(root).left() == []
     for data in (b"", b"x", b"x" * 5000, b"\0" * 100):
         refused(root, data)
+        assert worker.import_root(root, data).status == 500
     # An archive of nothing is an image of nothing.
     assert names(imported(root, b"\0" * 10240)) == []
 
