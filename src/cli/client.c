@@ -363,6 +363,21 @@ ssize_t response_read(struct response *response, const char **ret_piece)
 	return 0;
 }
 
+int response_copy(struct response *response, int fd, struct err **reterr)
+{
+	for (;;) {
+		const char *piece;
+		ssize_t n = response_read(response, &piece);
+		if (n == -ENODATA)
+			return err_set(reterr, ERR_INTERNAL, ENODATA, "the engine's answer was cut off before its end");
+		if (n <= 0)
+			return n ? err_errno(reterr, (int)n, "error reading the engine's answer") : 0;
+		int ret = io_write_full(fd, piece, (size_t)n);
+		if (ret < 0)
+			return err_errno(reterr, ret, "cannot write");
+	}
+}
+
 static int read_body(struct response *response, struct buf *out)
 {
 	for (;;) {

@@ -75,6 +75,9 @@ int response_json(struct response *response, json_t **ret, struct err **reterr);
 /* The next of a stream of JSON values, a line each. Returns 1, 0 at the end, or -errno with *reterr. */
 int response_next(struct response *response, json_t **ret, struct err **reterr);
 
+/* Writes the rest of the body to `fd`. */
+int response_copy(struct response *response, int fd, struct err **reterr);
+
 /* For poll(2). Readable: response_read won't block for long. */
 int response_fd(const struct response *response);
 /* Takes the connection out, as a raw stream, with what was already read of it appended to `surplus`. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/strv.h"
 #include "store/handle.h"
 
 int name_parse(const char *text, struct reference *out, struct err **reterr)
@@ -58,6 +59,22 @@ int name_lookup(struct store *store, const char *repository, const char *tag, co
 		return r;
 	snprintf(ret_id, STORE_DIGEST_SIZE, "%s", r ? db_text(statement, 0) : "");
 	return 0;
+}
+
+int names_of_repository(struct store *store, const char *repository, char ***ret, struct err **reterr)
+{
+	_autostatement_ sqlite3_stmt *statement = NULL;
+	int r = db_prepare(store->db, &statement, reterr,
+		"SELECT tag FROM names WHERE repository = ?1 AND digest = '' ORDER BY tag", "s", repository);
+
+	while (r >= 0) {
+		r = db_step(store->db, statement, reterr);
+		if (r <= 0)
+			break;
+		if (strv_append_take(ret, name_format(repository, db_text(statement, 0), "")) < 0)
+			r = err_oom(reterr);
+	}
+	return r;
 }
 
 int name_point(struct store *store, const struct reference *reference, const char *image_id, struct err **reterr)

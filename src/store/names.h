@@ -16,5 +16,7 @@ char *name_format(const char *repository, const char *tag, const char *digest);
 /* The image's ID of that name, or "" if there is none. */
 int name_lookup(struct store *store, const char *repository, const char *tag, const char *digest,
 	char ret_id[static STORE_DIGEST_SIZE], struct err **reterr);
+/* All tags of a repository, as name_format has them, in their order. */
+int names_of_repository(struct store *store, const char *repository, char ***ret, struct err **reterr);
 /* Within the caller's transaction: points it at the image, and notes the time. */
 int name_point(struct store *store, const struct reference *reference, const char *image_id, struct err **reterr);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 
 #include "base/buf.h"
@@ -16,12 +17,15 @@
 #include "codec/json.h"
 #include "worker/limits.h"
 
-#define INPUT_BYTES   (64 * 1024)
-#define MESSAGE_BYTES (16 * 1024 * 1024) /* the most that one may have; memory is what it has */
-#define HEAD_BYTES    (16 * 1024)
+#define INPUT_BYTES    (64 * 1024)
+#define MESSAGE_BYTES  (16 * 1024 * 1024) /* the most that one may have; memory is what it has */
+#define HEAD_BYTES     (16 * 1024)
+#define SENDFILE_BYTES 0x7ffff000 /* the most that the kernel takes at once */
 /* How long a client may take to read an answer, and to send the rest of a body that is not wanted any more. */
 #define WRITE_IDLE_MS 60000
 #define LINGER_MS     10000
+/* The same for an archive, which goes on to wherever the client sends it: perhaps that asks for a password first. */
+#define BYTES_IDLE_MS (3600 * 1000)
 
 struct client {
 	int fd;
@@ -105,6 +109,11 @@ bool client_is_gone(const struct client *client)
 
 /* ---- reading */
 
+static void wait_for_reader(struct client *client)
+{
+	client->broken = wait_for(client->fd, POLLOUT, client->sends_bytes ? BYTES_IDLE_MS : WRITE_IDLE_MS) < 0;
+}
+
 static void send_all(struct client *client, const char *data, size_t len)
 {
 	while (len > 0 && !client->broken) {
@@ -114,7 +123,7 @@ static void send_all(struct client *client, const char *data, size_t len)
 			data += n;
 			len -= (size_t)n;
 		} else if (errno == EAGAIN) {
-			client->broken = wait_for(client->fd, POLLOUT, WRITE_IDLE_MS) < 0;
+			wait_for_reader(client);
 		} else if (errno != EINTR) {
 			client->broken = true;
 		}
@@ -279,6 +288,25 @@ int client_write(struct client *client, const void *data, size_t len)
 	send_all(client, data, len);
 	if (framed)
 		send_all(client, "\r\n", 2);
+	return client->broken ? -EPIPE : 0;
+}
+
+int client_send_file(struct client *client, int fd, int64_t len)
+{
+	while (len > 0 && !client->broken) {
+		ssize_t n = sendfile(client->fd, fd, NULL, len < SENDFILE_BYTES ? (size_t)len : SENDFILE_BYTES);
+
+		if (n > 0)
+			len -= n;
+		else if (n == 0)
+			return -ENODATA;
+		else if (errno == EAGAIN)
+			wait_for_reader(client);
+		else if (errno == EPIPE || errno == ECONNRESET)
+			client->broken = true;
+		else if (errno != EINTR)
+			return -errno;
+	}
 	return client->broken ? -EPIPE : 0;
 }
 

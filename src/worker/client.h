@@ -50,6 +50,8 @@ struct client_header {
 };
 void client_answer_bytes(struct client *client, const struct client_header *headers, size_t header_count, int64_t len);
 int client_write(struct client *client, const void *data, size_t len);
+/* The next `len` bytes of a regular file, of an answer whose length was told; -ENODATA if the file ends before. */
+int client_send_file(struct client *client, int fd, int64_t len);
 
 /* From now on an error is a message of the stream, even its first. */
 void client_stream_errors(struct client *client);

@@ -74,9 +74,7 @@ static int load_layers(struct load_archive *archive, const struct docker_archive
 
 static bool is_of_platform(const struct load_archive *archive, const struct oci_image_config *config)
 {
-	return !archive->platform_asked ||
-	       (config->os && strcmp(config->os, archive->platform.os) == 0 && config->architecture &&
-		       strcmp(config->architecture, archive->platform.architecture) == 0);
+	return !archive->platform_asked || platform_matches(&archive->platform, config);
 }
 
 static int load_one(struct load_archive *archive, const struct docker_archive_image *image, struct err **reterr)

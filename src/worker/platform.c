@@ -57,14 +57,17 @@ static const char *word(const char *text, char out[static PLATFORM_WORD_SIZE])
 	return text + len + (text[len] == '/');
 }
 
-int platform_parse(const char *text, struct platform *ret, struct err **reterr)
+static int invalid(const char *text, struct err **reterr)
+{
+	return err_set(reterr, ERR_INVALID, 0, "\"%s\": unknown operating system or architecture: invalid argument",
+		text);
+}
+
+static int parse_text(const char *text, struct platform *ret, struct err **reterr)
 {
 	char first[PLATFORM_WORD_SIZE], machine[PLATFORM_WORD_SIZE];
 	const char *rest = text;
 
-	platform_of_host(ret);
-	if (!text || !*text)
-		return 0;
 	ret->variant[0] = '\0';
 	rest = word(rest, first);
 	if (rest && !*rest && strcmp(first, "linux") == 0) {
@@ -80,8 +83,37 @@ int platform_parse(const char *text, struct platform *ret, struct err **reterr)
 	if (rest && *rest)
 		rest = word(rest, ret->variant);
 	if (!rest || *rest)
-		return err_set(reterr, ERR_INVALID, 0,
-			"\"%s\": unknown operating system or architecture: invalid argument", text);
+		return invalid(text, reterr);
 	normalize(machine, ret);
 	return 0;
+}
+
+static int parse_json(const char *json, struct platform *ret, struct err **reterr)
+{
+	struct oci_platform parsed = { 0 };
+	char text[3 * PLATFORM_WORD_SIZE];
+	int r = json_parse(&oci_platform_table, json, strlen(json), &parsed, reterr);
+
+	if (r < 0)
+		return err_wrap(reterr, r, "failed to parse platform");
+	r = snprintf(text, sizeof(text), "%s%s%s%s%s", parsed.os ?: "", parsed.architecture ? "/" : "",
+		parsed.architecture ?: "", parsed.variant ? "/" : "", parsed.variant ?: "");
+	json_finish(&oci_platform_table, &parsed);
+	return r >= (int)sizeof(text) ? invalid(json, reterr) : parse_text(text, ret, reterr);
+}
+
+int platform_parse(const char *text, struct platform *ret, struct err **reterr)
+{
+	platform_of_host(ret);
+	if (!text || !*text)
+		return 0;
+	return *text == '{' ? parse_json(text, ret, reterr) : parse_text(text, ret, reterr);
+}
+
+bool platform_matches(const struct platform *platform, const struct oci_image_config *config)
+{
+	return config->os && strcmp(config->os, platform->os) == 0 && config->architecture &&
+	       strcmp(config->architecture, platform->architecture) == 0 &&
+	       (!*platform->variant || !config->variant || !*config->variant ||
+		       strcmp(config->variant, platform->variant) == 0);
 }

@@ -1,7 +1,10 @@
 /* The platform of images in OCI's words: "linux", "amd64", "v8". */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/err.h"
+#include "spec/oci_image.h"
 
 #define PLATFORM_WORD_SIZE 32
 
@@ -13,5 +16,7 @@ struct platform {
 
 /* This machine's. */
 void platform_of_host(struct platform *ret);
-/* "linux/arm64/v8", "linux/amd64", "arm64"; NULL or "" is this machine's. */
+/* "linux/arm64/v8", "linux/amd64", "arm64", or the same as OCI's JSON; NULL or "" is this machine's. */
 int platform_parse(const char *text, struct platform *ret, struct err **reterr);
+/* Whether an image is for it; one that leaves its variant out is for any. */
+bool platform_matches(const struct platform *platform, const struct oci_image_config *config);

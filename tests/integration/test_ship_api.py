@@ -111,7 +111,7 @@ def test_bad_requests(engine, method, path, body):
 
 
 @pytest.mark.parametrize("method, path, word", [
-    ("POST", "/images/a/push?tag=1", "push"), ("GET", "/images/search?term=a", "search"), ("GET", "/images/a/get", "save"),
+    ("POST", "/images/a/push?tag=1", "push"), ("GET", "/images/search?term=a", "search"),
     ("POST", "/images/create?fromImage=a", "all tags"),
 ])
 def test_what_is_not_there_yet_says_so(method, path, word):
