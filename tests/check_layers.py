@@ -10,6 +10,7 @@ DRAWING = {
     "base": [],
     "sys": ["base"],
     "codec": ["base"],
+    "archive": ["base", "sys", "codec"],
     "spec": ["base", "sys", "codec"],
     "holder": ["base", "sys", "spec"],
     "runtime": ["base", "sys", "codec", "spec"],
@@ -17,11 +18,11 @@ DRAWING = {
     "network": ["base", "sys", "codec", "spec"],
     "registry": ["base", "sys", "codec", "spec"],
     "monitor": ["base", "sys", "codec", "spec", "runtime", "network"],
-    "worker": ["base", "sys", "codec", "spec", "store", "registry"],
+    "worker": ["base", "sys", "codec", "archive", "spec", "runtime", "store", "registry"],
     "build": ["base", "sys", "codec", "spec", "store", "runtime", "registry"],
     "engine": ["base", "sys", "codec", "spec", "store", "network"],
     "api": ["base", "sys", "codec", "spec", "store", "engine"],
-    "cli": ["base", "sys", "codec", "spec"],
+    "cli": ["base", "sys", "codec", "archive", "spec"],
     "main": ["base", "sys", "codec", "spec", "holder", "runtime", "store", "monitor", "worker", "engine", "api", "cli"],
 }
 

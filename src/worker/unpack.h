@@ -13,10 +13,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "archive/extract.h"
 #include "base/err.h"
 #include "store/image.h"
 #include "worker/client.h"
-#include "worker/extract.h"
+#include "worker/limits.h"
 
 typedef void unpack_progress_fn(int64_t bytes, void *data);
 

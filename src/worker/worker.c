@@ -10,6 +10,7 @@
 
 #include <sys/stat.h>
 
+#include "archive/rmtree.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "spec/handover.h"
@@ -17,7 +18,6 @@
 #include "store/store.h"
 #include "store/trash.h"
 #include "sys/channel.h"
-#include "worker/rmtree.h"
 
 #define CHANNEL_FD 3
 

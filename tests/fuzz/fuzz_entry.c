@@ -1,7 +1,7 @@
 /* An archive's path: what comes out has no way up, is its own cleaned form, and is within the limits. */
 #include <string.h>
 
-#include "worker/entry.h"
+#include "archive/entry.h"
 
 #include "fuzz.h"
 

@@ -19,8 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "archive/limits.h"
 #include "base/buf.h"
-#include "worker/limits.h"
 
 enum extract_mode { EXTRACT_LAYER, EXTRACT_FILES };
 

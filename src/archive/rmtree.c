@@ -1,4 +1,4 @@
-#include "worker/rmtree.h"
+#include "archive/rmtree.h"
 
 #include <dirent.h>
 #include <errno.h>

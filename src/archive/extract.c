@@ -1,4 +1,4 @@
-#include "worker/extract.h"
+#include "archive/extract.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -14,10 +14,10 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
+#include "archive/entry.h"
+#include "archive/rmtree.h"
 #include "base/cleanup.h"
 #include "sys/inroot.h"
-#include "worker/entry.h"
-#include "worker/rmtree.h"
 
 #define READ_BLOCK_BYTES    (256 * 1024)
 #define IMPLIED_FOLDER_MODE 0755

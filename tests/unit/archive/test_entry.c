@@ -6,8 +6,8 @@
 #include <sys/sysmacros.h>
 
 #include "../unit.h"
+#include "archive/entry.h"
 #include "base/cleanup.h"
-#include "worker/entry.h"
 
 static void paths_are_cleaned(void **state)
 {

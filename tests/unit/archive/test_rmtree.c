@@ -11,8 +11,8 @@
 #include <sys/wait.h>
 
 #include "../unit.h"
+#include "archive/rmtree.h"
 #include "base/cleanup.h"
-#include "worker/rmtree.h"
 
 struct folder {
 	char path[64];

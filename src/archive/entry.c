@@ -1,4 +1,4 @@
-#include "worker/entry.h"
+#include "archive/entry.h"
 
 #include <errno.h>
 #include <stddef.h>

@@ -9,7 +9,7 @@
 
 #include <sys/types.h>
 
-#include "worker/limits.h"
+#include "archive/limits.h"
 
 /*
  * Cleans a path as if the archive's root were "/": repeated slashes and "." go, ".." takes back one component. "" is the
