@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/strv.h"
 #include "codec/base64.h"
 #include "registry/session.h"
 
@@ -196,15 +197,21 @@ static int append_parameter(CURL *easy, struct buf *out, const char *name, const
 	return r;
 }
 
-static int append_scope(const struct registry *registry, CURL *easy, struct buf *out)
+/* All that the session will need; in a query one parameter each, in a form one of all, parted by blanks. */
+static int append_scopes(const struct registry *registry, CURL *easy, bool form, struct buf *out)
 {
-	_cleanup_free_ char *scope = NULL;
+	_cleanup_(buf_finish) struct buf scope = BUF_INIT(SECRET_MAX);
+	int r = buf_printf(&scope, "repository:%s:%s", registry->path, registry->pushes ? "pull,push" : "pull");
 
-	if (asprintf(&scope, "repository:%s:pull", registry->path) < 0) {
-		scope = NULL;
-		return -ENOMEM;
+	strv_foreach (source, registry->sources) {
+		if (r == 0 && !form)
+			r = append_parameter(easy, out, "scope", scope.data);
+		if (!form)
+			buf_reset(&scope);
+		if (r == 0)
+			r = buf_printf(&scope, "%srepository:%s:pull", form ? " " : "", *source);
 	}
-	return append_parameter(easy, out, "scope", scope);
+	return r < 0 ? r : append_parameter(easy, out, "scope", scope.data);
 }
 
 /* May the realm see user and password? */
@@ -280,7 +287,7 @@ static int prepare(const struct registry *registry, CURL *easy, const struct cha
 	int r = append_parameter(easy, parameters, "service", challenge->service);
 
 	if (r == 0 && !registry->login)
-		r = append_scope(registry, easy, parameters);
+		r = append_scopes(registry, easy, trusted && has(credentials->identity_token), parameters);
 	if (r < 0 || !trusted)
 		return r;
 	if (has(credentials->identity_token)) {

@@ -13,6 +13,8 @@
 
 struct collect {
 	struct buf *out;
+	const struct buf *in; /* what is sent, and how far that is */
+	size_t sent;
 	struct registry_content *content; /* NULL: a blob */
 	bool done;
 	struct err *err;
@@ -38,7 +40,7 @@ static int collect_data(struct exchange *exchange, const void *data, size_t len)
 	return r;
 }
 
-static void take_head(const struct exchange_answer *answer, struct registry_content *content)
+static void take_head(const struct answer *answer, struct registry_content *content)
 {
 	const char *type = answer->content_type ?: "";
 	size_t len = strcspn(type, "; \t");
@@ -62,7 +64,8 @@ static void collect_done(struct exchange *exchange, const struct err *err)
 
 static const struct exchange_sink collect_sink = { collect_begin, collect_data, collect_done, NULL };
 
-static int fetch(struct registry *registry, const char *kind, const char *what, const char *accept,
+/* One exchange, to its end; others go on meanwhile. The request's URL is filled in. */
+static int ask(struct registry *registry, struct exchange_request *request, const char *kind, const char *what,
 	struct collect *collect, struct err **reterr)
 {
 	_cleanup_free_ char *url = NULL;
@@ -77,8 +80,8 @@ static int fetch(struct registry *registry, const char *kind, const char *what, 
 		return err_oom(reterr);
 	}
 	collect->done = false;
-	struct exchange_request request = { .url = url, .accept = accept };
-	r = exchange_start(registry, &request, &collect_sink, collect, &exchange, reterr);
+	request->url = url;
+	r = exchange_start(registry, request, &collect_sink, collect, &exchange, reterr);
 	while (r == 0 && !collect->done) {
 		r = registry_wait(registry, WAIT_MS, reterr);
 		if (r < 0 && !collect->done)
@@ -95,6 +98,14 @@ static int fetch(struct registry *registry, const char *kind, const char *what, 
 		*reterr = TAKE(collect->err);
 	err_free(collect->err);
 	return r;
+}
+
+static int fetch(struct registry *registry, const char *kind, const char *what, const char *accept,
+	struct collect *collect, struct err **reterr)
+{
+	struct exchange_request request = { .accept = accept };
+
+	return ask(registry, &request, kind, what, collect, reterr);
 }
 
 static int check_digest(const struct buf *text, const char *wanted, char ret[static DIGEST_SIZE], const char *host,
@@ -179,4 +190,52 @@ int registry_blob(struct registry *registry, const char *digest, int64_t size, s
 		return err_set(reterr, ERR_INVALID, EBADMSG, "%s sent %zu bytes of the blob %s, which has %lld",
 			registry->host, out->len, digest, (long long)size);
 	return check_digest(out, digest, have, registry->host, reterr);
+}
+
+/* ---- upwards */
+
+static ssize_t text_read(struct exchange *exchange, void *data, size_t len)
+{
+	struct collect *collect = exchange->user;
+	size_t left = collect->in->len - collect->sent;
+
+	if (len > left)
+		len = left;
+	memcpy(data, collect->in->data + collect->sent, len);
+	collect->sent += len;
+	return (ssize_t)len;
+}
+
+static int text_rewind(struct exchange *exchange)
+{
+	struct collect *collect = exchange->user;
+
+	collect->sent = 0;
+	return 0;
+}
+
+static const struct exchange_body text_body = { text_read, text_rewind, NULL };
+
+int registry_put_manifest(struct registry *registry, const char *what, const char *media_type, const struct buf *text,
+	const char *digest, struct err **reterr)
+{
+	_cleanup_(buf_finish) struct buf answer = BUF_INIT(OCI_MANIFEST_MAX);
+	struct registry_content content = { .digest = "" };
+	struct collect collect = { .out = &answer, .content = &content, .in = text };
+	struct exchange_request request = {
+		.method = "PUT",
+		.content_type = media_type,
+		.body = &text_body,
+		.body_size = (int64_t)text->len,
+		.range_first = -1,
+	};
+	int r = ask(registry, &request, "manifests", what, &collect, reterr);
+
+	if (r < 0)
+		return err_wrap(reterr, r, "cannot put the manifest %s", what);
+	return !*content.digest || strcmp(content.digest, digest) == 0
+		       ? 0
+		       : err_set(reterr, ERR_UNAVAILABLE, EBADMSG,
+				 "%s says that it has the manifest %s as another (%s)", registry->host, digest,
+				 content.digest);
 }

@@ -9,27 +9,14 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
-#include "base/parse.h"
 #include "codec/json.h"
 
-#define ATTEMPTS_MAX      5
-#define CHALLENGES_MAX    2
-#define RETRY_FIRST_MS    400
-#define RETRY_PAUSE_MAX   30000
-#define ERROR_TEXT_MAX    400
-#define HEADER_VALUE_SIZE 8192
+#define CHALLENGES_MAX 2
+#define RETRY_FIRST_MS 400
+#define SEND_BYTES     (512L * 1024)
+#define ANSWER_S       120L
 
 /* ---- the answer's head */
-
-static void answer_finish(struct exchange_answer *answer)
-{
-	free(answer->content_type);
-	free(answer->content_digest);
-	free(answer->location);
-	free(answer->link);
-	challenge_finish(&answer->challenge);
-	*answer = (struct exchange_answer){ .content_length = -1, .range_start = -1, .retry_after_ms = -1 };
-}
 
 static int fail(struct exchange *exchange, enum err_kind kind, int errnum, const char *message)
 {
@@ -38,101 +25,19 @@ static int fail(struct exchange *exchange, enum err_kind kind, int errnum, const
 	return -1;
 }
 
-/* "bytes 100-199/200" */
-static int64_t range_start(const char *value)
-{
-	int64_t start;
-	char number[24];
-	size_t len;
-
-	if (strncasecmp(value, "bytes ", 6) != 0)
-		return -1;
-	len = strspn(value + 6, "0123456789");
-	if (len == 0 || len >= sizeof(number) || value[6 + len] != '-')
-		return -1;
-	snprintf(number, sizeof(number), "%.*s", (int)len, value + 6);
-	return parse_i64(number, 0, INT64_MAX, &start) < 0 ? -1 : start;
-}
-
-/* Seconds, or a date; what is senseless is no wish. */
-static int64_t retry_after_ms(const char *value)
-{
-	int64_t seconds;
-
-	if (parse_i64(value, 0, INT32_MAX, &seconds) < 0) {
-		time_t date = curl_getdate(value, NULL);
-		if (date == (time_t)-1)
-			return -1;
-		seconds = (int64_t)date - clock_realtime_ns() / 1000000000;
-	}
-	if (seconds < 0)
-		return -1;
-	return seconds > RETRY_PAUSE_MAX / 1000 ? RETRY_PAUSE_MAX : seconds * 1000;
-}
-
-static int keep(char **member, const char *value)
-{
-	if (*member)
-		return 0;
-	*member = strdup(value);
-	return *member ? 0 : -ENOMEM;
-}
-
-static int take_header(struct exchange *exchange, const char *name, const char *value)
-{
-	struct exchange_answer *answer = &exchange->answer;
-
-	if (strcasecmp(name, "Content-Type") == 0)
-		return keep(&answer->content_type, value);
-	if (strcasecmp(name, "Docker-Content-Digest") == 0)
-		return keep(&answer->content_digest, value);
-	if (strcasecmp(name, "Location") == 0)
-		return keep(&answer->location, value);
-	if (strcasecmp(name, "Link") == 0)
-		return keep(&answer->link, value);
-	if (strcasecmp(name, "WWW-Authenticate") == 0)
-		return challenge_parse(value, &answer->challenge) == -ENOMEM ? -ENOMEM : 0;
-	if (strcasecmp(name, "Content-Range") == 0)
-		answer->range_start = range_start(value);
-	if (strcasecmp(name, "Content-Length") == 0 && parse_i64(value, 0, INT64_MAX, &answer->content_length) < 0)
-		answer->content_length = -1;
-	if (strcasecmp(name, "Retry-After") == 0)
-		answer->retry_after_ms = retry_after_ms(value);
-	if (strcasecmp(name, "Content-Encoding") == 0 && strcasecmp(value, "identity") != 0)
-		return fail(exchange, ERR_UNSUPPORTED, 0, "the registry encodes an answer that has to come as it is");
-	return 0;
-}
-
 static size_t on_header(char *data, size_t one, size_t len, void *user)
 {
 	struct exchange *exchange = user;
-	char line[HEADER_VALUE_SIZE];
+	int r = answer_take_line(&exchange->answer, data, len);
 
 	(void)one;
-	exchange->head_bytes += len;
-	exchange->head_lines++;
-	if (exchange->head_bytes > EXCHANGE_HEAD_BYTES || exchange->head_lines > EXCHANGE_HEAD_LINES) {
+	if (r == -EFBIG)
 		fail(exchange, ERR_TOO_LARGE, 0, "the head of an answer is too large");
-		return 0;
-	}
-	if (len >= 5 && strncasecmp(data, "HTTP/", 5) == 0)
-		answer_finish(&exchange->answer); /* after an interim answer */
-	const char *colon = memchr(data, ':', len);
-	if (!colon || len >= sizeof(line))
-		return len;
-	size_t end = len;
-	while (end > 0 && isspace((unsigned char)data[end - 1]))
-		end--;
-	memcpy(line, data, end);
-	line[end] = '\0';
-	line[colon - data] = '\0';
-	char *value = line + (colon - data) + 1;
-	value += strspn(value, " \t");
-	if (take_header(exchange, line, value) < 0) {
+	else if (r == -EOPNOTSUPP)
+		fail(exchange, ERR_UNSUPPORTED, 0, "the registry encodes an answer that has to come as it is");
+	else if (r < 0)
 		fail(exchange, ERR_INTERNAL, ENOMEM, "out of memory");
-		return 0;
-	}
-	return len;
+	return r < 0 ? 0 : len;
 }
 
 /* ---- the answer's body */
@@ -187,6 +92,14 @@ static size_t on_body(char *data, size_t one, size_t len, void *user)
 	return len;
 }
 
+int exchange_ignore(struct exchange *exchange, const void *data, size_t len)
+{
+	(void)data;
+	return exchange->received + (int64_t)len <= EXCHANGE_ERROR_BYTES
+		       ? 0
+		       : fail(exchange, ERR_TOO_LARGE, 0, "an answer that should say nothing has no end");
+}
+
 /* ---- one attempt */
 
 static int add_header(struct exchange *exchange, const char *line)
@@ -212,7 +125,7 @@ static bool is_own_origin(const struct exchange *exchange)
 static int set_headers(struct exchange *exchange)
 {
 	struct registry *registry = exchange->registry;
-	_cleanup_free_ char *secret = NULL, *accept = NULL, *range = NULL;
+	_cleanup_free_ char *secret = NULL, *accept = NULL, *range = NULL, *type = NULL;
 	int r = 0;
 
 	curl_slist_free_all(exchange->headers);
@@ -221,6 +134,14 @@ static int set_headers(struct exchange *exchange)
 		return -ENOMEM;
 	if (accept)
 		r = add_header(exchange, accept);
+	if (r == 0 && exchange->content_type && asprintf(&type, "Content-Type: %s", exchange->content_type) < 0)
+		return -ENOMEM;
+	if (r == 0 && type)
+		r = add_header(exchange, type);
+	if (r == 0 && exchange->range)
+		r = add_header(exchange, exchange->range);
+	if (r == 0 && exchange->body)
+		r = add_header(exchange, "Expect:"); /* a refusal comes at once anyway */
 	if (r == 0 && exchange->received > 0) {
 		if (asprintf(&range, "Range: bytes=%lld-", (long long)exchange->received) < 0)
 			return -ENOMEM;
@@ -237,22 +158,91 @@ static int set_headers(struct exchange *exchange)
 	return r;
 }
 
+static size_t on_read(char *data, size_t one, size_t len, void *user)
+{
+	struct exchange *exchange = user;
+	ssize_t n;
+
+	exchange->body_touched = true;
+	n = exchange->body->read(exchange, data, one * len);
+	if (n == -EAGAIN) {
+		exchange->paused = true;
+		return CURL_READFUNC_PAUSE;
+	}
+	if (n >= 0)
+		return (size_t)n;
+	if (!exchange->failure)
+		err_errno(&exchange->failure, (int)n, "%s", exchange->registry->host);
+	return CURL_READFUNC_ABORT;
+}
+
+/* libcurl wants it on another connection: the one it took was closed meanwhile. */
+static int on_seek(void *user, curl_off_t offset, int origin)
+{
+	struct exchange *exchange = user;
+
+	if (offset != 0 || origin != SEEK_SET)
+		return CURL_SEEKFUNC_CANTSEEK;
+	return exchange->body->rewind(exchange) < 0 ? CURL_SEEKFUNC_FAIL : CURL_SEEKFUNC_OK;
+}
+
+static bool is_read(const struct exchange *exchange)
+{
+	return strcmp(exchange->method, "GET") == 0 || strcmp(exchange->method, "HEAD") == 0;
+}
+
+static void set_method(struct exchange *exchange)
+{
+	CURL *easy = exchange->easy;
+
+	if (strcmp(exchange->method, "GET") == 0)
+		return;
+	if (strcmp(exchange->method, "HEAD") == 0) {
+		curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+		return;
+	}
+	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, exchange->method);
+	if (!is_read(exchange)) /* it may have to think about what it was given */
+		curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, ANSWER_S);
+	if (!exchange->body)
+		return;
+	curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+	curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)exchange->body_size);
+	curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, SEND_BYTES);
+	curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
+	curl_easy_setopt(easy, CURLOPT_READDATA, exchange);
+	curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek);
+	curl_easy_setopt(easy, CURLOPT_SEEKDATA, exchange);
+}
+
+/* As before the first one. */
+static int prepare(struct exchange *exchange, struct err **reterr)
+{
+	answer_reset(&exchange->answer);
+	buf_reset(&exchange->error_body);
+	exchange->begun = exchange->paused = false;
+	exchange->retry_at_ms = 0;
+	exchange->received_before = exchange->received;
+	if (exchange->body_touched) {
+		int r = exchange->body->rewind(exchange);
+		if (r < 0)
+			return err_errno(reterr, r, "%s: cannot begin the upload anew", exchange->registry->host);
+	}
+	exchange->body_touched = false;
+	return set_headers(exchange) < 0 ? err_oom(reterr) : 0;
+}
+
 static int attempt(struct exchange *exchange, struct err **reterr)
 {
 	struct registry *registry = exchange->registry;
 	CURL *easy = exchange->easy;
+	int r = prepare(exchange, reterr);
 
-	answer_finish(&exchange->answer);
-	buf_reset(&exchange->error_body);
-	exchange->head_bytes = exchange->head_lines = 0;
-	exchange->begun = false;
-	exchange->retry_at_ms = 0;
-	exchange->received_before = exchange->received;
-	if (set_headers(exchange) < 0)
-		return err_oom(reterr);
+	if (r < 0)
+		return r;
 	curl_easy_reset(easy);
-	bool verify = !is_own_origin(exchange) || registry->endpoints[registry->chosen].verify;
-	int r = session_setup(registry, easy, exchange->url, verify, reterr);
+	bool own = is_own_origin(exchange);
+	r = session_setup(registry, easy, exchange->url, !own || registry->endpoints[registry->chosen].verify, reterr);
 	if (r < 0)
 		return r;
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, exchange);
@@ -261,12 +251,47 @@ static int attempt(struct exchange *exchange, struct err **reterr)
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, exchange);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, exchange);
-	if (exchange->redirects > 0)
+	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)exchange->limit_ms);
+	set_method(exchange);
+	if (!own)
 		session_refuse_link_local(easy);
 	if (curl_multi_add_handle(registry->multi, easy) != CURLM_OK)
 		return err_oom(reterr);
 	exchange->running = true;
 	return 0;
+}
+
+int exchange_waits_for(struct exchange *exchange)
+{
+	return exchange->running && exchange->paused && exchange->body->fd ? exchange->body->fd(exchange) : -1;
+}
+
+void exchange_go_on(struct exchange *exchange)
+{
+	exchange->paused = false;
+	curl_easy_pause(exchange->easy, CURLPAUSE_CONT);
+}
+
+static int take_request(struct exchange *exchange, const struct exchange_request *request)
+{
+	exchange->method = request->method ?: "GET";
+	exchange->accept = request->accept;
+	exchange->content_type = request->content_type;
+	exchange->body = request->body;
+	exchange->body_size = request->body_size;
+	exchange->resumable = request->resumable;
+	exchange->once = request->once;
+	exchange->any_status = request->any_status;
+	exchange->limit_ms = request->limit_ms;
+	buf_init(&exchange->error_body, EXCHANGE_ERROR_BYTES);
+	if (request->body && request->body_size > 0 && request->range_first >= 0 &&
+		asprintf(&exchange->range, "Content-Range: %lld-%lld", (long long)request->range_first,
+			(long long)(request->range_first + request->body_size - 1)) < 0)
+		exchange->range = NULL;
+	exchange->easy = curl_easy_init();
+	exchange->url = strdup(request->url);
+	exchange->first_url = strdup(request->url);
+	return exchange->easy && exchange->url && exchange->first_url ? 0 : -ENOMEM;
 }
 
 int exchange_start(struct registry *registry, const struct exchange_request *request, const struct exchange_sink *sink,
@@ -283,13 +308,11 @@ int exchange_start(struct registry *registry, const struct exchange_request *req
 	exchange->registry = registry;
 	exchange->sink = sink;
 	exchange->user = user;
-	exchange->accept = request->accept;
-	exchange->resumable = request->resumable;
-	buf_init(&exchange->error_body, EXCHANGE_ERROR_BYTES);
-	exchange->easy = curl_easy_init();
-	exchange->url = strdup(request->url);
-	exchange->first_url = strdup(request->url);
-	int r = exchange->easy && exchange->url && exchange->first_url ? attempt(exchange, reterr) : err_oom(reterr);
+	int r = take_request(exchange, request) < 0 ? err_oom(reterr) : 0;
+	if (r == 0 && request->delay_ms > 0)
+		exchange->retry_at_ms = clock_monotonic_ms() + request->delay_ms;
+	else if (r == 0)
+		r = attempt(exchange, reterr);
 	if (r < 0) {
 		exchange_free(exchange);
 		return r;
@@ -316,6 +339,7 @@ void exchange_free(struct exchange *exchange)
 	err_free(exchange->failure);
 	free(exchange->url);
 	free(exchange->first_url);
+	free(exchange->range);
 	if (exchange->sink->release)
 		exchange->sink->release(exchange->user);
 	free(exchange);
@@ -342,10 +366,13 @@ static void again(struct exchange *exchange)
 		complete_failed(exchange, err);
 }
 
-static bool is_worth_another(CURLcode code, long status)
+static bool is_worth_another(const struct exchange *exchange, CURLcode code)
 {
+	long status = exchange->answer.status;
+
 	switch ((int)code) {
-	case CURLE_OK: return status == 429 || (status >= 500 && status != 501 && status != 505);
+	case CURLE_OK:
+		return !exchange->any_status && (status == 429 || (status >= 500 && status != 501 && status != 505));
 	case CURLE_RECV_ERROR:
 	case CURLE_SEND_ERROR:
 	case CURLE_PARTIAL_FILE:
@@ -357,22 +384,28 @@ static bool is_worth_another(CURLcode code, long status)
 	}
 }
 
+int64_t exchange_pause_ms(unsigned failures, int64_t retry_after_ms)
+{
+	int64_t pause = (int64_t)RETRY_FIRST_MS << failures;
+	unsigned char noise = 0;
+
+	if (retry_after_ms > pause)
+		pause = retry_after_ms;
+	if (getrandom(&noise, sizeof(noise), 0) < 0)
+		noise = 0;
+	return pause + noise;
+}
+
 /* True: it will be tried again. */
 static bool plan_retry(struct exchange *exchange)
 {
-	unsigned char noise = 0;
-
 	exchange->attempts = exchange->received > exchange->received_before ? 1 : exchange->attempts + 1;
-	if (exchange->attempts >= ATTEMPTS_MAX)
+	if (exchange->once || exchange->attempts >= EXCHANGE_ATTEMPTS)
 		return false;
 	if (!exchange->resumable)
 		exchange->received = 0; /* small: all of it again */
-	int64_t pause = RETRY_FIRST_MS << exchange->attempts;
-	if (exchange->answer.retry_after_ms > pause)
-		pause = exchange->answer.retry_after_ms;
-	if (getrandom(&noise, sizeof(noise), 0) < 0)
-		noise = 0;
-	exchange->retry_at_ms = clock_monotonic_ms() + pause + noise;
+	exchange->retry_at_ms = clock_monotonic_ms() +
+				exchange_pause_ms(exchange->attempts, exchange->answer.retry_after_ms);
 	return true;
 }
 
@@ -419,19 +452,28 @@ static int follow(struct exchange *exchange, struct err **reterr)
 	return 0;
 }
 
-static bool is_redirect(long status)
+/* With its body and method a request goes on elsewhere only where the registry says just that. */
+static bool is_redirect(const struct exchange *exchange)
 {
-	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+	long status = exchange->answer.status;
+
+	if (status == 307 || status == 308)
+		return true;
+	return is_read(exchange) && (status == 301 || status == 302 || status == 303);
 }
 
-/* The first sentence of curl's for what it could not do; it knows the host, and no secret. */
+/* The first sentence of curl's for what it could not do; it knows the host. What follows a "?" may be a secret. */
 static struct err *transport_error(const struct exchange *exchange, CURLcode code)
 {
 	struct err *err = NULL;
 	bool tls = code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CONNECT_ERROR;
+	char method[8];
 
-	err_set(&err, ERR_UNAVAILABLE, code == CURLE_OPERATION_TIMEDOUT ? ETIMEDOUT : ECONNREFUSED, "Get \"%s\": %s%s",
-		exchange->url, tls ? "tls: " : "", curl_easy_strerror(code));
+	snprintf(method, sizeof(method), "%s", exchange->method);
+	for (char *c = method + 1; *c; c++)
+		*c = (char)tolower((unsigned char)*c);
+	err_set(&err, ERR_UNAVAILABLE, code == CURLE_OPERATION_TIMEDOUT ? ETIMEDOUT : ECONNREFUSED, "%s \"%.*s\": %s%s",
+		method, (int)strcspn(exchange->url, "?"), exchange->url, tls ? "tls: " : "", curl_easy_strerror(code));
 	return err;
 }
 
@@ -461,7 +503,7 @@ static void end_answered(struct exchange *exchange)
 	if (wants_answer(exchange)) {
 		exchange->challenges++;
 		r = auth_answer(exchange->registry, &exchange->answer.challenge, exchange->token_number, &err);
-	} else if (is_redirect(exchange->answer.status)) {
+	} else if (is_redirect(exchange)) {
 		r = follow(exchange, &err);
 	} else {
 		_cleanup_free_ char *text = exchange_error_text(exchange);
@@ -489,7 +531,7 @@ void exchange_finished(struct exchange *exchange, CURLcode code)
 		code = CURLE_OK;
 	if (exchange->failure)
 		complete_failed(exchange, TAKE(exchange->failure));
-	else if (is_worth_another(code, exchange->answer.status) && plan_retry(exchange))
+	else if (is_worth_another(exchange, code) && plan_retry(exchange))
 		return;
 	else if (code != CURLE_OK)
 		complete_failed(exchange, transport_error(exchange, code));

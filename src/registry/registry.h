@@ -36,6 +36,8 @@ struct registry_options {
 	registry_cancelled_fn *cancelled;
 	void *cancelled_user;
 	const struct handover_auth *login; /* borrowed for the call: for registry_login, instead of settings->auth */
+	bool pushes;                       /* rights to write are asked for too */
+	char *const *sources; /* borrowed as long as the session lives: what blobs are mounted from ("team/app") */
 };
 
 /* No connection is made yet. ERR_INVALID for an X-Registry-Auth that can't be read. */
@@ -84,6 +86,41 @@ struct registry_download {
  * a growing pause and Retry-After obeyed within bounds; a few attempts without any new byte are the end of it.
  */
 int registry_download(struct registry *registry, const struct registry_download *download, struct err **reterr);
+
+/* ---- blobs up */
+
+enum registry_uploaded {
+	REGISTRY_SENT,
+	REGISTRY_EXISTED,
+	REGISTRY_MOUNTED, /* it was in mount_from */
+};
+
+struct registry_upload {
+	const char *digest;  /* copied; NULL: not known before its end */
+	int64_t size;        /* -1: likewise */
+	const char *instead; /* copied: if the digest is not known, one that will do if it is there already; or NULL */
+	const char *
+		mount_from; /* copied: another repository of this registry that may have it, one of `sources`; or NULL */
+	/* The next bytes: their count, 0 at the end, -EAGAIN if there are none yet, or another -errno, which ends it. */
+	ssize_t (*on_read)(void *data, size_t len, void *user);
+	/* All anew, from `offset` of what was read before. 0 or -errno. */
+	int (*on_seek)(int64_t offset, void *user);
+	int (*on_fd)(void *user);             /* readable when there is more, after -EAGAIN; may be NULL */
+	const char *(*on_digest)(void *user); /* after the end, if `digest` was not known; NULL out of memory */
+	void (*on_done)(enum registry_uploaded how, const struct err *err, void *user); /* once */
+	void *user;
+};
+
+/*
+ * Starts one: looks whether the repository has it, asks for it from another one, sends it. After a cut it goes on from where
+ * the registry says it is, else from the beginning; a few attempts that lead no further are the end of it. What it had
+ * opened it closes again.
+ */
+int registry_upload(struct registry *registry, const struct registry_upload *upload, struct err **reterr);
+
+/* Puts a manifest there, under a tag or its digest. */
+int registry_put_manifest(struct registry *registry, const char *what, const char *media_type, const struct buf *text,
+	const char *digest, struct err **reterr);
 
 /* ---- waiting */
 

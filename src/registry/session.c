@@ -18,6 +18,7 @@
 #define RECEIVE_BYTES       (512L * 1024)
 #define CONNECTIONS         8L
 #define WAIT_SLICE_MS       200
+#define WAITS_MAX           16
 #define CERTIFICATES_MAX    (1024 * 1024)
 #define SYSTEM_CERTIFICATES "/etc/ssl/certs"
 #define USER_AGENT          "tare/" TARE_VERSION
@@ -41,6 +42,8 @@ int registry_open(const struct registry_options *options, struct registry **ret,
 	registry->settings = options->settings;
 	registry->cancelled = options->cancelled;
 	registry->cancelled_user = options->cancelled_user;
+	registry->pushes = options->pushes;
+	registry->sources = options->sources;
 	if (split_reference(registry, options->reference->repository) < 0)
 		return err_oom(reterr);
 	registry->login = options->login != NULL;
@@ -249,12 +252,39 @@ static int start_due(struct registry *registry, int timeout_ms)
 	return timeout_ms;
 }
 
+/* Uploads whose next bytes are still being made. More of them than there is room for are looked at in their turn. */
+struct waits {
+	struct exchange *exchanges[WAITS_MAX];
+	struct curl_waitfd fds[WAITS_MAX];
+	unsigned count;
+};
+
+static void find_waits(struct registry *registry, struct waits *waits)
+{
+	struct exchange *exchange;
+
+	waits->count = 0;
+	list_foreach (exchange, &registry->exchanges, link) {
+		int fd = exchange_waits_for(exchange);
+		if (fd < 0 || waits->count == WAITS_MAX)
+			continue;
+		waits->exchanges[waits->count] = exchange;
+		waits->fds[waits->count++] = (struct curl_waitfd){ .fd = fd, .events = CURL_WAIT_POLLIN };
+	}
+}
+
 static int poll_once(struct registry *registry, int timeout_ms, struct err **reterr)
 {
+	struct waits waits;
 	int running;
 
-	if (curl_multi_poll(registry->multi, NULL, 0, timeout_ms, NULL) != CURLM_OK ||
-		curl_multi_perform(registry->multi, &running) != CURLM_OK)
+	find_waits(registry, &waits);
+	if (curl_multi_poll(registry->multi, waits.fds, waits.count, timeout_ms, NULL) != CURLM_OK)
+		return err_set(reterr, ERR_INTERNAL, EIO, "%s: cannot wait for the network", registry->host);
+	for (unsigned i = 0; i < waits.count; i++)
+		if (waits.fds[i].revents)
+			exchange_go_on(waits.exchanges[i]);
+	if (curl_multi_perform(registry->multi, &running) != CURLM_OK)
 		return err_set(reterr, ERR_INTERNAL, EIO, "%s: cannot wait for the network", registry->host);
 	return 0;
 }
@@ -287,12 +317,6 @@ struct probe {
 	bool redirected;
 };
 
-static int probe_data(struct exchange *exchange, const void *data, size_t len)
-{
-	(void)exchange, (void)data, (void)len;
-	return 0;
-}
-
 static void probe_done(struct exchange *exchange, const struct err *err)
 {
 	struct probe *probe = exchange->user;
@@ -304,7 +328,7 @@ static void probe_done(struct exchange *exchange, const struct err *err)
 		err_set(&probe->err, err->kind, err->errnum, "%s", err_message(err));
 }
 
-static const struct exchange_sink probe_sink = { .data = probe_data, .done = probe_done };
+static const struct exchange_sink probe_sink = { .data = exchange_ignore, .done = probe_done };
 
 static int choose(struct registry *registry, size_t index, struct err **reterr)
 {
@@ -325,7 +349,7 @@ static int ask_root(struct registry *registry, struct probe *probe, struct err *
 		url = NULL;
 		return err_oom(reterr);
 	}
-	struct exchange_request request = { .url = url };
+	struct exchange_request request = { .url = url, .any_status = true };
 	int r = exchange_start(registry, &request, &probe_sink, probe, &exchange, reterr);
 	while (r == 0 && !probe->done) {
 		r = registry_wait(registry, WAIT_SLICE_MS, reterr);

@@ -28,6 +28,8 @@ struct registry {
 	const struct handover_registry *settings;
 	registry_cancelled_fn *cancelled;
 	void *cancelled_user;
+	bool pushes;
+	char *const *sources;
 
 	struct endpoint *endpoints;
 	size_t endpoint_count;
