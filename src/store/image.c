@@ -312,6 +312,22 @@ int store_image_history(const struct store_image *image, struct store_history **
 
 /* ---- tagging */
 
+int store_image_tags(struct store *store, const char *repository, char ***ret, struct err **reterr)
+{
+	_autostatement_ sqlite3_stmt *statement = NULL;
+	int r = db_prepare(store->db, &statement, reterr,
+		"SELECT tag FROM names WHERE repository = ?1 AND digest = '' ORDER BY tag", "s", repository);
+
+	while (r >= 0) {
+		r = db_step(store->db, statement, reterr);
+		if (r <= 0)
+			return r;
+		if (strv_append(ret, db_text(statement, 0)) < 0)
+			r = err_oom(reterr);
+	}
+	return r;
+}
+
 static int point(struct store *store, const char *name, const struct reference *reference, struct err **reterr)
 {
 	_cleanup_(db_transaction_end) struct db_transaction transaction = { 0 };

@@ -70,3 +70,6 @@ int store_image_history(const struct store_image *image, struct store_history **
 /* Points `reference_text` ("repo[:tag]", tag "latest" by default) at the image found by `name`, taking it from any other. A
  * reference with a digest is refused. */
 int store_image_tag(struct store *store, const char *name, const char *reference_text, struct err **reterr);
+
+/* Tags that a repository (in full) has, sorted. */
+int store_image_tags(struct store *store, const char *repository, char ***ret, struct err **reterr);

@@ -37,6 +37,9 @@ static const char *const upgrades[] = {
 	" WITHOUT ROWID;"
 	"CREATE INDEX lease_layers_by_layer ON lease_layers (diff_id);",
 	"CREATE TABLE identity (id TEXT NOT NULL); INSERT INTO identity VALUES (lower(hex(randomblob(16))))",
+	"CREATE TABLE layer_copies (diff_id TEXT, repository TEXT, digest TEXT NOT NULL, size INTEGER NOT NULL,"
+	" used INTEGER NOT NULL, PRIMARY KEY (diff_id, repository)) WITHOUT ROWID;"
+	"CREATE TRIGGER layers_gone AFTER DELETE ON layers BEGIN DELETE FROM layer_copies WHERE diff_id = OLD.diff_id; END",
 };
 
 const char *store_digest_hex(const char *digest)
