@@ -398,3 +398,15 @@ int credentials_header(const char *registry, struct buf *out, struct err **reter
 	wipe(text);
 	return r < 0 ? err_oom(reterr) : 0;
 }
+
+int credentials_of_image(const char *image, struct buf *out, struct err **reterr)
+{
+	_cleanup_(reference_finish) struct reference reference = { NULL };
+	const char *problem = NULL;
+	int ret = reference_parse(image, &reference, &problem);
+
+	if (ret < 0)
+		return err_set(reterr, ERR_INVALID, -ret, "%s", problem ? problem : "out of memory");
+	reference.repository[strcspn(reference.repository, "/")] = '\0';
+	return credentials_header(reference.repository, out, reterr);
+}

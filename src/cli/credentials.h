@@ -31,3 +31,6 @@ int credentials_erase(const char *server, bool *ret_known, struct err **reterr);
 
 /* The value of X-Registry-Auth for `registry` ("docker.io", "host:port"); `out` stays empty if nothing is known of it. */
 int credentials_header(const char *registry, struct buf *out, struct err **reterr);
+/* The same for the registry that an image's name begins with. */
+int credentials_of_image(const char *image, struct buf *out, struct err **reterr);
+#define CREDENTIALS_HEADER_MAX (32 * 1024)

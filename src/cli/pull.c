@@ -12,8 +12,6 @@
 #include "codec/query.h"
 #include "codec/reference.h"
 
-#define AUTH_MAX (32 * 1024)
-
 struct pull_options {
 	const char *platform;
 	bool all_tags;
@@ -49,26 +47,15 @@ static int pull_path(const char *image, const char *platform, struct buf *path, 
 	return ret < 0 ? err_errno(reterr, ret, "cannot make the request") : 0;
 }
 
-/* What is known of the registry that the name begins with. */
-static int pull_auth(const char *image, struct buf *auth, struct err **reterr)
-{
-	_cleanup_(reference_finish) struct reference reference = { NULL };
-
-	if (reference_parse(image, &reference, NULL) < 0)
-		return err_oom(reterr);
-	reference.repository[strcspn(reference.repository, "/")] = '\0';
-	return credentials_header(reference.repository, auth, reterr);
-}
-
 int pull_image(struct client *client, const char *image, const char *platform, int fd, struct err **reterr)
 {
-	_cleanup_(buf_finish) struct buf path = BUF_INIT(CLIENT_PATH_MAX), auth = BUF_INIT(AUTH_MAX);
+	_cleanup_(buf_finish) struct buf path = BUF_INIT(CLIENT_PATH_MAX), auth = BUF_INIT(CREDENTIALS_HEADER_MAX);
 	_autofree_(response) struct response *response = NULL;
 	int ret = pull_path(image, platform, &path, reterr);
 
 	if (ret < 0)
 		return ret;
-	ret = pull_auth(image, &auth, reterr);
+	ret = credentials_of_image(image, &auth, reterr);
 	if (ret < 0)
 		return ret;
 	const struct request request = { .method = "POST", .path = path.data, .registry_auth = auth.data };

@@ -1,10 +1,12 @@
 #include "worker/distribution.h"
 #include "worker/login.h"
 #include "worker/pull.h"
+#include "worker/push.h"
 #include "worker/worker.h"
 
 static const struct worker_job jobs[] = {
 	{ HANDOVER_PULL, pull_run },
+	{ HANDOVER_PUSH, push_run },
 	{ HANDOVER_AUTH, login_run },
 	{ HANDOVER_DISTRIBUTION, distribution_run },
 };

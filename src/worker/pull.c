@@ -11,6 +11,7 @@
 #include "codec/sha256.h"
 #include "registry/registry.h"
 #include "spec/oci_image.h"
+#include "store/copies.h"
 #include "store/image_add.h"
 #include "worker/layers.h"
 #include "worker/platform.h"
@@ -356,6 +357,21 @@ static int names_of(const struct pull *pull, char ***ret)
 	return r < 0 || reference->digest ? r : strv_appendf(ret, "%s:%s", reference->repository, reference->tag);
 }
 
+/* Where a push will find them: hints alone. */
+static void remember_copies(struct pull *pull)
+{
+	for (size_t i = 0; i < pull->manifest.layer_count; i++) {
+		const struct oci_descriptor *layer = &pull->manifest.layers[i];
+		struct layer_copy copy = { .size_bytes = layer->size };
+		enum oci_layer_format format;
+		if (oci_layer_format(layer->media_type ?: "", &format) < 0 || format != OCI_LAYER_GZIP)
+			continue;
+		snprintf(copy.digest, sizeof(copy.digest), "%s", layer->digest);
+		(void)store_copy_add(job_store(pull->task->job), pull->config.rootfs.diff_ids[i],
+			pull->reference.repository, &copy, NULL);
+	}
+}
+
 static int add_image(struct pull *pull, struct err **reterr)
 {
 	_autofree_(strv) char **names = NULL;
@@ -375,6 +391,7 @@ static int add_image(struct pull *pull, struct err **reterr)
 		added.existed && added.unchanged ? "Status: Image is up to date for %s"
 						 : "Status: Downloaded newer image for %s",
 		shown);
+	remember_copies(pull);
 	pull->task->event("pull", added.id, shown, pull->task->event_data);
 	image_added_finish(&added);
 	return 0;
