@@ -68,8 +68,8 @@ static int add_result(struct listing *listing, const json_t *result, bool all, s
 	snprintf(stars, sizeof(stars), "%lld", (long long)value_int(result, "star_count"));
 	_cleanup_(object_finish) struct object row;
 	object_init(&row);
-	object_put_string(&row, "Description", description.data);
-	object_put_string(&row, "IsOfficial", json_is_true(value_at(result, "is_official")) ? "[OK]" : NULL);
+	object_put_string(&row, "Description", description.data ?: "");
+	object_put_string(&row, "IsOfficial", json_is_true(value_at(result, "is_official")) ? "[OK]" : "");
 	object_put_string(&row, "Name", value_string(result, "name"));
 	object_put_string(&row, "StarCount", stars);
 	_autojson_ json_t *json = NULL;

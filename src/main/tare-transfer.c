@@ -2,12 +2,14 @@
 #include "worker/login.h"
 #include "worker/pull.h"
 #include "worker/push.h"
+#include "worker/search.h"
 #include "worker/worker.h"
 
 static const struct worker_job jobs[] = {
 	{ HANDOVER_PULL, pull_run },
 	{ HANDOVER_PUSH, push_run },
 	{ HANDOVER_AUTH, login_run },
+	{ HANDOVER_SEARCH, search_run },
 	{ HANDOVER_DISTRIBUTION, distribution_run },
 };
 

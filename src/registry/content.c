@@ -3,13 +3,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "codec/query.h"
 #include "codec/sha256.h"
 #include "registry/exchange.h"
 #include "spec/oci_image.h"
 
 #define ACCEPT_MANIFESTS \
  OCI_MEDIA_TYPE_INDEX ", " DOCKER_MEDIA_TYPE_INDEX ", " OCI_MEDIA_TYPE_MANIFEST ", " DOCKER_MEDIA_TYPE_MANIFEST
-#define WAIT_MS 1000
+#define WAIT_MS         1000
+#define SEARCH_PATH_MAX 8192
 
 struct collect {
 	struct buf *out;
@@ -64,24 +66,20 @@ static void collect_done(struct exchange *exchange, const struct err *err)
 
 static const struct exchange_sink collect_sink = { collect_begin, collect_data, collect_done, NULL };
 
-/* One exchange, to its end; others go on meanwhile. The request's URL is filled in. */
-static int ask(struct registry *registry, struct exchange_request *request, const char *kind, const char *what,
-	struct collect *collect, struct err **reterr)
+/* One exchange, to its end; others go on meanwhile. `path` is below the registry's address. */
+static int ask(struct registry *registry, struct exchange_request *request, const char *path, struct collect *collect,
+	struct err **reterr)
 {
 	_cleanup_free_ char *url = NULL;
 	struct exchange *exchange;
-	int r = session_probe(registry, reterr);
 
-	if (r < 0)
-		return r;
-	if (asprintf(&url, "%s/v2/%s/%s/%s", registry->endpoints[registry->chosen].base, registry->path, kind, what) <
-		0) {
+	if (asprintf(&url, "%s%s", registry->endpoints[registry->chosen].base, path) < 0) {
 		url = NULL;
 		return err_oom(reterr);
 	}
 	collect->done = false;
 	request->url = url;
-	r = exchange_start(registry, request, &collect_sink, collect, &exchange, reterr);
+	int r = exchange_start(registry, request, &collect_sink, collect, &exchange, reterr);
 	while (r == 0 && !collect->done) {
 		r = registry_wait(registry, WAIT_MS, reterr);
 		if (r < 0 && !collect->done)
@@ -100,12 +98,28 @@ static int ask(struct registry *registry, struct exchange_request *request, cons
 	return r;
 }
 
+/* Something of the repository. */
+static int ask_for(struct registry *registry, struct exchange_request *request, const char *kind, const char *what,
+	struct collect *collect, struct err **reterr)
+{
+	_cleanup_free_ char *path = NULL;
+	int r = session_probe(registry, reterr);
+
+	if (r < 0)
+		return r;
+	if (asprintf(&path, "/v2/%s/%s/%s", registry->path, kind, what) < 0) {
+		path = NULL;
+		return err_oom(reterr);
+	}
+	return ask(registry, request, path, collect, reterr);
+}
+
 static int fetch(struct registry *registry, const char *kind, const char *what, const char *accept,
 	struct collect *collect, struct err **reterr)
 {
 	struct exchange_request request = { .accept = accept };
 
-	return ask(registry, &request, kind, what, collect, reterr);
+	return ask_for(registry, &request, kind, what, collect, reterr);
 }
 
 static int check_digest(const struct buf *text, const char *wanted, char ret[static DIGEST_SIZE], const char *host,
@@ -192,6 +206,27 @@ int registry_blob(struct registry *registry, const char *digest, int64_t size, s
 	return check_digest(out, digest, have, registry->host, reterr);
 }
 
+int registry_search(struct registry *registry, const char *term, int64_t limit, struct buf *out, struct err **reterr)
+{
+	_cleanup_(buf_finish) struct buf path = BUF_INIT(SEARCH_PATH_MAX);
+	struct exchange_request request = { .accept = "application/json" };
+	struct collect collect = { .out = out };
+	char number[24];
+	int r = session_probe(registry, reterr);
+
+	if (r < 0)
+		return r;
+	snprintf(number, sizeof(number), "%lld", (long long)limit);
+	r = buf_puts(&path, "/v1/search");
+	if (r == 0)
+		r = query_append(&path, "q", term);
+	if (r == 0)
+		r = query_append(&path, "n", number);
+	if (r < 0)
+		return err_errno(reterr, r, "cannot ask for \"%.100s\"", term);
+	return ask(registry, &request, path.data, &collect, reterr);
+}
+
 /* ---- upwards */
 
 static ssize_t text_read(struct exchange *exchange, void *data, size_t len)
@@ -229,7 +264,7 @@ int registry_put_manifest(struct registry *registry, const char *what, const cha
 		.body_size = (int64_t)text->len,
 		.range_first = -1,
 	};
-	int r = ask(registry, &request, "manifests", what, &collect, reterr);
+	int r = ask_for(registry, &request, "manifests", what, &collect, reterr);
 
 	if (r < 0)
 		return err_wrap(reterr, r, "cannot put the manifest %s", what);

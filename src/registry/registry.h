@@ -64,6 +64,9 @@ void registry_content_finish(struct registry_content *content);
 /* `what`: a tag or a digest; then the bytes are verified against it. ERR_NOT_FOUND "manifest unknown" in Docker's words. */
 int registry_manifest(struct registry *registry, const char *what, struct registry_content *ret, struct err **reterr);
 
+/* What the registry finds for words, as it says it, up to the buffer's ceiling (the search of Docker's first protocol). */
+int registry_search(struct registry *registry, const char *term, int64_t limit, struct buf *out, struct err **reterr);
+
 /* ---- blobs down */
 
 /* A small blob (a config), whole and verified, up to the buffer's ceiling. `size` -1: not known. */

@@ -96,7 +96,7 @@ class Stranger:
                 pass
         self.server = http.server.ThreadingHTTPServer((address, 0), Handler)
         self.host = "%s:%d" % self.server.server_address
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
     def stop(self):
         self.server.shutdown()
