@@ -13,6 +13,7 @@
 #include "engine/times.h"
 #include "engine/workers.h"
 #include "spec/image_inspect.h"
+#include "store/partial.h"
 
 /* The last API version whose clients read VirtualSize. */
 #define VIRTUAL_SIZE_MINOR 43
@@ -343,7 +344,7 @@ int images_prune(struct engine *engine, const struct filters *filters, json_t **
 	struct image_limits limits = { 0 };
 	struct store_image **images = NULL;
 	size_t count = 0;
-	int64_t before = 0, after = 0;
+	int64_t before = 0, after = 0, partial = 0;
 	containers_sync(engine);
 	int r = filters_bool(filters, "dangling", true, &limits.dangling, reterr);
 	if (r == 0)
@@ -360,8 +361,10 @@ int images_prune(struct engine *engine, const struct filters *filters, json_t **
 			prune_one(engine, images[i], list);
 	}
 	store_images_free(images, count);
+	if (partials_expire(engine->store, true, &partial, NULL) == 0 && partial > 0)
+		workers_empty_trash(engine->workers);
 	if (store_layers_size(engine->store, &after, NULL) < 0)
 		after = before;
-	*ret = json_pack("{s:o, s:I}", "ImagesDeleted", list, "SpaceReclaimed", (json_int_t)(before - after));
+	*ret = json_pack("{s:o, s:I}", "ImagesDeleted", list, "SpaceReclaimed", (json_int_t)(before - after + partial));
 	return *ret ? 0 : err_oom(reterr);
 }

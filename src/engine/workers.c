@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "engine/events.h"
 #include "engine/holder_link.h"
+#include "store/partial.h"
 #include "sys/channel.h"
 
 #define WORKER_ANSWER_MS 30000
@@ -23,6 +24,9 @@
 /* How often, and how long apart, the store is looked over after a worker died. */
 #define SWEEPS         5
 #define SWEEP_PAUSE_MS 300
+/* When the store is looked over for downloads that nobody went on with, and how long apart while there are any. */
+#define PARTIAL_FIRST_MS ((PARTIAL_KEEP_S + 1) * 1000)
+#define PARTIAL_AGAIN_MS 60000
 
 struct worker {
 	struct list link;
@@ -44,6 +48,8 @@ struct workers {
 	struct loop_source *trash_timer;
 	struct loop_source *sweep_timer;
 	int sweeps_left;
+	struct loop_source *partial_timer;
+	bool partial_timer_set;
 };
 
 static void worker_free(struct worker *worker)
@@ -107,6 +113,7 @@ static void on_message(struct channel *channel, const char *data, size_t len, in
 }
 
 static void on_sweep_timer(struct loop_source *source, void *data);
+static void on_partial_timer(struct loop_source *source, void *data);
 
 static void on_trash_timer(struct loop_source *source, void *data)
 {
@@ -124,11 +131,19 @@ static void trash_done(struct workers *workers)
 	loop_timer_set(workers->trash_timer, clock_monotonic_ms() + pause_ms);
 }
 
+static void watch_partials(struct workers *workers, int64_t pause_ms)
+{
+	if (workers->partial_timer_set || !partials_exist(workers->engine->store))
+		return;
+	workers->partial_timer_set = true;
+	loop_timer_set(workers->partial_timer, clock_monotonic_ms() + pause_ms);
+}
+
 static void on_closed(struct channel *channel, void *user)
 {
 	struct worker *worker = user;
 	struct workers *workers = worker->workers;
-	bool empties_trash = worker->empties_trash;
+	bool empties_trash = worker->empties_trash, transfers = worker->transfers;
 	(void)channel;
 	/* A tared of before there were transfers drops what it does not know. */
 	worker_fail(worker, ERR_INTERNAL,
@@ -138,6 +153,8 @@ static void on_closed(struct channel *channel, void *user)
 	worker_free(worker);
 	if (empties_trash)
 		trash_done(workers);
+	if (transfers)
+		watch_partials(workers, PARTIAL_FIRST_MS);
 }
 
 static void on_deadline(struct loop_source *source, void *data)
@@ -198,10 +215,13 @@ int workers_new(struct engine *engine, struct workers **ret, struct err **reterr
 	int r = loop_add_timer(engine->loop, LOOP_NEVER, on_trash_timer, workers, &workers->trash_timer);
 	if (r == 0)
 		r = loop_add_timer(engine->loop, LOOP_NEVER, on_sweep_timer, workers, &workers->sweep_timer);
+	if (r == 0)
+		r = loop_add_timer(engine->loop, LOOP_NEVER, on_partial_timer, workers, &workers->partial_timer);
 	if (r < 0) {
 		workers_free(workers);
 		return err_errno(reterr, r, "cannot watch workers");
 	}
+	watch_partials(workers, PARTIAL_FIRST_MS);
 	*ret = workers;
 	return 0;
 }
@@ -215,6 +235,7 @@ void workers_free(struct workers *workers)
 		worker_free(worker);
 	loop_source_free(workers->trash_timer);
 	loop_source_free(workers->sweep_timer);
+	loop_source_free(workers->partial_timer);
 	free(workers);
 }
 
@@ -283,6 +304,16 @@ static void on_sweep_timer(struct loop_source *source, void *data)
 {
 	(void)source;
 	sweep(data);
+}
+
+static void on_partial_timer(struct loop_source *source, void *data)
+{
+	struct workers *workers = data;
+	(void)source;
+	workers->partial_timer_set = false;
+	workers->sweeps_left = 1;
+	sweep(workers);
+	watch_partials(workers, PARTIAL_AGAIN_MS);
 }
 
 /* Of a worker that ended badly the job's traces are cleared, and of one that could not be started the client is told. */

@@ -17,6 +17,7 @@ void answer_finish(struct answer *answer)
 {
 	free(answer->content_type);
 	free(answer->content_digest);
+	free(answer->etag);
 	free(answer->location);
 	challenge_finish(&answer->challenge);
 	memset(answer, 0, sizeof(*answer));
@@ -99,6 +100,8 @@ static int take_header(struct answer *answer, const char *name, const char *valu
 		return keep(&answer->content_type, value);
 	if (strcasecmp(name, "Docker-Content-Digest") == 0)
 		return keep(&answer->content_digest, value);
+	if (strcasecmp(name, "ETag") == 0)
+		return *value == '"' && strlen(value) < ANSWER_ETAG_SIZE ? keep(&answer->etag, value) : 0;
 	if (strcasecmp(name, "Location") == 0)
 		return keep(&answer->location, value);
 	if (strcasecmp(name, "WWW-Authenticate") == 0)

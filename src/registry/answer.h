@@ -10,12 +10,14 @@
 
 #define ANSWER_HEAD_BYTES (64 * 1024)
 #define ANSWER_HEAD_LINES 200
+#define ANSWER_ETAG_SIZE  256
 #define RETRY_PAUSE_MAX   30000 /* ms: what a Retry-After is obeyed for at most */
 
 struct answer {
 	long status;
 	char *content_type;
 	char *content_digest; /* Docker-Content-Digest */
+	char *etag;           /* if it is a strong one, of less than ANSWER_ETAG_SIZE bytes */
 	char *location;
 	int64_t content_length; /* -1: not said */
 	int64_t range_start;    /* of Content-Range: -1 */

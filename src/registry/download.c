@@ -8,7 +8,6 @@
 struct download {
 	struct registry_download wish; /* its digest is ours */
 	char *digest;
-	bool given; /* the caller has bytes */
 };
 
 static void download_free(struct download *download)
@@ -29,25 +28,21 @@ static int wrong_size(struct exchange *exchange, const struct download *download
 
 static int download_begin(struct exchange *exchange, int64_t offset)
 {
-	struct download *download = exchange->user;
+	const struct download *download = exchange->user;
 	int64_t length = exchange->answer.content_length, size = download->wish.size;
 
 	if (size >= 0 && length >= 0 && offset + length != size)
 		return wrong_size(exchange, download, offset + length);
-	if (offset > 0 || !download->given)
-		return 0;
-	download->given = false;
-	return download->wish.on_restart(download->wish.user);
+	return download->wish.on_begin(offset, exchange->etag ?: "", download->wish.user);
 }
 
 static int download_data(struct exchange *exchange, const void *data, size_t len)
 {
-	struct download *download = exchange->user;
+	const struct download *download = exchange->user;
 	int64_t after = exchange->received + (int64_t)len;
 
 	if (download->wish.size >= 0 && after > download->wish.size)
 		return wrong_size(exchange, download, after);
-	download->given = true;
 	return download->wish.on_data(data, len, download->wish.user);
 }
 
@@ -99,6 +94,6 @@ int registry_download(struct registry *registry, const struct registry_download 
 	struct download *download = download_new(wish);
 	if (!download)
 		return err_oom(reterr);
-	struct exchange_request request = { .url = url, .resumable = true };
+	struct exchange_request request = { .url = url, .resumable = true, .offset = wish->offset, .etag = wish->etag };
 	return exchange_start(registry, &request, &download_sink, download, &exchange, reterr);
 }

@@ -54,6 +54,12 @@ static bool is_good(long status)
 	return status >= 200 && status < 300;
 }
 
+/* A server may overlook If-Range. */
+static bool is_other_version(const struct exchange *exchange)
+{
+	return exchange->etag && exchange->answer.etag && strcmp(exchange->etag, exchange->answer.etag) != 0;
+}
+
 /* Where the bytes start that come now. */
 static int begin(struct exchange *exchange)
 {
@@ -62,7 +68,12 @@ static int begin(struct exchange *exchange)
 	exchange->begun = true;
 	if (offset < 0 || (offset != 0 && offset != exchange->received))
 		return fail(exchange, ERR_INTERNAL, EPROTO, "the registry sends another range than was asked for");
+	exchange->anew = offset > 0 && is_other_version(exchange);
+	if (exchange->anew)
+		return -1;
 	exchange->received = offset;
+	free(exchange->etag);
+	exchange->etag = TAKE(exchange->answer.etag);
 	int r = exchange->sink->begin ? exchange->sink->begin(exchange, offset) : 0;
 	if (r < 0 && !exchange->failure)
 		err_errno(&exchange->failure, r, "%s", exchange->registry->host);
@@ -125,7 +136,7 @@ static bool is_own_origin(const struct exchange *exchange)
 static int set_headers(struct exchange *exchange)
 {
 	struct registry *registry = exchange->registry;
-	_cleanup_free_ char *secret = NULL, *accept = NULL, *range = NULL, *type = NULL;
+	_cleanup_free_ char *secret = NULL, *accept = NULL, *range = NULL, *if_range = NULL, *type = NULL;
 	int r = 0;
 
 	curl_slist_free_all(exchange->headers);
@@ -146,6 +157,10 @@ static int set_headers(struct exchange *exchange)
 		if (asprintf(&range, "Range: bytes=%lld-", (long long)exchange->received) < 0)
 			return -ENOMEM;
 		r = add_header(exchange, range);
+		if (r == 0 && exchange->etag && asprintf(&if_range, "If-Range: %s", exchange->etag) < 0)
+			return -ENOMEM;
+		if (r == 0 && if_range)
+			r = add_header(exchange, if_range);
 	}
 	if (r == 0 && is_own_origin(exchange) && !registry->endpoints[registry->chosen].is_mirror) {
 		r = auth_header(registry, &secret);
@@ -220,7 +235,7 @@ static int prepare(struct exchange *exchange, struct err **reterr)
 {
 	answer_reset(&exchange->answer);
 	buf_reset(&exchange->error_body);
-	exchange->begun = exchange->paused = false;
+	exchange->begun = exchange->anew = exchange->paused = false;
 	exchange->retry_at_ms = 0;
 	exchange->received_before = exchange->received;
 	if (exchange->body_touched) {
@@ -280,6 +295,9 @@ static int take_request(struct exchange *exchange, const struct exchange_request
 	exchange->body = request->body;
 	exchange->body_size = request->body_size;
 	exchange->resumable = request->resumable;
+	exchange->received = request->offset;
+	if (request->etag && *request->etag)
+		exchange->etag = strdup(request->etag);
 	exchange->once = request->once;
 	exchange->any_status = request->any_status;
 	exchange->limit_ms = request->limit_ms;
@@ -340,6 +358,7 @@ void exchange_free(struct exchange *exchange)
 	free(exchange->url);
 	free(exchange->first_url);
 	free(exchange->range);
+	free(exchange->etag);
 	if (exchange->sink->release)
 		exchange->sink->release(exchange->user);
 	free(exchange);
@@ -452,6 +471,20 @@ static int follow(struct exchange *exchange, struct err **reterr)
 	return 0;
 }
 
+/* There is no such range, or it is not of what we have: from the beginning, which can happen once in a row. */
+static bool must_begin_anew(const struct exchange *exchange)
+{
+	return exchange->anew || (exchange->answer.status == 416 && exchange->received > 0);
+}
+
+static void begin_anew(struct exchange *exchange)
+{
+	exchange->received = 0;
+	free(exchange->etag);
+	exchange->etag = NULL;
+	again(exchange);
+}
+
 /* With its body and method a request goes on elsewhere only where the registry says just that. */
 static bool is_redirect(const struct exchange *exchange)
 {
@@ -479,10 +512,12 @@ static struct err *transport_error(const struct exchange *exchange, CURLcode cod
 
 static void end_good(struct exchange *exchange)
 {
-	if (!exchange->begun && begin(exchange) < 0)
-		complete_failed(exchange, TAKE(exchange->failure));
-	else
+	if (exchange->begun || begin(exchange) == 0)
 		complete(exchange, NULL);
+	else if (exchange->anew)
+		begin_anew(exchange);
+	else
+		complete_failed(exchange, TAKE(exchange->failure));
 }
 
 static bool wants_answer(const struct exchange *exchange)
@@ -531,6 +566,8 @@ void exchange_finished(struct exchange *exchange, CURLcode code)
 		code = CURLE_OK;
 	if (exchange->failure)
 		complete_failed(exchange, TAKE(exchange->failure));
+	else if (must_begin_anew(exchange))
+		begin_anew(exchange);
 	else if (is_worth_another(exchange, code) && plan_retry(exchange))
 		return;
 	else if (code != CURLE_OK)

@@ -16,7 +16,7 @@
 struct exchange;
 
 struct exchange_sink {
-	/* The bytes that follow start at `offset`: of a resumed answer not 0. 0 or -errno. May be NULL. */
+	/* The bytes that follow start at `offset`: of a resumed answer not 0, and 0 if all comes again. 0 or -errno. May be NULL. */
 	int (*begin)(struct exchange *exchange, int64_t offset);
 	/* 0 or -errno, which ends it. */
 	int (*data)(struct exchange *exchange, const void *data, size_t len);
@@ -51,6 +51,7 @@ struct exchange {
 	int64_t body_size;                /* -1: until its end */
 	char *range;                      /* "Content-Range: 0-99" */
 	bool resumable;
+	char *etag; /* of what was received so far; NULL: not known */
 	bool once;
 	bool any_status;
 	int64_t limit_ms;
@@ -61,6 +62,7 @@ struct exchange {
 	struct buf error_body;
 	struct err *failure; /* set by a callback that ended it */
 	bool begun;
+	bool anew; /* what was received is of another version: all of it again */
 	bool running;
 	bool paused;       /* the body has nothing to send yet */
 	bool body_touched; /* it has to be rewound for another attempt */
@@ -82,6 +84,8 @@ struct exchange_request {
 	int64_t body_size;   /* -1: not known */
 	int64_t range_first; /* of the body in what it is a piece of; -1: not said */
 	bool resumable;      /* after a fault it goes on where it was, else it begins anew */
+	int64_t offset;      /* of a resumable one: how much the caller has */
+	const char *etag;    /* the version that this is of; NULL or "": not known */
 	bool once;           /* a fault is the end of it; challenges and redirects are not */
 	bool any_status;     /* whatever the server says, it has said it: an overloaded one is not asked again */
 	int64_t delay_ms;    /* before the first attempt */

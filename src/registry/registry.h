@@ -43,6 +43,8 @@ struct registry_options {
 /* No connection is made yet. ERR_INVALID for an X-Registry-Auth that can't be read. */
 int registry_open(const struct registry_options *options, struct registry **ret, struct err **reterr);
 /* Ends what goes on; callbacks are not called any more. */
+void registry_stop(struct registry *registry);
+/* The same, and the session. */
 void registry_close(struct registry *registry);
 DEFINE_AUTOFREE(registry, struct registry *, registry_close);
 
@@ -75,10 +77,13 @@ int registry_blob(struct registry *registry, const char *digest, int64_t size, s
 struct registry_download {
 	const char *digest; /* copied */
 	int64_t size;       /* what the descriptor says; more is an error, and -1 is not known */
+	int64_t offset;     /* how much of it is there already */
+	const char *etag;   /* what the server called it then; NULL or "": not known */
+	/* Before bytes come that start at `offset`: where they ended before, or at 0, if all comes again (there is no Range, or it
+	 * has another version now, of this `etag`; "" if it does not say). 0 or -errno. */
+	int (*on_begin)(int64_t offset, const char *etag, void *user);
 	/* Bytes in their order. Returns 0, or -errno: then the transfer fails with that. */
 	int (*on_data)(const void *data, size_t len, void *user);
-	/* The server has no Range: all starts anew at 0. Called before any on_data that follows. */
-	int (*on_restart)(void *user);
 	/* Once; err is NULL on success, which means that `size` bytes were given (their digest is the caller's to check). */
 	void (*on_done)(const struct err *err, void *user);
 	void *user;
@@ -129,3 +134,8 @@ int registry_put_manifest(struct registry *registry, const char *what, const cha
 
 /* Moves all transfers along until something happened to one of them, or the time is over. ERR with ECANCELED if cancelled. */
 int registry_wait(struct registry *registry, int timeout_ms, struct err **reterr);
+/* The same, but also until there are new bytes, or one of the descriptors (at most REGISTRY_FDS_MAX) is ready. */
+#define REGISTRY_FDS_MAX 16
+struct pollfd;
+int registry_wait_with(struct registry *registry, const struct pollfd *fds, size_t count, int timeout_ms,
+	struct err **reterr);

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,7 +19,7 @@
 #define RECEIVE_BYTES       (512L * 1024)
 #define CONNECTIONS         8L
 #define WAIT_SLICE_MS       200
-#define WAITS_MAX           16
+#define WAITS_MAX           (REGISTRY_FDS_MAX + 16)
 #define CERTIFICATES_MAX    (1024 * 1024)
 #define SYSTEM_CERTIFICATES "/etc/ssl/certs"
 #define USER_AGENT          "tare/" TARE_VERSION
@@ -71,14 +72,19 @@ static void session_drop_token(struct registry *registry)
 	registry->token = NULL;
 }
 
-void registry_close(struct registry *registry)
+void registry_stop(struct registry *registry)
 {
 	struct exchange *exchange, *next;
 
-	if (!registry)
-		return;
 	list_foreach_safe (exchange, next, &registry->exchanges, link)
 		exchange_free(exchange);
+}
+
+void registry_close(struct registry *registry)
+{
+	if (!registry)
+		return;
+	registry_stop(registry);
 	curl_multi_cleanup(registry->multi);
 	credentials_finish(&registry->credentials);
 	session_drop_token(registry);
@@ -252,18 +258,26 @@ static int start_due(struct registry *registry, int timeout_ms)
 	return timeout_ms;
 }
 
-/* Uploads whose next bytes are still being made. More of them than there is room for are looked at in their turn. */
+/* What the caller waits for too, then uploads whose next bytes are still being made. More of them than there is room for are
+ * looked at in their turn. */
 struct waits {
 	struct exchange *exchanges[WAITS_MAX];
 	struct curl_waitfd fds[WAITS_MAX];
 	unsigned count;
 };
 
-static void find_waits(struct registry *registry, struct waits *waits)
+static void find_waits(struct registry *registry, const struct pollfd *fds, size_t count, struct waits *waits)
 {
 	struct exchange *exchange;
 
 	waits->count = 0;
+	for (size_t i = 0; i < count; i++) {
+		waits->exchanges[waits->count] = NULL;
+		waits->fds[waits->count++] = (struct curl_waitfd){
+			.fd = fds[i].fd,
+			.events = fds[i].events & POLLIN ? CURL_WAIT_POLLIN : CURL_WAIT_POLLOUT,
+		};
+	}
 	list_foreach (exchange, &registry->exchanges, link) {
 		int fd = exchange_waits_for(exchange);
 		if (fd < 0 || waits->count == WAITS_MAX)
@@ -273,20 +287,33 @@ static void find_waits(struct registry *registry, struct waits *waits)
 	}
 }
 
-static int poll_once(struct registry *registry, int timeout_ms, struct err **reterr)
+static int poll_once(struct registry *registry, const struct pollfd *fds, size_t count, int timeout_ms,
+	struct err **reterr)
 {
 	struct waits waits;
 	int running;
 
-	find_waits(registry, &waits);
+	find_waits(registry, fds, count, &waits);
 	if (curl_multi_poll(registry->multi, waits.fds, waits.count, timeout_ms, NULL) != CURLM_OK)
 		return err_set(reterr, ERR_INTERNAL, EIO, "%s: cannot wait for the network", registry->host);
 	for (unsigned i = 0; i < waits.count; i++)
-		if (waits.fds[i].revents)
+		if (waits.fds[i].revents && waits.exchanges[i])
 			exchange_go_on(waits.exchanges[i]);
 	if (curl_multi_perform(registry->multi, &running) != CURLM_OK)
 		return err_set(reterr, ERR_INTERNAL, EIO, "%s: cannot wait for the network", registry->host);
 	return 0;
+}
+
+int registry_wait_with(struct registry *registry, const struct pollfd *fds, size_t count, int timeout_ms,
+	struct err **reterr)
+{
+	if (session_cancelled(registry))
+		return err_set(reterr, ERR_INTERNAL, ECANCELED, "the client went away");
+	int slice = start_due(registry, timeout_ms < 0 ? 0 : timeout_ms > WAIT_SLICE_MS ? WAIT_SLICE_MS : timeout_ms);
+	int r = poll_once(registry, fds, count, slice, reterr);
+	if (r == 0)
+		reap(registry);
+	return r;
 }
 
 int registry_wait(struct registry *registry, int timeout_ms, struct err **reterr)
@@ -296,13 +323,9 @@ int registry_wait(struct registry *registry, int timeout_ms, struct err **reterr
 
 	for (;;) {
 		int64_t left = deadline - clock_monotonic_ms();
-		if (session_cancelled(registry))
-			return err_set(reterr, ERR_INTERNAL, ECANCELED, "the client went away");
-		int slice = start_due(registry, left < 0 ? 0 : left > WAIT_SLICE_MS ? WAIT_SLICE_MS : (int)left);
-		int r = poll_once(registry, slice, reterr);
+		int r = registry_wait_with(registry, NULL, 0, (int)left, reterr);
 		if (r < 0)
 			return r;
-		reap(registry);
 		if (registry->happened != happened || left <= 0)
 			return 0;
 	}

@@ -1,6 +1,5 @@
 #include "store/collect.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -117,37 +116,12 @@ int store_collect_layer(struct store *store, const char *diff_id, struct err **r
 	return db_run(store->db, reterr, "DELETE FROM layers WHERE diff_id = ?1 AND state = 2", "s", diff_id);
 }
 
-static int list_names(int dirfd, char ***ret, struct err **reterr)
-{
-	_autofree_(strv) char **names = NULL;
-	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct dirent *entry;
-	int r = 0;
-	DIR *dir;
-
-	if (fd < 0)
-		return err_errno(reterr, -errno, "cannot list a folder of the store");
-	dir = fdopendir(fd);
-	if (!dir) {
-		fd_close(&fd);
-		return err_oom(reterr);
-	}
-	while (r == 0 && (entry = readdir(dir)))
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			r = strv_append(&names, entry->d_name);
-	closedir(dir);
-	if (r < 0)
-		return err_oom(reterr);
-	*ret = TAKE(names);
-	return 0;
-}
-
 /* The names are listed first and looked up afterwards: a worker writes its row before it makes the name. */
 static int collect_orphans_in(struct store *store, int dirfd, const char *select, struct err **reterr)
 {
 	_cleanup_(db_transaction_end) struct db_transaction transaction = { 0 };
 	_autofree_(strv) char **names = NULL;
-	int r = list_names(dirfd, &names, reterr);
+	int r = store_list_names(dirfd, &names, reterr);
 
 	if (r < 0)
 		return r;

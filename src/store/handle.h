@@ -13,6 +13,7 @@ struct store {
 	int blobs_fd; /* blobs/sha256 */
 	int layers_fd;
 	int tmp_fd;
+	int partial_fd;
 	int trash_fd;
 };
 
@@ -29,5 +30,7 @@ enum store_state {
 /* `kind` of a lease. */
 enum store_lease_kind { STORE_LEASE_CONTAINER = 0, STORE_LEASE_JOB = 1 };
 
-/* The file name in blobs/sha256 or layers. */
+/* The file name in blobs/sha256, layers or partial. */
 const char *store_digest_hex(const char *digest);
+/* Names of what is in a folder, in no order. */
+int store_list_names(int dirfd, char ***ret, struct err **reterr);

@@ -1,6 +1,5 @@
 #include "store/job.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -223,24 +222,13 @@ static int jobs_by_rows(struct store *store, char ***ids, struct err **reterr)
 
 static int jobs_by_folders(struct store *store, char ***ids, struct err **reterr)
 {
-	int fd = openat(store->tmp_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct dirent *entry;
-	int r = 0;
-	DIR *dir;
+	_autofree_(strv) char **names = NULL;
+	int r = store_list_names(store->tmp_fd, &names, reterr);
 
-	if (fd < 0)
-		return err_errno(reterr, -errno, "cannot list tmp");
-	dir = fdopendir(fd);
-	if (!dir) {
-		fd_close(&fd);
-		return err_oom(reterr);
-	}
-	while (r == 0 && (entry = readdir(dir)))
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-			!strv_has(*ids, entry->d_name))
-			r = strv_append(ids, entry->d_name);
-	closedir(dir);
-	return r < 0 ? err_oom(reterr) : 0;
+	strv_foreach (name, names)
+		if (r >= 0 && !strv_has(*ids, *name) && strv_append(ids, *name) < 0)
+			r = err_oom(reterr);
+	return r;
 }
 
 int job_discard_dead(struct store *store, struct err **reterr)

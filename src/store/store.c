@@ -1,5 +1,6 @@
 #include "store/store.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -10,10 +11,12 @@
 
 #include <sys/stat.h>
 
+#include "base/strv.h"
 #include "store/collect.h"
 #include "store/handle.h"
 #include "store/identity.h"
 #include "store/job.h"
+#include "store/partial.h"
 
 /* No foreign keys: rows end in an order of our own, and a leftover is what the sweep is for. */
 static const char *const upgrades[] = {
@@ -45,6 +48,31 @@ static const char *const upgrades[] = {
 const char *store_digest_hex(const char *digest)
 {
 	return digest + strlen(DIGEST_PREFIX);
+}
+
+int store_list_names(int dirfd, char ***ret, struct err **reterr)
+{
+	_autofree_(strv) char **names = NULL;
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct dirent *entry;
+	int r = 0;
+	DIR *dir;
+
+	if (fd < 0)
+		return err_errno(reterr, -errno, "cannot list a folder of the store");
+	dir = fdopendir(fd);
+	if (!dir) {
+		fd_close(&fd);
+		return err_oom(reterr);
+	}
+	while (r == 0 && (entry = readdir(dir)))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			r = strv_append(&names, entry->d_name);
+	closedir(dir);
+	if (r < 0)
+		return err_oom(reterr);
+	*ret = TAKE(names);
+	return 0;
 }
 
 /* The path is for SQLite and for those who mount; all else goes through descriptors. */
@@ -83,6 +111,8 @@ static int folders_open(struct store *store, int root_fd)
 	if (r >= 0)
 		r = folder_open(root_fd, "tmp", &store->tmp_fd);
 	if (r >= 0)
+		r = folder_open(root_fd, "partial", &store->partial_fd);
+	if (r >= 0)
 		r = folder_open(root_fd, "trash", &store->trash_fd);
 	return r;
 }
@@ -113,7 +143,7 @@ int store_open(int data_root_fd, enum store_mode mode, struct store **ret, struc
 
 	if (!store)
 		return err_oom(reterr);
-	store->blobs_fd = store->layers_fd = store->tmp_fd = store->trash_fd = -1;
+	store->blobs_fd = store->layers_fd = store->tmp_fd = store->partial_fd = store->trash_fd = -1;
 	r = root_path(data_root_fd, &store->root);
 	if (r < 0)
 		return err_errno(reterr, r, "cannot find the data root");
@@ -147,6 +177,7 @@ void store_free(struct store *store)
 	fd_close(&store->blobs_fd);
 	fd_close(&store->layers_fd);
 	fd_close(&store->tmp_fd);
+	fd_close(&store->partial_fd);
 	fd_close(&store->trash_fd);
 	free(store->root);
 	free(store);
@@ -167,8 +198,11 @@ static int mark_all(struct store *store, struct err **reterr)
 
 int store_sweep(struct store *store, bool *ret_trash, struct err **reterr)
 {
+	int64_t bytes;
 	int r = job_discard_dead(store, reterr);
 
+	if (r >= 0)
+		r = partials_expire(store, false, &bytes, reterr);
 	if (r >= 0)
 		r = mark_all(store, reterr);
 	if (r >= 0)

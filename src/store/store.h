@@ -33,8 +33,8 @@ void store_free(struct store *store);
 DEFINE_AUTOFREE(store, struct store *, store_free);
 
 /*
- * Removes the traces of jobs whose worker is gone (job folders, unfinished blobs and layers, their leases) and whatever no
- * image and no lease reaches. Everything removed ends up in trash/; *ret_trash says whether that holds anything, in which
+ * Removes the traces of jobs whose worker is gone (job folders, unfinished blobs and layers, their leases), downloads that
+ * nobody went on with, and whatever no image and no lease reaches. Everything removed ends up in trash/; *ret_trash says whether that holds anything, in which
  * case the engine starts a worker with a `remove` job. Cheap: flat listings and renames. store_open does it for the
  * engine, and the engine does it after a worker has died.
  */

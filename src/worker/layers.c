@@ -139,13 +139,6 @@ static int make_layer(struct task *task, const struct layer_file *file, struct e
 	return r < 0 ? r : place(task, file, digest, &progress, reterr);
 }
 
-int layer_make_verified(struct task *task, const struct layer_file *file, const char *label, struct err **reterr)
-{
-	struct progress progress = { .task = task, .label = label, .status = "Extracting" };
-
-	return place(task, file, file->digest, &progress, reterr);
-}
-
 int layer_obtain(struct task *task, const struct layer_file *file, struct err **reterr)
 {
 	enum layer_claim claim;

@@ -22,6 +22,3 @@ int layer_unpack(struct task *task, const char *name, int file_fd, bool needs_en
 	struct unpacked *ret, struct err **reterr);
 /* The claim, waiting while it is busy. */
 int layer_claim_waiting(struct task *task, const char *diff_id, enum layer_claim *ret, struct err **reterr);
-/* For a claimed layer whose `digest` the caller has verified: unpacks `file`, verifies the diff ID, commits. Progress is told
- * as "Extracting" of `label`. */
-int layer_make_verified(struct task *task, const struct layer_file *file, const char *label, struct err **reterr);

@@ -1,7 +1,6 @@
 /*
  * POST /images/create?fromImage=: the manifest (of an index, the one for the platform), the config, then the layers that the
- * store does not have, several downloads at once, each hashed as it comes into a file of the job's that has no name. Then
- * each is unpacked and verified like a loaded one (layers.h), and the image appears with its tag and its repository digest.
+ * store does not have (fetch.h), and the image appears with its tag and its repository digest.
  */
 #pragma once
 

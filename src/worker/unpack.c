@@ -45,6 +45,7 @@ struct run {
 	char *buffer;
 	enum compression compression;
 	int source_fd; /* what the pump reads: the file, the inflater's pipe, or -1 for the client */
+	bool from_pipe;
 	int sink_fd;   /* into the extracting child; -1 once that has closed its end */
 	int report_fd; /* memory shared with the extracting child's last words */
 	pid_t inflate_pid;
@@ -120,6 +121,7 @@ static int start_inflate(struct run *run, struct err **reterr)
 	run->inflate_pid = confine_start(&confine);
 	fd_close(&pipe_fds[1]);
 	run->source_fd = pipe_fds[0];
+	run->from_pipe = true;
 	return run->inflate_pid < 0 ? err_errno(reterr, run->inflate_pid, "cannot start inflating") : 0;
 }
 
@@ -166,6 +168,20 @@ static void run_finish(struct run *run)
 
 /* ---- the pump */
 
+static bool is_unwanted(const struct unpack *unpack)
+{
+	struct pollfd pollfd = { .fd = unpack->watch_fd };
+
+	if (unpack->client)
+		return client_is_gone(unpack->client);
+	return poll(&pollfd, 1, 0) > 0;
+}
+
+static int unwanted(struct err **reterr)
+{
+	return err_set(reterr, ERR_INTERNAL, ECANCELED, "the client went away");
+}
+
 static int check_client(struct run *run, struct err **reterr)
 {
 	if (run->out_bytes < run->next_check_bytes)
@@ -173,46 +189,52 @@ static int check_client(struct run *run, struct err **reterr)
 	run->next_check_bytes = run->out_bytes + CLIENT_CHECK_BYTES;
 	if (run->unpack->progress)
 		run->unpack->progress(run->out_bytes, run->unpack->progress_data);
-	if (client_is_gone(run->unpack->client))
-		return err_set(reterr, ERR_INTERNAL, ECANCELED, "the client went away");
-	return 0;
+	return is_unwanted(run->unpack) ? unwanted(reterr) : 0;
+}
+
+/* How long a silence may last. What comes by a pipe is waited for by whoever fills that. */
+static int64_t stall_deadline(const struct run *run, short events)
+{
+	if (run->unpack->piped && events == POLLIN)
+		return INT64_MAX;
+	return clock_monotonic_ms() + LIMIT_STALL_MS;
 }
 
 /* Waits for a descriptor, the client's going away and too long a silence. */
-static int wait_watching(struct run *run, int fd, short events, struct err **reterr)
+static int wait_watching(struct run *run, int fd, short events, int64_t deadline, struct err **reterr)
 {
-	int64_t deadline = clock_monotonic_ms() + LIMIT_STALL_MS;
+	const struct unpack *unpack = run->unpack;
 
 	for (;;) {
-		struct pollfd pollfd = { .fd = fd, .events = events };
-		int r = poll(&pollfd, 1, CLIENT_CHECK_MS);
+		struct pollfd pollfds[] = {
+			{ .fd = fd, .events = events },
+			{ .fd = unpack->client ? client_fd(unpack->client) : unpack->watch_fd },
+		};
+		int r = poll(pollfds, 2, CLIENT_CHECK_MS);
 
-		if (r > 0)
-			return 0; /* an error or a hang-up shows in the call that follows */
 		if (r < 0 && errno != EINTR)
 			return err_errno(reterr, -errno, "cannot wait");
-		if (client_is_gone(run->unpack->client))
-			return err_set(reterr, ERR_INTERNAL, ECANCELED, "the client went away");
+		if ((r <= 0 || pollfds[1].revents) && is_unwanted(unpack))
+			return unwanted(reterr);
+		if (r > 0)
+			return 0; /* an error or a hang-up shows in the call that follows */
 		if (clock_monotonic_ms() > deadline)
 			return err_set(reterr, ERR_INTERNAL, ETIMEDOUT, "unpacking made no progress for %d seconds",
 				LIMIT_STALL_MS / 1000);
 	}
 }
 
-static ssize_t pump_read(struct run *run, struct err **reterr)
+static int wait_sink(struct run *run, struct err **reterr)
+{
+	return wait_watching(run, run->sink_fd, POLLOUT, stall_deadline(run, POLLOUT), reterr);
+}
+
+static ssize_t pump_read(struct run *run, size_t size, struct err **reterr)
 {
 	ssize_t n;
-	int r;
 
-	if (run->source_fd < 0)
-		return client_read(run->unpack->client, run->buffer, BUFFER_BYTES, reterr);
-	if (run->inflate_pid > 0) {
-		r = wait_watching(run, run->source_fd, POLLIN, reterr);
-		if (r < 0)
-			return r;
-	}
 	do
-		n = read(run->source_fd, run->buffer, BUFFER_BYTES);
+		n = read(run->source_fd, run->buffer, size);
 	while (n < 0 && errno == EINTR);
 	return n < 0 ? err_errno(reterr, -errno, "cannot read the archive") : n;
 }
@@ -229,7 +251,7 @@ static int pump_write(struct run *run, const char *data, size_t len, struct err 
 		} else if (errno == EPIPE) {
 			fd_close(&run->sink_fd);
 		} else if (errno == EAGAIN) {
-			int r = wait_watching(run, run->sink_fd, POLLOUT, reterr);
+			int r = wait_sink(run, reterr);
 
 			if (r < 0)
 				return r;
@@ -262,24 +284,65 @@ static void keep_tail(struct run *run, const char *data, size_t len)
 	memcpy(run->tail + END_MARKER_BYTES - len, data, len);
 }
 
+static int take(struct run *run, size_t len, struct err **reterr)
+{
+	sha256_update(run->hash, run->buffer, len);
+	keep_tail(run, run->buffer, len);
+	return count(run, len, reterr);
+}
+
+/* From a file or the client, by copying. Returns what came; 0 at the end. */
+static ssize_t pump_copy(struct run *run, struct err **reterr)
+{
+	ssize_t n = run->source_fd < 0 ? client_read(run->unpack->client, run->buffer, BUFFER_BYTES, reterr)
+				       : pump_read(run, BUFFER_BYTES, reterr);
+	int r;
+
+	if (n <= 0)
+		return n;
+	r = take(run, (size_t)n, reterr);
+	if (r == 0)
+		r = pump_write(run, run->buffer, (size_t)n, reterr);
+	return r < 0 ? r : n;
+}
+
+/* From pipe to pipe: first into the child's, then out of ours what went there. */
+static ssize_t pump_tee(struct run *run, struct err **reterr)
+{
+	for (;;) {
+		int r = wait_watching(run, run->source_fd, POLLIN, stall_deadline(run, POLLIN), reterr);
+		if (r < 0)
+			return r;
+		ssize_t n = tee(run->source_fd, run->sink_fd, BUFFER_BYTES, SPLICE_F_NONBLOCK);
+		if (n == 0)
+			return 0;
+		if (n > 0) {
+			n = pump_read(run, (size_t)n, reterr);
+			r = n < 0 ? (int)n : take(run, (size_t)n, reterr);
+			return r < 0 ? r : n;
+		}
+		if (errno == EPIPE) {
+			fd_close(&run->sink_fd);
+			return 0;
+		}
+		if (errno != EAGAIN && errno != EINTR)
+			return err_errno(reterr, -errno, "cannot pass the archive on");
+		r = wait_sink(run, reterr);
+		if (r < 0)
+			return r;
+	}
+}
+
 static int pump(struct run *run, struct err **reterr)
 {
 	for (;;) {
-		ssize_t n;
 		int r = check_client(run, reterr);
 
 		if (r < 0)
 			return r;
-		n = pump_read(run, reterr);
-		if (n <= 0)
-			return (int)n;
-		sha256_update(run->hash, run->buffer, (size_t)n);
-		keep_tail(run, run->buffer, (size_t)n);
-		r = count(run, (size_t)n, reterr);
-		if (r == 0)
-			r = pump_write(run, run->buffer, (size_t)n, reterr);
-		if (r < 0 || run->sink_fd < 0)
-			return r;
+		ssize_t n = run->from_pipe ? pump_tee(run, reterr) : pump_copy(run, reterr);
+		if (n <= 0 || run->sink_fd < 0)
+			return n < 0 ? (int)n : 0;
 	}
 }
 
@@ -293,7 +356,7 @@ static int child_outcome(struct run *run, pid_t *pid, int *ret_status, struct er
 
 	if (pid_fd < 0)
 		return err_errno(reterr, -errno, "cannot watch a child");
-	r = wait_watching(run, pid_fd, POLLIN, reterr);
+	r = wait_watching(run, pid_fd, POLLIN, clock_monotonic_ms() + LIMIT_STALL_MS, reterr);
 	if (r < 0)
 		return r;
 	*ret_status = confine_wait(*pid);
@@ -434,6 +497,12 @@ static int file_prepare(struct run *run, struct err **reterr)
 
 	if (run->unpack->file_fd < 0)
 		return 0;
+	if (run->unpack->piped) {
+		run->in_bytes = run->unpack->in_bytes;
+		run->compression = run->unpack->compression;
+		run->from_pipe = true;
+		return run->compression == COMPRESSION_NONE ? 0 : start_inflate(run, reterr);
+	}
 	n = pread(run->unpack->file_fd, magic, sizeof(magic), 0);
 	if (n < 0 || fstat(run->unpack->file_fd, &st) < 0 || lseek(run->unpack->file_fd, 0, SEEK_SET) < 0)
 		return err_errno(reterr, -errno, "cannot read the archive");

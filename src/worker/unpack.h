@@ -5,8 +5,9 @@
  *
  *	source ─→ [inflate] ─→ hash, limits ─→ [extract] ─→ folder
  *
- * Nothing the children say is believed but "it failed": the digest is of the bytes this process saw. A child that hangs is
- * killed after LIMIT_STALL_MS without a byte; when the client goes away, both are.
+ * Nothing the children say is believed but "it failed": the digest is of the bytes this process saw. Between two pipes they
+ * are not copied: the same pages go on into the second while they are read out of the first. A child that hangs is killed
+ * after LIMIT_STALL_MS without a byte; when the client goes away, both are.
  */
 #pragma once
 
@@ -17,14 +18,20 @@
 #include "base/err.h"
 #include "store/image.h"
 #include "worker/client.h"
+#include "worker/inflate.h"
 #include "worker/limits.h"
 
 typedef void unpack_progress_fn(int64_t bytes, void *data);
 
 struct unpack {
-	/* Where it comes from: a regular file from its beginning, or the client's body. */
-	int file_fd;           /* -1: the client's */
-	struct client *client; /* watched in any case */
+	/* Where it comes from: a regular file from its beginning, a pipe, or the client's body. */
+	int file_fd; /* -1: the client's */
+	bool piped;  /* `file_fd` is a pipe; nobody can look into it first, so the two that follow are told */
+	enum compression compression;
+	int64_t in_bytes;
+	/* Who wants it: once they are gone it ends. */
+	struct client *client; /* NULL: watch_fd serves */
+	int watch_fd;          /* hung up when nobody wants it any more */
 	/* Where it goes. */
 	int folder_fd; /* becomes the child's root */
 	int empty_fd;  /* an empty folder: the root of the child that inflates */

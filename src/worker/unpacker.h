@@ -1,0 +1,41 @@
+/*
+ * Unpacking while the bytes still arrive: unpack() in a process of its own, which is fed through a pipe. It is as trusted as
+ * its parent (it reads no foreign byte but to hash it) and holds neither socket nor database: two pipes, two folders, and a
+ * file for what it has to say.
+ *
+ *	file ─→ feed ─→ [unpack: inflate, hash, extract] ─→ folder
+ *
+ * Several run beside each other and beside a download. The file is the buffer between network and unpacking: pages go from
+ * it into the pipe without being copied, as many as there is room for. If the parent dies or frees it, it ends its children
+ * and then itself.
+ */
+#pragma once
+
+#include "worker/unpack.h"
+
+struct unpacker;
+
+struct unpacker_options {
+	int file_fd;   /* borrowed as long as it lives: filled by somebody else from its beginning, read from there */
+	int folder_fd; /* borrowed for the call, as is empty_fd: see struct unpack */
+	int empty_fd;
+	enum compression compression;
+	int64_t size_bytes; /* that the file will have */
+};
+
+int unpacker_start(const struct unpacker_options *options, struct unpacker **ret, struct err **reterr);
+/* Ends it in the middle: when this returns nobody writes into the folder any more. */
+void unpacker_free(struct unpacker *unpacker);
+DEFINE_AUTOFREE(unpacker, struct unpacker *, unpacker_free);
+
+/* Passes on what the file has: its first `available` bytes. Never waits; after the last byte it closes the pipe. */
+int unpacker_feed(struct unpacker *unpacker, int64_t available, struct err **reterr);
+/* How far that is. */
+int64_t unpacker_fed(const struct unpacker *unpacker);
+
+/* To be polled: for writing, when there is more to feed (-1: nothing goes in any more); and for reading, for the end. */
+int unpacker_input(const struct unpacker *unpacker);
+int unpacker_end(const struct unpacker *unpacker);
+/* Whether it has ended; then how. */
+bool unpacker_has_ended(const struct unpacker *unpacker);
+int unpacker_outcome(struct unpacker *unpacker, struct unpacked *ret, struct err **reterr);
