@@ -73,7 +73,7 @@ struct connection {
 };
 
 static const struct route_table *const all_routes[] = { &system_routes, &container_routes, &container_verb_routes,
-	&exec_routes, &image_routes, &registry_routes, &volume_routes, &network_routes, &event_routes };
+	&exec_routes, &image_routes, &registry_routes, &volume_routes, &network_routes, &event_routes, &absent_routes };
 
 static void connection_go_on(struct connection *c);
 
@@ -454,12 +454,9 @@ static void handle_head(struct connection *c)
 	c->request.query = c->query;
 	bool found = find_route(c, &err);
 	struct http_framing framing = http_head_framing(c->head);
-	if (!found || !c->route) {
+	if (!found) {
 		c->keep_alive = c->keep_alive && framing.kind == HTTP_BODY_NONE;
-		if (found)
-			respond_message(c, 405, "method not allowed");
-		else
-			respond_error(&c->request, err);
+		respond_error(&c->request, err);
 		return;
 	}
 	if (c->route->flags & ROUTE_UNREAD) {

@@ -47,7 +47,7 @@ static void start(struct request *request)
 
 typedef void end_function(struct container *container, int signal, int64_t timeout_s, engine_done_fn *done, void *user);
 
-static void stop_or_restart(struct request *request, end_function *function)
+static void stop_or_restart(struct request *request, const char *verb, end_function *function)
 {
 	_autofree_(err) struct err *err = NULL;
 	int signo;
@@ -56,6 +56,8 @@ static void stop_or_restart(struct request *request, end_function *function)
 	if (!container)
 		return;
 	int r = read_signal(request, 0, &signo, &err);
+	if (r < 0)
+		err_wrap(&err, r, "cannot %s container: %s", verb, request->params[0]);
 	r = r ?: param_int(request->query, "t", LIFECYCLE_TIMEOUT_UNSET, INT32_MIN, INT32_MAX, &timeout_s, &err);
 	if (r < 0)
 		respond_error(request, err);
@@ -65,22 +67,25 @@ static void stop_or_restart(struct request *request, end_function *function)
 
 static void stop(struct request *request)
 {
-	stop_or_restart(request, lifecycle_stop);
+	stop_or_restart(request, "stop", lifecycle_stop);
 }
 
 static void restart(struct request *request)
 {
-	stop_or_restart(request, lifecycle_restart);
+	stop_or_restart(request, "restart", lifecycle_restart);
 }
 
 static void kill_container(struct request *request)
 {
 	_autofree_(err) struct err *err = NULL;
 	int signo;
-	struct container *container = find(request);
-	if (!container)
-		return;
-	if (read_signal(request, SIGKILL, &signo, &err) < 0)
+	const char *name = request->params[0];
+	struct container *container = NULL;
+	int r = container_find(request->engine, name, &container, &err);
+	r = r ?: read_signal(request, SIGKILL, &signo, &err);
+	if (r < 0)
+		err_wrap(&err, r, "cannot kill container: %s", name);
+	if (r < 0)
 		respond_error(request, err);
 	else
 		lifecycle_kill(container, signo, respond_done, request);

@@ -111,7 +111,6 @@ static void params_reset(char **params)
 int route_find(const struct route_table *const *tables, size_t table_count, const char *method, const char *path,
 	int minor, const struct route **ret_route, char **params, struct err **reterr)
 {
-	bool other_method = false;
 	if (strcmp(method, "HEAD") == 0)
 		method = "GET";
 	*ret_route = NULL;
@@ -127,8 +126,7 @@ int route_find(const struct route_table *const *tables, size_t table_count, cons
 				return 0;
 			}
 			params_reset(params);
-			other_method = other_method || r == 1;
 		}
 	}
-	return other_method ? 0 : err_set(reterr, ERR_NOT_FOUND, 0, "page not found");
+	return err_set(reterr, ERR_NOT_FOUND, 0, "page not found");
 }

@@ -41,8 +41,8 @@ struct route_table {
 int route_version(const char **path, int *ret_minor, struct err **reterr);
 
 /*
- * Finds the route; `params` get heap strings. ERR_NOT_FOUND "page not found" if no pattern matches in that version.
- * ret_route is NULL and 0 is returned if only other methods match (405).
+ * Finds the route; `params` get heap strings. ERR_NOT_FOUND "page not found" if none matches in that version, be it for the
+ * method alone: Docker has no 405.
  */
 int route_find(const struct route_table *const *tables, size_t table_count, const char *method, const char *path,
 	int minor, const struct route **ret_route, char **params, struct err **reterr);

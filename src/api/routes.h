@@ -12,3 +12,4 @@ extern const struct route_table registry_routes;
 extern const struct route_table volume_routes;
 extern const struct route_table network_routes;
 extern const struct route_table event_routes;
+extern const struct route_table absent_routes;

@@ -1,6 +1,7 @@
 #include "base/err.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
@@ -103,7 +104,8 @@ int err_errno(struct err **reterr, int ret, const char *format, ...)
 	if (vasprintf(&sentence, format, args) < 0)
 		sentence = NULL;
 	va_end(args);
-	if (!sentence || asprintf(&message, "%s: %s", sentence, strerrordesc_np(-ret) ?: "unknown error") < 0)
+	const char *reason = strerrordesc_np(-ret) ?: "unknown error";
+	if (!sentence || asprintf(&message, "%s: %c%s", sentence, tolower((unsigned char)*reason), reason + 1) < 0)
 		message = NULL;
 	return err_take(reterr, kind_of_errno(-ret), -ret, message);
 }

@@ -10,6 +10,8 @@
 #include "engine/validate.h"
 #include "spec/launch.h"
 
+#define ALLOCATING_NAME "Error when allocating new name"
+
 int change_name(struct container *container, const char *name, struct err **reterr)
 {
 	struct engine *engine = container->engine;
@@ -18,14 +20,14 @@ int change_name(struct container *container, const char *name, struct err **rete
 	name += name[0] == '/';
 	int r = container_name_check(name, reterr);
 	if (r < 0)
-		return r;
+		return err_wrap(reterr, r, ALLOCATING_NAME);
 	if (container->removing)
 		return err_set(reterr, ERR_CONFLICT, 0, CONTAINER_REMOVING_TEXT, container->id);
 	if (strcmp(container->name, name) == 0)
 		return err_set(reterr, ERR_INVALID, 0, "Renaming a container with the same name as its current name");
 	r = containers_check_name(engine->containers, name, reterr);
 	if (r < 0)
-		return r;
+		return err_wrap(reterr, r, ALLOCATING_NAME);
 	/* The row first: what fails after it is memory alone, and that is put right below. */
 	_cleanup_free_ char *old = strdup(container->name);
 	bool auto_remove = container->record.host.auto_remove;

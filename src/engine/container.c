@@ -217,7 +217,8 @@ int container_name_check(const char *name, struct err **reterr)
 	if (strlen(name) > NAME_LEN_MAX)
 		return err_set(reterr, ERR_INVALID, 0, "Invalid container name: longer than %d characters",
 			NAME_LEN_MAX);
-	return err_set(reterr, ERR_INVALID, 0, "Invalid container name (%s), only " NAME_GRAMMAR " are allowed", name);
+	return err_set(reterr, ERR_INVALID, 0, "Invalid container name (%s), only " NAME_GRAMMAR " are allowed",
+		name[0] ? name : "/");
 }
 
 int container_name_invent(const struct containers *containers, char **ret, struct err **reterr)

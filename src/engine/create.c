@@ -162,6 +162,8 @@ static int take_image(struct engine *engine, const char *platform, struct contai
 	struct container_config *config = &record->config;
 	_autofree_(store_image) struct store_image *image = NULL;
 	if (is_unset(config->image)) {
+		if (!config->cmd && !config->entrypoint)
+			return err_set(reterr, ERR_INVALID, 0, "config cannot be empty in order to create a container");
 		int r = merge_check_command(config, reterr);
 		return r < 0 ? r : err_set(reterr, ERR_INVALID, 0, "no image specified");
 	}
@@ -194,6 +196,15 @@ static int choose_name(struct engine *engine, const char *name, char **ret, stru
 	return *ret ? 0 : err_oom(reterr);
 }
 
+/* A network's container may come later, as Docker has it: the start looks for it. */
+static int check_joined(struct engine *engine, const char *mode, struct err **reterr)
+{
+	struct container *other;
+	if (!mode || strncmp(mode, "container:", 10) != 0 || container_find(engine, mode + 10, &other, NULL) == 0)
+		return 0;
+	return err_set(reterr, ERR_INVALID, 0, "No such container: %s", mode + 10);
+}
+
 /* Everything up to the first side effect. */
 static int prepare(struct engine *engine, const char *id, const char *platform, struct container_create *create,
 	struct container_record *record, char ***warnings, struct err **reterr)
@@ -214,6 +225,10 @@ static int prepare(struct engine *engine, const char *id, const char *platform, 
 		r = validate_config(&record->config, reterr);
 	if (r == 0)
 		r = validate_host(&record->host, &record->config, warnings, reterr);
+	if (r == 0)
+		r = check_joined(engine, record->host.pid_mode, reterr);
+	if (r == 0)
+		r = check_joined(engine, record->host.ipc_mode, reterr);
 	if (r == 0)
 		r = merge_check_command(&record->config, reterr);
 	if (r < 0)

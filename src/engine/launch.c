@@ -43,14 +43,21 @@ static int set_text(char **member, const char *value)
 
 /* --- what is joined --- */
 
-static int check_joined(struct container *container, const char *mode, const char *what, struct err **reterr)
+/* `ret` is NULL if nothing is joined. */
+static int find_joined(const struct container *container, const char *mode, const char *what, struct container **ret,
+	struct err **reterr)
 {
 	const char *name = joined(mode);
+	*ret = NULL;
+	int r = name ? container_find(container->engine, name, ret, reterr) : 0;
+	return r < 0 ? err_wrap(reterr, r, "joining %s namespace of container", what) : 0;
+}
+
+static int check_joined(struct container *container, const char *mode, const char *what, struct err **reterr)
+{
 	struct container *other;
-	if (!name)
-		return 0;
-	int r = container_find(container->engine, name, &other, reterr);
-	if (r < 0)
+	int r = find_joined(container, mode, what, &other, reterr);
+	if (r < 0 || !other)
 		return r;
 	if (other == container)
 		return err_set(reterr, ERR_CONFLICT, 0, "cannot join own %s", what);
@@ -73,26 +80,30 @@ static bool is_private_network(const char *mode)
 	return false;
 }
 
+static int check_network(const char *mode, struct err **reterr)
+{
+	if (is_private_network(mode) || is_mode(mode, "none") || is_mode(mode, "host") || joined(mode))
+		return 0;
+	return err_set(reterr, ERR_NOT_FOUND, 0, "failed to set up container networking: network %s not found", mode);
+}
+
 int launch_check(struct container *container, struct err **reterr)
 {
 	const struct host_config *host = &container->record.host;
-	const char *mode = host->network_mode;
-	if (!is_private_network(mode) && !is_mode(mode, "none") && !is_mode(mode, "host") && !joined(mode))
-		return err_set(reterr, ERR_NOT_FOUND, 0, "network %s not found", mode);
-	int r = check_joined(container, mode, "network", reterr);
+	int r = check_network(host->network_mode, reterr);
+	if (r == 0)
+		r = check_joined(container, host->network_mode, "network", reterr);
 	if (r == 0)
 		r = check_joined(container, host->ipc_mode, "IPC", reterr);
 	return r < 0 ? r : check_joined(container, host->pid_mode, "PID", reterr);
 }
 
-static int join_id(const struct container *container, const char *mode, char **ret, struct err **reterr)
+static int join_id(const struct container *container, const char *mode, const char *what, char **ret,
+	struct err **reterr)
 {
-	const char *name = joined(mode);
 	struct container *other;
-	if (!name)
-		return 0;
-	int r = container_find(container->engine, name, &other, reterr);
-	if (r == 0 && set_text(ret, other->id) < 0)
+	int r = find_joined(container, mode, what, &other, reterr);
+	if (r == 0 && other && set_text(ret, other->id) < 0)
 		r = err_oom(reterr);
 	return r;
 }
@@ -407,17 +418,32 @@ static int fill_rootfs(const struct container *container, struct launch_rootfs *
 	return 0;
 }
 
-static int fill_network(const struct container *container, struct launch *launch, struct err **reterr)
+static int fill_joins(const struct container *container, struct launch_join *join, struct err **reterr)
 {
 	const struct host_config *host = &container->record.host;
-	const char *mode = host->network_mode;
-	const char *word = joined(mode) ? "container" : is_private_network(mode) ? "private" : mode;
-	if (set_text(&launch->network.mode, word) < 0)
-		return err_oom(reterr);
-	int r = join_id(container, mode, &launch->join.network, reterr);
+	int r = check_network(host->network_mode, reterr);
 	if (r == 0)
-		r = join_id(container, host->ipc_mode, &launch->join.ipc, reterr);
-	return r < 0 ? r : join_id(container, host->pid_mode, &launch->join.pid, reterr);
+		r = join_id(container, host->network_mode, "network", &join->network, reterr);
+	if (r == 0)
+		r = join_id(container, host->ipc_mode, "IPC", &join->ipc, reterr);
+	return r < 0 ? r : join_id(container, host->pid_mode, "PID", &join->pid, reterr);
+}
+
+/* A monitor is also made for a client that attaches before the start: that what is to be joined is missing, only the start
+ * says. */
+static int fill_network(const struct container *container, struct launch *launch, struct err **reterr)
+{
+	const char *mode = container->record.host.network_mode;
+	const char *word = joined(mode) ? "container" : is_private_network(mode) ? "private" : mode;
+	_autofree_(err) struct err *reason = NULL;
+	if (fill_joins(container, &launch->join, &reason) < 0) {
+		if (set_text(&launch->refused, err_message(reason)) < 0)
+			return err_oom(reterr);
+		free(launch->join.network);
+		launch->join.network = NULL;
+		word = "none";
+	}
+	return set_text(&launch->network.mode, word) < 0 ? err_oom(reterr) : 0;
 }
 
 static int fill_plain(const struct container *container, struct launch *launch)

@@ -180,7 +180,7 @@ static int check_pause(struct operation *operation, struct err **reterr)
 		return err_set(reterr, ERR_CONFLICT, 0,
 			"Container %s is restarting, wait until the container is running", container->id);
 	if (container_is_paused(container))
-		return err_set(reterr, ERR_CONFLICT, 0, "container %s is already paused", container->id);
+		return err_set(reterr, ERR_CONFLICT, 0, "Container %s is already paused", container->id);
 	return need_running(operation, reterr);
 }
 

@@ -40,7 +40,7 @@ static int read_option(const char *driver, const char *key, const char *value, s
 		if (strcmp(value, "-1") == 0)
 			ret->max_size = 0;
 		else if (parse_bytes(value, &ret->max_size) < 0 || ret->max_size <= 0)
-			return err_set(reterr, ERR_INVALID, 0, "invalid value for max-size: %s", value);
+			return err_set(reterr, ERR_INVALID, 0, "invalid value for max-size: invalid size: '%s'", value);
 	} else if (strcmp(key, "max-file") == 0) {
 		if (parse_i64(value, INT64_MIN, INT64_MAX, &ret->max_file) < 0)
 			return err_set(reterr, ERR_INVALID, 0, "invalid value for max-file: %s", value);
@@ -63,7 +63,8 @@ int logopts_parse(const struct log_config *log, struct logopts *ret, struct err 
 		.driver = driver, .max_size = LOGOPTS_MAX_SIZE_DEFAULT, .max_file = LOGOPTS_MAX_FILE_DEFAULT
 	};
 	if (strcmp(driver, "json-file") != 0 && strcmp(driver, "local") != 0 && strcmp(driver, "none") != 0)
-		return err_set(reterr, ERR_INVALID, 0, "logger: no log driver named '%s' is registered", driver);
+		return err_set(reterr, ERR_INVALID, 0, "error looking up logging plugin %s: plugin \"%s\" not found",
+			driver, driver);
 	struct map_entry *entry;
 	for (size_t cursor = 0; log->config && (entry = map_next(log->config, &cursor));) {
 		int r = read_option(driver, entry->key, entry->value, ret, reterr);

@@ -270,8 +270,12 @@ static int add_volumes_from(struct engine *engine, struct container_record *reco
 		return err_oom(reterr);
 	const char *mode = parts[1] ? parts[1] : "rw";
 	if (!parts[0][0] || (strcmp(mode, "ro") != 0 && strcmp(mode, "rw") != 0))
-		return err_set(reterr, ERR_INVALID, 0, "invalid volumes-from specification: '%s'", spec);
-	int r = container_find(engine, parts[0], &other, reterr);
+		return err_set(reterr, ERR_INVALID, 0, "invalid volumes-from specification: '%s': invalid mode: %s",
+			spec, mode);
+	/* The client would take a 404 for the image's and pull that. */
+	if (container_find(engine, parts[0], &other, NULL) < 0)
+		return err_set(reterr, ERR_INVALID, 0, "No such container: %s", parts[0]);
+	int r = 0;
 	for (size_t i = 0; r == 0 && i < other->record.mount_count; i++)
 		r = copy_from(record, &other->record.mounts[i], mode[1] == 'o', reterr);
 	return r;
@@ -337,7 +341,7 @@ static int check_tmpfs(const char *options, struct err **reterr)
 		for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 			known = known || strncmp(*word, keys[i], strlen(keys[i])) == 0;
 		if (!known || !validate_is_plain(*word))
-			return err_set(reterr, ERR_INVALID, 0, "Invalid tmpfs option \"%s\"", *word);
+			return err_set(reterr, ERR_INVALID, 0, "invalid tmpfs option \"%s\"", *word);
 	}
 	return 0;
 }

@@ -89,10 +89,10 @@ static int check_remove(struct operation *operation, struct err **reterr)
 		return STEP_NEXT;
 	if (container_is_paused(container))
 		return err_set(reterr, ERR_CONFLICT, 0,
-			"cannot remove container \"/%s\": container is paused and must be unpaused first",
+			"cannot remove container \"%s\": container is paused and must be unpaused first",
 			container->name);
 	return err_set(reterr, ERR_CONFLICT, 0,
-		"cannot remove container \"/%s\": container is %s: stop the container before removing or force remove",
+		"cannot remove container \"%s\": container is %s: stop the container before removing or force remove",
 		container->name, container->state.status);
 }
 

@@ -1,6 +1,8 @@
 #include "engine/validate.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -71,7 +73,7 @@ static int validate_env(const struct container_config *config, struct err **rete
 static int validate_stop(const struct container_config *config, struct err **reterr)
 {
 	if (is_set(config->stop_signal) && signal_parse(config->stop_signal) < 0)
-		return err_set(reterr, ERR_INVALID, 0, "Invalid signal: %s", config->stop_signal);
+		return err_set(reterr, ERR_INVALID, 0, "invalid signal: %s", config->stop_signal);
 	if (config->stop_timeout_s.set &&
 		(config->stop_timeout_s.value < -1 || config->stop_timeout_s.value > INT32_MAX))
 		return err_set(reterr, ERR_INVALID, 0,
@@ -167,11 +169,23 @@ int validate_restart_policy(const struct restart_policy *policy, bool auto_remov
 	return 0;
 }
 
+/* Named as the kernel would, whichever way it was written. */
+static int refuse_capability(const char *member, const char *name, struct err **reterr)
+{
+	bool prefixed = strncasecmp(name, "CAP_", 4) == 0;
+	_cleanup_free_ char *shown = NULL;
+	if (asprintf(&shown, "%s%s", prefixed ? "" : "CAP_", name) < 0)
+		return err_oom(reterr);
+	for (char *c = shown; *c; c++)
+		*c = (char)toupper((unsigned char)*c);
+	return err_set(reterr, ERR_INVALID, 0, "invalid %s: unknown capability: \"%s\"", member, shown);
+}
+
 static int validate_capabilities(char *const *names, const char *member, struct err **reterr)
 {
 	strv_foreach (name, names) {
 		if (strcasecmp(*name, "ALL") != 0 && cap_from_name(*name) < 0)
-			return err_set(reterr, ERR_INVALID, 0, "invalid %s: unknown capability: \"%s\"", member, *name);
+			return refuse_capability(member, *name, reterr);
 	}
 	return 0;
 }
@@ -286,7 +300,9 @@ static int validate_network(const struct host_config *host, const struct contain
 				"conflicting options: port publishing and the container type network mode");
 		return 0;
 	}
-	if (publishes && (is_host || is_none)) {
+	if (publishes && is_none)
+		return 0;
+	if (publishes && is_host) {
 		if (strv_appendf(warnings, "Published ports are discarded when using %s network mode", mode) < 0)
 			return err_oom(reterr);
 	} else if (publishes) {
@@ -337,7 +353,8 @@ static int validate_rest(const struct host_config *host, const struct container_
 	if (runtime[0] && strcmp(runtime, "tare") != 0 && strcmp(runtime, "runc") != 0)
 		return err_set(reterr, ERR_INVALID, 0, "unknown or invalid runtime name: %s", runtime);
 	if (isolation[0] && strcmp(isolation, "default") != 0)
-		return err_set(reterr, ERR_INVALID, 0, "invalid isolation '%s' on linux", isolation);
+		return err_set(reterr, ERR_INVALID, 0, "invalid isolation (%s): linux only supports 'default'",
+			isolation);
 	if (host->storage_opt && map_count(host->storage_opt) > 0)
 		return err_set(reterr, ERR_INVALID, 0, "storage options are not supported by the storage driver");
 	if (is_set(host->uts_mode) && (is_set(config->hostname) || is_set(config->domainname)))

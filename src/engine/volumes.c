@@ -142,7 +142,8 @@ int volume_name_check(const char *name, struct err **reterr)
 	size_t head = strspn(name, first);
 	if (len == 1)
 		return err_set(reterr, ERR_INVALID, 0,
-			"volume name is too short, names should be at least two alphanumeric characters");
+			"create %s: volume name is too short, names should be at least two alphanumeric characters",
+			name);
 	if (len > VOLUME_NAME_MAX)
 		return err_set(reterr, ERR_INVALID, 0, "volume name is longer than %d characters", VOLUME_NAME_MAX);
 	bool valid = len > 0 && head > 0;
@@ -151,9 +152,9 @@ int volume_name_check(const char *name, struct err **reterr)
 	if (valid)
 		return 0;
 	return err_set(reterr, ERR_INVALID, 0,
-		"\"%s\" includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you "
-		"intended to pass a host directory, use absolute path",
-		name);
+		"create %s: \"%s\" includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are "
+		"allowed. If you intended to pass a host directory, use absolute path",
+		name, name);
 }
 
 /* One that is there already is taken over: a crash before its row was written left it. */
@@ -267,7 +268,9 @@ int volumes_create(struct volumes *volumes, const char *name, const char *driver
 {
 	bool created;
 	int r = check_options(driver, options, reterr);
-	return r < 0 ? r : volumes_need(volumes, name, labels, NULL, ret, &created, reterr);
+	if (r < 0)
+		return err_wrap(reterr, r, "create %s", name ? name : "");
+	return volumes_need(volumes, name, labels, NULL, ret, &created, reterr);
 }
 
 static const struct container *user_of(const struct volumes *volumes, const char *name, const struct container *except)

@@ -24,6 +24,7 @@ void prepared_finish(struct prepared *prepared)
 	strv_free(prepared->lowers);
 	prepared->lowers = NULL;
 	fd_close(&prepared->container_dir_fd);
+	fd_close(&prepared->joined_dir_fd);
 	fd_close(&prepared->root_lock_fd);
 	fd_close(&prepared->layers_fd);
 	fd_close(&prepared->init_fd);
@@ -60,6 +61,7 @@ int prepare(struct monitor *monitor, struct prepared *ret, struct err **reterr)
 	*ret = (struct prepared){
 		.options = CONTAINER_OPTIONS_INIT,
 		.container_dir_fd = -1,
+		.joined_dir_fd = -1,
 		.root_lock_fd = -1,
 		.layers_fd = -1,
 		.init_fd = -1,

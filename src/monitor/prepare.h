@@ -16,6 +16,7 @@ struct monitor;
 struct prepared {
 	struct container_options options;
 	int container_dir_fd;
+	int joined_dir_fd; /* of the container whose network, and so whose names files, it has; -1: none */
 	int root_lock_fd;
 	int layers_fd;
 	char **lowers; /* relative to layers_fd */

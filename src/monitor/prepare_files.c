@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -47,8 +48,11 @@ static int print_hosts(const struct launch *launch, struct buf *out)
 	if (ret == -ENOENT)
 		ret = buf_puts(out, loopback_hosts);
 	/* Without an interface of its own, a container finds itself on the loopback. */
-	if (ret == 0 && launch->oci.hostname && *launch->oci.hostname)
-		ret = buf_printf(out, "127.0.1.1\t%s\n", launch->oci.hostname);
+	const char *hostname = launch->oci.hostname ?: "", *domain = launch->oci.domainname ?: "";
+	if (ret == 0 && *hostname && *domain)
+		ret = buf_printf(out, "127.0.1.1\t%s.%s %s\n", hostname, domain, hostname);
+	else if (ret == 0 && *hostname)
+		ret = buf_printf(out, "127.0.1.1\t%s\n", hostname);
 	strv_foreach (host, launch->names.extra_hosts) {
 		const char *colon = strchr(*host, ':');
 		if (ret == 0 && colon)
@@ -132,14 +136,43 @@ static int write_file(struct prepared *prepared, const struct names_file *file, 
 	return ret;
 }
 
+static void add_file(struct prepared *prepared, const struct names_file *file, int folder_fd)
+{
+	prepared->files[prepared->options.file_count++] = (struct container_file){
+		.source = file->name,
+		.source_fd = folder_fd,
+		.target = file->target,
+	};
+}
+
+/* With another container's network come its files, but for those that it has none of itself. */
+static int share_files(struct monitor *monitor, struct prepared *prepared, struct err **reterr)
+{
+	_cleanup_free_ char *folder = NULL;
+	if (asprintf(&folder, "../%s", monitor->launch.join.network) < 0)
+		return err_oom(reterr);
+	int fd = openat(prepared->container_dir_fd, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return err_errno(reterr, -errno, "cannot open the folder of container %s",
+			monitor->launch.join.network);
+	prepared->joined_dir_fd = fd;
+	for (size_t i = 0; i < ARRAY_SIZE(names_files); i++) {
+		const struct names_file *file = &names_files[i];
+		if (!prepare_has_mount(monitor, file->target) && faccessat(fd, file->name, F_OK, 0) == 0)
+			add_file(prepared, file, fd);
+	}
+	return 0;
+}
+
 int prepare_files(struct monitor *monitor, struct prepared *prepared, struct err **reterr)
 {
 	const struct launch *launch = &monitor->launch;
 	int ret = check_names(launch, reterr);
 
-	/* With another container's network come its files. */
-	if (ret < 0 || launch->join.network)
+	if (ret < 0)
 		return ret;
+	if (launch->join.network)
+		return share_files(monitor, prepared, reterr);
 	for (size_t i = 0; i < ARRAY_SIZE(names_files); i++) {
 		const struct names_file *file = &names_files[i];
 		if (prepare_has_mount(monitor, file->target))
@@ -147,11 +180,7 @@ int prepare_files(struct monitor *monitor, struct prepared *prepared, struct err
 		ret = write_file(prepared, file, launch);
 		if (ret < 0)
 			return err_errno(reterr, ret, "cannot write the container's %s", file->target);
-		prepared->files[prepared->options.file_count++] = (struct container_file){
-			.source = file->name,
-			.source_fd = prepared->container_dir_fd,
-			.target = file->target,
-		};
+		add_file(prepared, file, prepared->container_dir_fd);
 	}
 	return 0;
 }

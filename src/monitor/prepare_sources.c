@@ -102,6 +102,17 @@ static int copy_up(const struct prepared *prepared, const char *destination, con
 	return ret < 0 ? err_errno(reterr, ret, "cannot copy %s of the image into its volume", destination) : 0;
 }
 
+/* Docker's words, since the number alone would name the place in the container too. */
+static int check_source(const struct oci_mount *mount, struct err **reterr)
+{
+	struct stat st;
+	if (!mount->type || strcmp(mount->type, "bind") != 0 || !mount->source || stat(mount->source, &st) == 0 ||
+		errno != ENOENT)
+		return 0; /* what else may be wrong with it, mounting it says */
+	return err_set(reterr, ERR_INVALID, 0,
+		"invalid mount config for type \"bind\": bind source path does not exist: %s", mount->source);
+}
+
 int prepare_sources(struct monitor *monitor, struct prepared *prepared, struct err **reterr)
 {
 	const struct launch *launch = &monitor->launch;
@@ -117,5 +128,8 @@ int prepare_sources(struct monitor *monitor, struct prepared *prepared, struct e
 		if (ret < 0)
 			return ret;
 	}
-	return 0;
+	int ret = 0;
+	for (size_t i = 0; ret == 0 && i < launch->oci.mount_count; i++)
+		ret = check_source(&launch->oci.mounts[i], reterr);
+	return ret;
 }

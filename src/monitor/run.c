@@ -189,10 +189,15 @@ static void record_failure(struct monitor *monitor, const struct err *err)
 	free(state->error);
 	state->error = copy;
 	state->exit_code = err ? failure_code(err) : 128;
-	state->finished_at_ns = clock_realtime_ns();
 	state->pid = 0;
 	monitor->phase = PHASE_IDLE;
-	state_set_status(monitor, "exited");
+	/* What has never run has not exited either. */
+	if (state->started_at_ns == CLOCK_NEVER) {
+		state_set_status(monitor, "created");
+	} else {
+		state->finished_at_ns = clock_realtime_ns();
+		state_set_status(monitor, "exited");
+	}
 	state_save(monitor);
 }
 
@@ -201,6 +206,8 @@ static int start(struct monitor *monitor, struct err **reterr)
 	struct prepared prepared;
 	int ret = monitor_load_launch(monitor, reterr);
 
+	if (ret == 0 && monitor->launch.refused)
+		ret = err_set(reterr, ERR_CONFLICT, 0, "%s", monitor->launch.refused);
 	if (ret == 0 && (!monitor->launch.oci.process || !monitor->launch.oci.process->args))
 		ret = err_set(reterr, ERR_INVALID, 0, "no command specified");
 	if (ret == 0)
@@ -274,7 +281,7 @@ int run_pause(struct monitor *monitor, struct err **reterr)
 	if (ret < 0)
 		return ret;
 	if (strcmp(monitor->state.status, "paused") == 0)
-		return err_set(reterr, ERR_CONFLICT, 0, "container %s is already paused", monitor->options.id);
+		return err_set(reterr, ERR_CONFLICT, 0, "Container %s is already paused", monitor->options.id);
 	ret = container_pause(monitor->container, reterr);
 	if (ret < 0)
 		return ret;
@@ -287,7 +294,7 @@ int run_pause(struct monitor *monitor, struct err **reterr)
 int run_unpause(struct monitor *monitor, struct err **reterr)
 {
 	if (strcmp(monitor->state.status, "paused") != 0)
-		return err_set(reterr, ERR_CONFLICT, 0, "container %s is not paused", monitor->options.id);
+		return err_set(reterr, ERR_CONFLICT, 0, "Container %s is not paused", monitor->options.id);
 	int ret = container_resume(monitor->container, reterr);
 	if (ret < 0)
 		return ret;

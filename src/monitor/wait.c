@@ -35,12 +35,14 @@ static void on_gone(struct session *session, void *user)
 
 static const struct session_ops session_ops = { .gone = on_gone };
 
-/* {"StatusCode":N} and, if the last start failed, {"Error":{"Message":...}}. */
-static int print_status(const struct runstate *state, struct buf *out)
+/* {"StatusCode":N} and, if the last start failed, {"Error":{"Message":...}}; who waits for the removal hears of no error, since
+ * the removal went well: `docker run --rm` prints what it is told here above the error of the start itself. */
+static int print_status(const struct wait *wait, struct buf *out)
 {
+	const struct runstate *state = &wait->monitor->state;
 	_autojson_ json_t *body = json_object();
 	int ret = message_add(body, "StatusCode", json_integer(state->exit_code));
-	if (ret == 0 && state->error && *state->error)
+	if (ret == 0 && wait->condition != WAIT_REMOVED && state->error && *state->error)
 		ret = message_add(body, "Error", json_pack("{s:s}", "Message", state->error));
 	return ret ?: json_print_value(body, out) ?: buf_putc(out, '\n');
 }
@@ -52,7 +54,7 @@ static void wait_answer(struct wait *wait)
 	if (wait->is_answered)
 		return;
 	wait->is_answered = true;
-	if (print_status(&wait->monitor->state, &text) < 0) {
+	if (print_status(wait, &text) < 0) {
 		session_end(wait->session); /* cut off is an error to every client */
 		return;
 	}

@@ -22,7 +22,7 @@
 		 .flags = JSON_OMITEMPTY),                                                                            \
 	 JSON_FIELD(type_, at_ args_escaped, "ArgsEscaped", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),                \
 	 JSON_FIELD(type_, at_ image, "Image", JSON_STRING_FIELD, .flags = JSON_EMPTYNULL),                           \
-	 JSON_FIELD(type_, at_ volumes, "Volumes", JSON_SET),                                                         \
+	 JSON_FIELD(type_, at_ volumes, "Volumes", JSON_SET, .flags = JSON_NULLEMPTY),                                \
 	 JSON_FIELD(type_, at_ working_dir, "WorkingDir", JSON_STRING_FIELD, .flags = JSON_EMPTYNULL),                \
 	 JSON_FIELD(type_, at_ entrypoint, "Entrypoint", JSON_STRV_OR_STRING),                                        \
 	 JSON_FIELD(type_, at_ network_disabled, "NetworkDisabled", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),        \

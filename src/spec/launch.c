@@ -73,6 +73,7 @@ static const struct json_table launch_source_table = JSON_TABLE(struct launch_so
 static const struct json_field launch_fields[] = {
 	JSON_FIELD(struct launch, version, "v", JSON_INT),
 	JSON_FIELD(struct launch, id, "id", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
+	JSON_FIELD(struct launch, refused, "refused", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct launch, name, "name", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
 	JSON_FIELD(struct launch, image_id, "image_id", JSON_STRING_FIELD, .flags = JSON_EMPTYNULL),
 	JSON_FIELD(struct launch, oci, "oci", JSON_OBJECT_FIELD, .table = &oci_spec_table, .flags = JSON_REQUIRED),

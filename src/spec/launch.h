@@ -89,6 +89,7 @@ struct launch_source {
 struct launch {
 	int64_t version;
 	char *id;
+	char *refused;  /* why it can't be started as things are; what it needs for that may be missing then */
 	char *name;     /* without a leading slash */
 	char *image_id; /* "sha256:HEX", "" without an image */
 	struct oci_spec oci;

@@ -235,7 +235,7 @@ def test_names(engine):
     assert engine.api("GET", f"/containers/{identity[:10]}/json")[1]["Id"] == other
     assert engine.api("GET", f"/containers/{identity[:9]}/json")[1]["Id"] == identity
     status, answer = engine.api("POST", f"/containers/{other}/rename?name=first.name")
-    assert status == 409 and answer["message"].startswith("Conflict. The container name")
+    assert status == 409 and answer["message"].startswith("Error when allocating new name: Conflict. The container name")
     assert engine.api("POST", f"/containers/{other}/rename?name=")[0] == 400
     assert engine.api("POST", f"/containers/{other}/rename?name=second")[0] == 204
     assert engine.api("GET", "/containers/second/json")[1]["Name"] == "/second"

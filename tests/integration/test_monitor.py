@@ -374,7 +374,7 @@ def test_command_not_found(monitors):
     assert exit_code(waiter) == 127
     assert client.read_all() == b""
     state = monitor.state()
-    assert state["status"] == "exited" and state["exit_code"] == 127 and "nonsuch" in state["error"]
+    assert state["status"] == "created" and state["exit_code"] == 127 and "nonsuch" in state["error"]
     monitor.finish()
 
 

@@ -131,7 +131,7 @@ def test_a_transfer_that_dies_is_told(engine):
     (engine.programs / "tare-transfer").unlink()
     status, answer = engine.api("POST", "/images/create?fromImage=a&tag=1")
     # Which of the two is known first, that it could not be started or that nobody reads, is a race.
-    assert status == 500 and any(words in answer["message"] for words in ("No such file", "cannot talk to a new worker"))
+    assert status == 500 and any(words in answer["message"] for words in ("no such file", "cannot talk to a new worker"))
 
 
 def test_two_clients_outlive_the_engine(engine):

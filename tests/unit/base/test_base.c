@@ -65,9 +65,9 @@ static void errors_carry_kind_and_sentence(void **state)
 	_autofree_(err) struct err *err = NULL;
 	assert_int_equal(err_errno(&err, -ENOENT, "cannot open %s", "x"), -ENOENT);
 	assert_int_equal(err->kind, ERR_NOT_FOUND);
-	assert_string_equal(err->message, "cannot open x: No such file or directory");
+	assert_string_equal(err->message, "cannot open x: no such file or directory");
 	assert_int_equal(err_wrap(&err, -ENOENT, "layer %d", 3), -ENOENT);
-	assert_string_equal(err->message, "layer 3: cannot open x: No such file or directory");
+	assert_string_equal(err->message, "layer 3: cannot open x: no such file or directory");
 	assert_int_equal(err_set(NULL, ERR_CONFLICT, 0, "ignored"), -EEXIST);
 	assert_int_equal(err_kind_from_name("too-large"), ERR_TOO_LARGE);
 	assert_int_equal(err_kind_from_name("no such kind"), ERR_INTERNAL);
