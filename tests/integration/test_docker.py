@@ -115,12 +115,12 @@ def test_a_real_terminal(client):
     terminal.type("stty size\n")
     terminal.expect("40 100")
     terminal.resize(50, 120)
-    time.sleep(0.3)  # the signal, the request and the ioctl have no common event to wait for
-    terminal.type("stty size; tty\n")
-    terminal.expect("50 120")
+    # The signal, the request and the ioctl have no common event: the shell looks until it sees them.
+    terminal.type("until stty size | grep '50 120'; do sleep 0.1; done; tty\n")
+    terminal.expect("\n50 120")
     terminal.expect("/dev/pts/0")
-    terminal.type("sleep 100\n")
-    time.sleep(0.3)
+    terminal.type("sh -c 'echo in front; exec sleep 100'\n")
+    terminal.expect("\nin front")
     terminal.type("\x03")
     terminal.expect("# ")
     terminal.type("sleep 77 &\n")
