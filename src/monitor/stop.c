@@ -1,5 +1,6 @@
 #include "monitor/stop.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,6 +51,21 @@ static int send_signal(struct monitor *monitor, int signo, struct err **reterr)
 	snprintf(number, sizeof number, "%d", signo);
 	state_event(monitor, "kill", "signal", number, NULL);
 	return 0;
+}
+
+/* A signal that is refused (by a security module) is not waited for: SIGKILL at once. */
+static int send_or_kill(struct monitor *monitor, int signo, struct err **reterr)
+{
+	_autofree_(err) struct err *err = NULL;
+
+	int ret = send_signal(monitor, signo, NULL);
+	if (ret < 0 && ret != -ESRCH)
+		ret = send_signal(monitor, SIGKILL, &err);
+	if (ret == -ESRCH) /* init is dying by itself: its end answers */
+		return 0;
+	if (ret < 0 && reterr)
+		*reterr = TAKE(err);
+	return ret;
 }
 
 static void on_timeout(struct loop_source *source, void *data)
@@ -119,18 +135,15 @@ int stop_begin(struct monitor *monitor, int signo, int64_t timeout_s, const stru
 		timeout_s = monitor->launch.stop_timeout_s;
 	if (monitor->phase == PHASE_IDLE)
 		return err_set(reterr, ERR_NOT_MODIFIED, 0, "container is already stopped");
-	if (stop_new(monitor, timeout_s, request) < 0)
-		return err_oom(reterr);
 	monitor->state.stop_requested = true;
 	monitor->restart.is_canceled = true;
+	int ret = monitor->phase == PHASE_RUNNING ? send_or_kill(monitor, signo, reterr) : 0;
+	if (ret < 0)
+		return ret;
+	if (stop_new(monitor, timeout_s, request) < 0)
+		return err_oom(reterr);
 	if (monitor->phase == PHASE_RESTARTING)
 		end_give_up_restart(monitor); /* answers */
-	else if (monitor->phase == PHASE_RUNNING && send_signal(monitor, signo, reterr) < 0) {
-		/* Init is dying by itself: its end answers. */
-		err_free(reterr ? *reterr : NULL);
-		if (reterr)
-			*reterr = NULL;
-	}
 	return 0;
 }
 

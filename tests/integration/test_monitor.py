@@ -188,11 +188,11 @@ class Monitor:
         (self.run / "launch.json.tmp").write_text(json.dumps(document))
         os.rename(self.run / "launch.json.tmp", self.run / "launch.json")
 
-    def spawn(self, *options, hello=True):
+    def spawn(self, *options, hello=True, wrapper=()):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         number = theirs.fileno()
         self.process = subprocess.Popen(
-            ["bash", "-c", f'exec "$@" 3<&{number}', "bash", PROGRAMS / "tare-monitor", "--data-root",
+            ["bash", "-c", f'exec "$@" 3<&{number}', "bash", *wrapper, PROGRAMS / "tare-monitor", "--data-root",
              self.root / "data", "--exec-root", self.root / "run", "--id", self.id, "--log-level", "debug", *options],
             pass_fds=[number], stdin=subprocess.DEVNULL, env={**os.environ, "TARE_LIBEXEC": str(PROGRAMS)})
         theirs.close()
@@ -760,6 +760,19 @@ def test_stop_by_signal_then_by_force(monitors):
     monitor.ask("stop", timeout_s=1)
     assert 0.9 < time.monotonic() - started < 5
     assert monitor.state()["exit_code"] == 137 and monitor.state()["status"] == "exited"
+    monitor.finish()
+
+
+def test_stop_where_signals_are_refused(monitors):
+    """As by an AppArmor profile without a rule for signals: here a monitor that has no CAP_KILL, and a container of a user's."""
+    monitor = monitors("sleep", "1000", user="1000:1000", spawn=False)
+    monitor.spawn(wrapper=("setpriv", "--bounding-set=-kill", "--inh-caps=-kill"))
+    for end in ({"op": "stop", "signal": 15, "timeout_s": -1}, {"op": "stop", "signal": 9, "timeout_s": -1}, {"op": "signal", "signal": 9}):
+        monitor.ask("start")
+        with pytest.raises(Failed, match="Operation not permitted"):
+            monitor.ask("signal", signal=10)
+        monitor.ask(**end)
+        assert monitor.state()["exit_code"] == 137
     monitor.finish()
 
 
