@@ -1,10 +1,14 @@
 #include "cli/client.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <string.h>
+#include <unistd.h>
 
+#include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "base/io.h"
@@ -26,9 +30,10 @@ struct client {
 	int idle_fd; /* a connection for the next request, or -1 */
 };
 
-/* The body on its way out. */
+/* The body on its way out: a file as it is, anything else in chunks. */
 struct upload {
-	int fd; /* borrowed; -1: nothing (more) to send */
+	int fd;       /* borrowed; -1: nothing (more) to send */
+	int64_t left; /* of a file; -1: it is something else */
 	struct buf pending;
 	bool last; /* `pending` ends with the last chunk */
 };
@@ -171,7 +176,18 @@ void response_free(struct response *response)
 
 /* Sending */
 
-static int build_head(const struct client *client, const struct request *request, size_t body_len, struct buf *out)
+/* What is left of a regular file, or -1 (also for those that say 0 and have more, as in /proc). */
+static int64_t upload_length(const struct request *request)
+{
+	struct stat st;
+	off_t at;
+	if (!request->upload || fstat(request->upload_fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return -1;
+	at = lseek(request->upload_fd, 0, SEEK_CUR);
+	return at >= 0 && at < st.st_size ? st.st_size - at : -1;
+}
+
+static int build_head(const struct client *client, const struct request *request, int64_t body_len, struct buf *out)
 {
 	_cleanup_(buf_finish) struct buf target = BUF_INIT(CLIENT_PATH_MAX);
 	int ret = buf_printf(&target, "/v%s%s", client->version, request->path);
@@ -183,10 +199,10 @@ static int build_head(const struct client *client, const struct request *request
 		ret = http_write_header(out, "User-Agent", "tare/" TARE_VERSION);
 	if (ret == 0 && (request->body || request->upload))
 		ret = http_write_header(out, "Content-Type", request->body ? "application/json" : "application/x-tar");
-	if (ret == 0 && request->upload)
+	if (ret == 0 && body_len < 0)
 		ret = http_write_header(out, "Transfer-Encoding", "chunked");
 	else if (ret == 0 && strcmp(request->method, "GET") != 0)
-		ret = http_write_headerf(out, "Content-Length", "%zu", body_len);
+		ret = http_write_headerf(out, "Content-Length", "%" PRId64, body_len);
 	if (ret == 0 && request->registry_auth)
 		ret = http_write_header(out, "X-Registry-Auth", request->registry_auth);
 	if (ret == 0 && request->upgrade)
@@ -196,12 +212,15 @@ static int build_head(const struct client *client, const struct request *request
 	return ret < 0 ? ret : http_write_end(out);
 }
 
-static int build_request(const struct client *client, const struct request *request, struct buf *out)
+/* *ret_upload: how long the body is that follows, -1 if in chunks. */
+static int build_request(const struct client *client, const struct request *request, struct buf *out,
+	int64_t *ret_upload)
 {
 	_cleanup_(buf_finish) struct buf body = BUF_INIT(CLIENT_ANSWER_MAX);
 	int ret = request->body ? json_print_value(request->body, &body) : 0;
+	*ret_upload = upload_length(request);
 	if (ret == 0)
-		ret = build_head(client, request, body.len, out);
+		ret = build_head(client, request, request->upload ? *ret_upload : (int64_t)body.len, out);
 	if (ret == 0 && body.len)
 		ret = buf_append(out, body.data, body.len);
 	return ret;
@@ -234,10 +253,12 @@ static int upload_fill(struct upload *upload)
 	return n ? http_write_chunk(&upload->pending, data.data, data.len) : http_write_last_chunk(&upload->pending);
 }
 
-static void upload_stop(struct upload *upload)
+static void upload_stop(struct response *response)
 {
-	upload->fd = -1;
-	buf_reset(&upload->pending);
+	if (response->upload.fd >= 0)
+		(void)io_set_nonblock(response->fd, false);
+	response->upload.fd = -1;
+	buf_reset(&response->upload.pending);
 }
 
 /* The engine hung up on us: what it said before is still to be read. */
@@ -246,20 +267,32 @@ static bool is_hangup(int error)
 	return error == EPIPE || error == ECONNRESET;
 }
 
-static int upload_send(struct upload *upload, int socket_fd)
+static ssize_t upload_some(const struct response *response)
 {
-	ssize_t n = send(socket_fd, upload->pending.data, upload->pending.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	const struct upload *upload = &response->upload;
+	if (upload->left >= 0)
+		return sendfile(response->fd, upload->fd, NULL, (size_t)upload->left);
+	return send(response->fd, upload->pending.data, upload->pending.len, MSG_NOSIGNAL);
+}
+
+static int upload_send(struct response *response)
+{
+	struct upload *upload = &response->upload;
+	ssize_t n = upload_some(response);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
 	if (n < 0 && is_hangup(errno)) {
-		upload_stop(upload);
+		upload_stop(response);
 		return 0;
 	}
-	if (n < 0)
-		return -errno;
-	buf_consume(&upload->pending, (size_t)n);
-	if (!upload->pending.len && upload->last)
-		upload_stop(upload);
+	if (n <= 0)
+		return n < 0 ? -errno : -ENODATA; /* the file has become shorter */
+	if (upload->left > 0)
+		upload->left -= n;
+	else
+		buf_consume(&upload->pending, (size_t)n);
+	if (upload->left == 0 || (!upload->pending.len && upload->last))
+		upload_stop(response);
 	return 0;
 }
 
@@ -268,7 +301,7 @@ static int upload_until_readable(struct response *response)
 {
 	struct upload *upload = &response->upload;
 	while (upload->fd >= 0) {
-		bool full = upload->pending.len > 0;
+		bool full = upload->left >= 0 || upload->pending.len > 0;
 		struct pollfd fds[2] = {
 			{ .fd = response->fd, .events = (short)(POLLIN | (full ? POLLOUT : 0)) },
 			{ .fd = full ? -1 : upload->fd, .events = POLLIN },
@@ -282,7 +315,7 @@ static int upload_until_readable(struct response *response)
 			return 0;
 		int ret = 0;
 		if (fds[0].revents & POLLOUT)
-			ret = upload_send(upload, response->fd);
+			ret = upload_send(response);
 		else if (fds[1].revents)
 			ret = upload_fill(upload);
 		if (ret < 0)
@@ -480,7 +513,7 @@ static enum err_kind kind_of_status(int status)
 static int fail_status(struct response *response, struct err **reterr)
 {
 	int status = response_status(response);
-	upload_stop(&response->upload);
+	upload_stop(response);
 	_cleanup_(buf_finish) struct buf text = BUF_INIT(1024 * 1024);
 	int ret = read_body(response, &text);
 	if (ret < 0 && ret != -ENODATA)
@@ -516,7 +549,12 @@ static int exchange(struct response *response, const struct request *request, co
 	int ret = write_all(response->fd, text->data, text->len);
 	if (ret < 0 && !is_hangup(-ret))
 		return ret;
-	response->upload.fd = request->upload && ret == 0 ? request->upload_fd : -1;
+	if (request->upload && ret == 0) {
+		response->upload.fd = request->upload_fd;
+		ret = io_set_nonblock(response->fd, true);
+		if (ret < 0)
+			return ret;
+	}
 	return read_head(response);
 }
 
@@ -542,7 +580,7 @@ static int send_request(struct client *client, const struct request *request, st
 	struct err **reterr)
 {
 	_cleanup_(buf_finish) struct buf text = BUF_INIT(CLIENT_ANSWER_MAX);
-	int ret = build_request(client, request, &text);
+	int ret = build_request(client, request, &text, &response->upload.left);
 	if (ret < 0)
 		return err_errno(reterr, ret, "cannot make the request");
 	response->fd = take_idle(client);
@@ -587,7 +625,7 @@ int client_send(struct client *client, const struct request *request, struct res
 	_autofree_(response) struct response *response = NULL;
 	_cleanup_(buf_finish) struct buf text = BUF_INIT(CLIENT_ANSWER_MAX);
 	int r = response_new(client, &response, reterr);
-	if (r == 0 && (r = build_request(client, request, &text)) < 0)
+	if (r == 0 && (r = build_request(client, request, &text, &response->upload.left)) < 0)
 		r = err_errno(reterr, r, "cannot make the request");
 	if (r == 0)
 		r = client_connect(client, &response->fd, reterr);

@@ -52,6 +52,13 @@ bool http_body_is_done(const struct http_body *body)
 	return body->state == HTTP_BODY_DONE;
 }
 
+uint64_t http_body_ahead(const struct http_body *body)
+{
+	if (body->state != HTTP_BODY_DATA)
+		return 0;
+	return body->kind == HTTP_BODY_UNTIL_EOF ? UINT64_MAX : body->left;
+}
+
 int http_body_end(struct http_body *body)
 {
 	if (body->kind == HTTP_BODY_UNTIL_EOF)

@@ -75,6 +75,9 @@ void http_body_init(struct http_body *body, const struct http_framing *framing);
 ssize_t http_body_decode(struct http_body *body, const char *data, size_t len, const char **ret_piece, size_t *ret_len);
 
 bool http_body_is_done(const struct http_body *body);
+/* How many bytes come next that are all the body's own, without framing between them: they may be received where they are
+ * wanted, and decoded there. 0 if framing comes next. */
+uint64_t http_body_ahead(const struct http_body *body);
 
 /* Says that the connection ended: 0 if the body is complete (then it is done), -ENODATA if it was cut off. */
 int http_body_end(struct http_body *body);

@@ -139,18 +139,14 @@ static void send_continue(struct client *client)
 	client->expects_continue = false;
 }
 
-/* More undecoded bytes; 0 at end of file. */
-static ssize_t receive(struct client *client, int timeout_ms)
+static ssize_t receive(struct client *client, void *data, size_t size, int timeout_ms)
 {
 	for (;;) {
-		ssize_t n = recv(client->fd, client->input, client->size, MSG_DONTWAIT);
+		ssize_t n = recv(client->fd, data, size, MSG_DONTWAIT);
 		int r;
 
-		if (n >= 0) {
-			client->start = 0;
-			client->len = (size_t)n;
+		if (n >= 0)
 			return n;
-		}
 		if (errno == EINTR)
 			continue;
 		if (errno != EAGAIN)
@@ -159,6 +155,16 @@ static ssize_t receive(struct client *client, int timeout_ms)
 		if (r < 0)
 			return r;
 	}
+}
+
+/* More undecoded bytes; 0 at end of file. */
+static ssize_t refill(struct client *client, int timeout_ms)
+{
+	ssize_t n = receive(client, client->input, client->size, timeout_ms);
+
+	client->start = 0;
+	client->len = n > 0 ? (size_t)n : 0;
+	return n;
 }
 
 /* Decodes some of what is there, at most `size` bytes of it. */
@@ -177,19 +183,38 @@ static ssize_t decode(struct client *client, void *data, size_t size, struct err
 	return (ssize_t)piece_len;
 }
 
+static int cannot_read(ssize_t n, struct err **reterr)
+{
+	if (n == 0)
+		return err_set(reterr, ERR_INVALID, ECONNRESET, "the upload was cut off before its end");
+	return err_errno(reterr, (int)n, "cannot read the upload");
+}
+
+/* In the middle of data there is nothing to decode: it goes where it is wanted. */
+static ssize_t read_data(struct client *client, void *data, size_t size, struct err **reterr)
+{
+	uint64_t ahead = http_body_ahead(&client->body);
+	const char *piece;
+	size_t piece_len;
+	ssize_t n = receive(client, data, size < ahead ? size : (size_t)ahead, LIMIT_BODY_IDLE_MS);
+
+	if (n <= 0)
+		return cannot_read(n, reterr);
+	return http_body_decode(&client->body, data, (size_t)n, &piece, &piece_len);
+}
+
 static ssize_t read_body(struct client *client, void *data, size_t size, struct err **reterr)
 {
 	send_continue(client);
 	while (!http_body_is_done(&client->body)) {
 		ssize_t n;
 
+		if (client->len == 0 && http_body_ahead(&client->body) > 0)
+			return read_data(client, data, size, reterr);
 		if (client->len == 0) {
-			n = receive(client, LIMIT_BODY_IDLE_MS);
-			if (n < 0)
-				return err_errno(reterr, (int)n, "cannot read the upload");
-			if (n == 0)
-				return err_set(reterr, ERR_INVALID, ECONNRESET,
-					"the upload was cut off before its end");
+			n = refill(client, LIMIT_BODY_IDLE_MS);
+			if (n <= 0)
+				return cannot_read(n, reterr);
 		}
 		n = decode(client, data, size, reterr);
 		if (n != 0)
@@ -367,7 +392,7 @@ static void linger(struct client *client)
 
 	shutdown(client->fd, SHUT_WR);
 	for (int64_t now; (now = clock_monotonic_ms()) < deadline;)
-		if (receive(client, (int)(deadline - now)) <= 0)
+		if (refill(client, (int)(deadline - now)) <= 0)
 			return;
 }
 

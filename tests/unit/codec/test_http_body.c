@@ -13,9 +13,12 @@ static ssize_t decode(struct http_body *body, const char *data, size_t len, size
 	size_t at = 0;
 	while (at < len && !http_body_is_done(body)) {
 		size_t now = len - at < step ? len - at : step;
+		uint64_t ahead = http_body_ahead(body);
 		const char *piece;
 		size_t piece_len;
 		ssize_t used = http_body_decode(body, data + at, now, &piece, &piece_len);
+		if (ahead >= now)
+			assert_true(used == (ssize_t)now && piece == data + at && piece_len == now);
 		if (used < 0)
 			return used;
 		assert_true(used > 0 && (size_t)used <= now);
