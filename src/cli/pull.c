@@ -21,7 +21,7 @@ struct pull_options {
 
 #define OPTION(...) OPTION_IN(struct pull_options, __VA_ARGS__)
 static const struct option_spec specs[] = {
-	OPTION("all-tags", 'a', OPTION_BOOL, all_tags, "Pull every tag of the repository (not supported yet)"),
+	OPTION("all-tags", 'a', OPTION_BOOL, all_tags, "Pull every tag of the repository"),
 	OPTION("disable-content-trust", 0, OPTION_BOOL, disable_content_trust,
 		"Don't verify the image's signature (nothing else is done)", .fallback = "true"),
 	OPTION("platform", 0, OPTION_STRING, platform, "Pull this variant (os[/arch[/variant]])"),
@@ -29,33 +29,31 @@ static const struct option_spec specs[] = {
 };
 static const struct option_table table = OPTION_TABLE(specs);
 
-static int pull_path(const char *image, const char *platform, struct buf *path, struct err **reterr)
+/* `tag`: a tag or a digest; NULL for all tags. */
+static int pull_path(const char *repository, const char *tag, const char *platform, struct buf *path,
+	struct err **reterr)
 {
-	_cleanup_(reference_finish) struct reference reference = { NULL };
-	const char *problem = NULL;
-	int ret = reference_parse(image, &reference, &problem);
-	if (ret < 0)
-		return err_set(reterr, ERR_INVALID, -ret, "%s", problem ? problem : "out of memory");
-	const char *tag = reference.digest ?: reference.tag ?: REFERENCE_DEFAULT_TAG;
-	ret = buf_puts(path, "/images/create");
+	int ret = buf_puts(path, "/images/create");
+
 	if (ret == 0)
-		ret = query_append(path, "fromImage", reference.repository);
-	if (ret == 0)
+		ret = query_append(path, "fromImage", repository);
+	if (ret == 0 && tag)
 		ret = query_append(path, "tag", tag);
 	if (ret == 0 && platform)
 		ret = query_append(path, "platform", platform);
 	return ret < 0 ? err_errno(reterr, ret, "cannot make the request") : 0;
 }
 
-int pull_image(struct client *client, const char *image, const char *platform, int fd, struct err **reterr)
+static int request_pull(struct client *client, const struct reference *name, const char *tag, const char *platform,
+	int fd, struct err **reterr)
 {
 	_cleanup_(buf_finish) struct buf path = BUF_INIT(CLIENT_PATH_MAX), auth = BUF_INIT(CREDENTIALS_HEADER_MAX);
 	_autofree_(response) struct response *response = NULL;
-	int ret = pull_path(image, platform, &path, reterr);
+	int ret = pull_path(name->repository, tag, platform, &path, reterr);
 
 	if (ret < 0)
 		return ret;
-	ret = credentials_of_image(image, &auth, reterr);
+	ret = credentials_of_image(name->repository, &auth, reterr);
 	if (ret < 0)
 		return ret;
 	const struct request request = { .method = "POST", .path = path.data, .registry_auth = auth.data };
@@ -63,34 +61,48 @@ int pull_image(struct client *client, const char *image, const char *platform, i
 	return ret < 0 ? ret : progress_show(response, fd, reterr);
 }
 
-/* As people may go on to use it: "docker.io/library/debian:12". */
-static int print_name(const char *image, struct err **reterr)
+static int read_name(const char *image, struct reference *ret, struct err **reterr)
 {
-	_cleanup_(reference_finish) struct reference reference = { NULL };
+	const char *problem = NULL;
+	int r = reference_parse(image, ret, &problem);
 
-	if (reference_parse(image, &reference, NULL) < 0)
-		return err_oom(reterr);
-	printf("%s%s%s\n", reference.repository, reference.digest ? "@" : ":",
-		reference.digest ?: reference.tag ?: REFERENCE_DEFAULT_TAG);
-	return 0;
+	return r < 0 ? err_set(reterr, ERR_INVALID, -r, "%s", problem ? problem : "out of memory") : 0;
+}
+
+static const char *tag_of(const struct reference *name)
+{
+	return name->digest ?: name->tag ?: REFERENCE_DEFAULT_TAG;
+}
+
+int pull_image(struct client *client, const char *image, const char *platform, int fd, struct err **reterr)
+{
+	_cleanup_(reference_finish) struct reference name = { NULL };
+	int ret = read_name(image, &name, reterr);
+
+	return ret < 0 ? ret : request_pull(client, &name, tag_of(&name), platform, fd, reterr);
 }
 
 static int pull_run(const struct invocation *invocation, struct err **reterr)
 {
 	const struct pull_options *options = invocation->options;
-	const char *image = invocation->args[0];
-	_cleanup_(reference_finish) struct reference reference = { NULL };
+	_cleanup_(reference_finish) struct reference name = { NULL };
 	_autoclose_ int quiet_fd = options->quiet ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
+	int ret = read_name(invocation->args[0], &name, reterr);
 
-	if (options->all_tags)
-		return err_set(reterr, ERR_UNSUPPORTED, 0,
-			"pulling all tags is not supported yet: name them one by one");
-	if (!options->quiet && reference_parse(image, &reference, NULL) == 0 && !reference.tag && !reference.digest)
-		printf("Using default tag: %s\n", REFERENCE_DEFAULT_TAG);
+	if (ret < 0)
+		return ret;
+	if (options->all_tags && (name.tag || name.digest))
+		return err_set(reterr, ERR_INVALID, 0, "tag can't be used with --all-tags/-a");
+	const char *tag = options->all_tags ? NULL : tag_of(&name);
+	if (tag && !options->quiet && !name.tag && !name.digest)
+		printf("Using default tag: %s\n", tag);
 	fflush(stdout);
-	int ret = pull_image(invocation->client, image, options->platform, options->quiet ? quiet_fd : STDOUT_FILENO,
+	ret = request_pull(invocation->client, &name, tag, options->platform, options->quiet ? quiet_fd : STDOUT_FILENO,
 		reterr);
-	return ret < 0 ? ret : print_name(image, reterr);
+	/* As people may go on to use it: "docker.io/library/debian:12". */
+	if (ret == 0)
+		printf("%s%s%s\n", name.repository, !tag ? "" : name.digest ? "@" : ":", tag ?: "");
+	return ret;
 }
 
 const struct command pull_command = {

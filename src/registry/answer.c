@@ -19,6 +19,7 @@ void answer_finish(struct answer *answer)
 	free(answer->content_digest);
 	free(answer->etag);
 	free(answer->location);
+	free(answer->next);
 	challenge_finish(&answer->challenge);
 	memset(answer, 0, sizeof(*answer));
 }
@@ -94,6 +95,35 @@ static int keep(char **member, const char *value)
 	return *member ? 0 : -ENOMEM;
 }
 
+/* Among the parameters that follow an address, up to the next address. */
+static bool is_next(const char *parameters)
+{
+	const char *end = strchrnul(parameters, '<');
+	const char *relation = strcasestr(parameters, "rel=");
+
+	if (!relation || relation > end)
+		return false;
+	relation += strlen("rel=");
+	relation += *relation == '"';
+	return strncasecmp(relation, "next", 4) == 0 && !isalnum((unsigned char)relation[4]);
+}
+
+/* "<address>; rel="next", <...>; ..." (RFC 8288) */
+static int take_link(struct answer *answer, const char *value)
+{
+	while ((value = strchr(value, '<'))) {
+		const char *end = strchr(value, '>');
+		if (!end)
+			return 0;
+		if (is_next(end) && !answer->next) {
+			answer->next = strndup(value + 1, (size_t)(end - value - 1));
+			return answer->next ? 0 : -ENOMEM;
+		}
+		value = end;
+	}
+	return 0;
+}
+
 static int take_header(struct answer *answer, const char *name, const char *value)
 {
 	if (strcasecmp(name, "Content-Type") == 0)
@@ -104,6 +134,8 @@ static int take_header(struct answer *answer, const char *name, const char *valu
 		return *value == '"' && strlen(value) < ANSWER_ETAG_SIZE ? keep(&answer->etag, value) : 0;
 	if (strcasecmp(name, "Location") == 0)
 		return keep(&answer->location, value);
+	if (strcasecmp(name, "Link") == 0)
+		return take_link(answer, value);
 	if (strcasecmp(name, "WWW-Authenticate") == 0)
 		return challenge_parse(value, &answer->challenge) == -ENOMEM ? -ENOMEM : 0;
 	if (strcasecmp(name, "Content-Range") == 0)

@@ -19,6 +19,7 @@ struct answer {
 	char *content_digest; /* Docker-Content-Digest */
 	char *etag;           /* if it is a strong one, of less than ANSWER_ETAG_SIZE bytes */
 	char *location;
+	char *next;             /* of Link: the address with rel="next" */
 	int64_t content_length; /* -1: not said */
 	int64_t range_start;    /* of Content-Range: -1 */
 	int64_t range_end;      /* of an upload's Range, "0-99": -1 */

@@ -1,4 +1,6 @@
 /* What is small enough to be held in memory: manifests and configs. */
+#include "registry/content.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +20,7 @@ struct collect {
 	const struct buf *in; /* what is sent, and how far that is */
 	size_t sent;
 	struct registry_content *content; /* NULL: a blob */
+	char **next;                      /* NULL: not asked for */
 	bool done;
 	struct err *err;
 };
@@ -62,6 +65,8 @@ static void collect_done(struct exchange *exchange, const struct err *err)
 		err_set(&collect->err, err->kind, err->errnum, "%s", err_message(err));
 	else if (collect->content)
 		take_head(&exchange->answer, collect->content);
+	else if (collect->next)
+		*collect->next = TAKE(exchange->answer.next);
 }
 
 static const struct exchange_sink collect_sink = { collect_begin, collect_data, collect_done, NULL };
@@ -96,6 +101,14 @@ static int ask(struct registry *registry, struct exchange_request *request, cons
 		*reterr = TAKE(collect->err);
 	err_free(collect->err);
 	return r;
+}
+
+int content_page(struct registry *registry, const char *path, struct buf *out, char **ret_next, struct err **reterr)
+{
+	struct exchange_request request = { 0 };
+	struct collect collect = { .out = out, .next = ret_next };
+
+	return ask(registry, &request, path, &collect, reterr);
 }
 
 /* Something of the repository. */

@@ -69,6 +69,11 @@ int registry_manifest(struct registry *registry, const char *what, struct regist
 /* What the registry finds for words, as it says it, up to the buffer's ceiling (the search of Docker's first protocol). */
 int registry_search(struct registry *registry, const char *term, int64_t limit, struct buf *out, struct err **reterr);
 
+/* All tags of the repository, as they come: nothing is checked in them. Freed by the caller with strv_free. */
+#define REGISTRY_TAGS_MAX      10000
+#define REGISTRY_TAG_PAGES_MAX 1000
+int registry_tags(struct registry *registry, char ***ret, struct err **reterr);
+
 /* ---- blobs down */
 
 /* A small blob (a config), whole and verified, up to the buffer's ceiling. `size` -1: not known. */

@@ -1,5 +1,6 @@
 #include "worker/pull.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,6 +18,8 @@ struct pull {
 	struct reference reference;
 	struct platform platform;
 	struct registry *registry;
+	bool news; /* something changed */
+	/* Of the image at hand. */
 	struct registry_content top; /* what the reference names: a manifest or an index */
 	struct oci_manifest manifest;
 	struct buf config_text;
@@ -105,6 +108,16 @@ static int names_of(const struct pull *pull, char ***ret)
 	return r < 0 || reference->digest ? r : strv_appendf(ret, "%s:%s", reference->repository, reference->tag);
 }
 
+static int shown_name(const struct reference *reference, char **ret)
+{
+	int r = asprintf(ret, "%s%s%s", reference_familiar(reference->repository), reference->digest ? "@" : ":",
+		reference->digest ?: reference->tag);
+
+	if (r < 0)
+		*ret = NULL;
+	return r < 0 ? -ENOMEM : 0;
+}
+
 /* Where a push will find them: hints alone. */
 static void remember_copies(struct pull *pull)
 {
@@ -127,31 +140,93 @@ static int add_image(struct pull *pull, struct err **reterr)
 	struct image_added added;
 	const struct reference *reference = &pull->reference;
 
-	if (names_of(pull, &names) < 0 ||
-		asprintf(&shown, "%s%s%s", reference_familiar(reference->repository), reference->digest ? "@" : ":",
-			reference->digest ?: reference->tag) < 0)
+	if (names_of(pull, &names) < 0 || shown_name(reference, &shown) < 0)
 		return err_oom(reterr);
 	int r = store_image_add(pull->task->job, pull->config_text.data, pull->config_text.len, names, &added, reterr);
 	if (r < 0)
 		return r;
 	fetch_tell(pull->task, NULL, "Digest: %s", pull->top.digest);
-	fetch_tell(pull->task, NULL,
-		added.existed && added.unchanged ? "Status: Image is up to date for %s"
-						 : "Status: Downloaded newer image for %s",
-		shown);
+	pull->news |= !added.existed || !added.unchanged;
 	remember_copies(pull);
 	pull->task->event("pull", added.id, shown, pull->task->event_data);
 	image_added_finish(&added);
 	return 0;
 }
 
+static void forget_image(struct pull *pull)
+{
+	registry_content_finish(&pull->top);
+	json_finish(&oci_manifest_table, &pull->manifest);
+	oci_image_config_finish(&pull->config);
+	buf_finish(&pull->config_text);
+	buf_init(&pull->config_text, OCI_IMAGE_CONFIG_MAX);
+}
+
+/* What pull->reference names. */
 static int pull_one(struct pull *pull, struct err **reterr)
 {
 	int r = fetch_documents(pull, reterr);
 
 	if (r == 0)
 		r = fetch_layers(pull->task, pull->registry, &pull->manifest, pull->config.rootfs.diff_ids, reterr);
-	return r < 0 ? r : add_image(pull, reterr);
+	if (r == 0)
+		r = add_image(pull, reterr);
+	forget_image(pull);
+	return r;
+}
+
+/* Each tag is looked at like one that a user gives before it is used. */
+static int pull_tagged(struct pull *pull, const char *tag, struct err **reterr)
+{
+	_cleanup_free_ char *name = NULL;
+	struct reference tagged;
+
+	if (asprintf(&name, "%s:%s", pull->reference.repository, tag) < 0) {
+		name = NULL;
+		return err_oom(reterr);
+	}
+	int r = task_reference(name, &tagged, reterr);
+	if (r == 0 && tagged.digest) {
+		reference_finish(&tagged);
+		r = err_set(reterr, ERR_INVALID, 0, "a digest is no tag");
+	}
+	if (r < 0)
+		return err_wrap(reterr, r, "%s: invalid list of tags", registry_host(pull->registry));
+	reference_finish(&pull->reference);
+	pull->reference = tagged;
+	return pull_one(pull, reterr);
+}
+
+static int pull_all(struct pull *pull, struct err **reterr)
+{
+	_autofree_(strv) char **tags = NULL;
+	int r = registry_tags(pull->registry, &tags, reterr);
+
+	if (r == 0 && strv_count(tags) == 0)
+		return err_set(reterr, ERR_NOT_FOUND, 0, "%s has no tags", pull->wish->reference);
+	strv_foreach (tag, tags)
+		if (r == 0)
+			r = pull_tagged(pull, *tag, reterr);
+	return r;
+}
+
+static int pull_wished(struct pull *pull, struct err **reterr)
+{
+	_cleanup_free_ char *shown = NULL;
+	int r;
+
+	if (pull->wish->all_tags)
+		r = (shown = strdup(reference_familiar(pull->reference.repository))) ? 0 : -ENOMEM;
+	else
+		r = shown_name(&pull->reference, &shown);
+	if (r < 0)
+		return err_oom(reterr);
+	r = pull->wish->all_tags ? pull_all(pull, reterr) : pull_one(pull, reterr);
+	if (r == 0)
+		fetch_tell(pull->task, NULL,
+			pull->news ? "Status: Downloaded newer image for %s" : "Status: Image is up to date for %s",
+			shown);
+	return r;
 }
 
 /* ---- start and end */
@@ -159,9 +234,6 @@ static int pull_one(struct pull *pull, struct err **reterr)
 static void finish(struct pull *pull)
 {
 	registry_close(pull->registry);
-	registry_content_finish(&pull->top);
-	json_finish(&oci_manifest_table, &pull->manifest);
-	oci_image_config_finish(&pull->config);
 	buf_finish(&pull->config_text);
 	reference_finish(&pull->reference);
 }
@@ -173,9 +245,6 @@ int pull_run(struct task *task, const struct handover *handover, struct err **re
 		.wish = handover->pull,
 		.config_text = BUF_INIT(OCI_IMAGE_CONFIG_MAX),
 	};
-	if (pull.wish->all_tags)
-		return err_set(reterr, ERR_UNSUPPORTED, 0,
-			"pulling all tags of %s is not supported yet: name them one by one", pull.wish->reference);
 	int r = task_reference(pull.wish->reference, &pull.reference, reterr);
 	if (r == 0)
 		r = platform_parse(pull.wish->platform, &pull.platform, reterr);
@@ -188,5 +257,5 @@ int pull_run(struct task *task, const struct handover *handover, struct err **re
 		.cancelled_user = task,
 	};
 	r = registry_open(&options, &pull.registry, reterr);
-	return r < 0 ? r : pull_one(&pull, reterr);
+	return r < 0 ? r : pull_wished(&pull, reterr);
 }

@@ -188,9 +188,60 @@ def test_a_registry_that_misbehaves(bare, strangers, answer, words):
     assert bare.tare("images", "-q").stdout == ""
 
 
-def test_all_tags_are_refused(bare, registry):
-    status, answer = bare.api("POST", f"/images/create?fromImage={registry.host}/team/busybox")
-    assert status == 501 and "all tags" in answer["message"]
+@pytest.mark.parametrize("client", ["tare", "docker"])
+def test_all_tags(bare, registry, client):
+    name = f"{registry.host}/team/many"
+    tags = ["1.0", "2", "latest"]
+    for tag in tags:
+        registry.fill(f"docker-archive:{images.busybox()}", f"team/many:{tag}")
+    program = str(PROGRAMS / "tare") if client == "tare" else docker_program()
+    done = bare.run(program, "pull", "-a", name)
+    assert sorted(line.partition(":")[0] for line in done.stdout.splitlines() if "Pulling from team/many" in line) == tags
+    assert done.stdout.count("Digest: ") == 3 and done.stdout.count("Status: ") == 1
+    assert done.stdout.splitlines()[-2:] == [f"Status: Downloaded newer image for {name}", name]
+    listed = bare.tare("images", name, "--format", "{{.Tag}}").stdout.split()
+    assert sorted(listed) == tags
+    assert f"Status: Image is up to date for {name}" in bare.run(program, "pull", "-a", name).stdout
+    assert bare.run(program, "pull", "-aq", name).stdout == f"{name}\n"
+    refused = bare.run(program, "pull", "-a", f"{name}:2", check=False)
+    assert refused.returncode == 1 and "tag can't be used with --all-tags/-a" in refused.stderr
+    assert bare.run(program, "pull", "-a", f"{registry.host}/team/nothing", check=False).returncode == 1
+
+
+def tags_page(*tags, link=None):
+    return 200, {"Link": link} if link else {}, json.dumps({"name": "a", "tags": tags}).encode()
+
+
+def test_tags_come_in_pages(bare, strangers):
+    pages = {"/v2/a/tags/list?n=1000": tags_page("one", link='</v2/a/tags/list?n=1&last=one>; rel="next"'),
+             "/v2/a/tags/list?n=1&last=one": tags_page("two", link='<list?n=9>; rel="next"'),
+             "/v2/a/tags/list?n=9": tags_page()}
+    registry = strangers(lambda path, headers: pages.get(path, (200 if path == "/v2/" else 404, {}, b"")))
+    status, answer = bare.api("POST", f"/images/create?fromImage={registry.host}/a")
+    assert status == 404 and "manifest" in answer["message"]  # that of the first tag
+    assert [path for path, _ in registry.seen if "tags" in path] == list(pages) and registry.seen[-1][0].endswith("/manifests/one")
+
+
+@pytest.mark.parametrize("page, words", [
+    (lambda path: tags_page("a", link='<http://127.0.0.2/v2/a/tags/list>; rel="next"'), "another address"),
+    (lambda path: tags_page("a", link='<//127.0.0.2/v2/a>; rel="next"'), "another address"),
+    (lambda path: tags_page("a", link='</elsewhere>; rel="next"'), "another address"),
+    (lambda path: tags_page("a", link=f'<{path}>; rel="next"'), "more than 1000 pages"),
+    (lambda path: tags_page(*["a"] * 10001), "more than 10000 tags"),
+    (lambda path: tags_page("a/../../b"), "invalid"),
+    (lambda path: tags_page("a@sha256:" + "0" * 64), "invalid"),
+    (lambda path: tags_page(""), "invalid"),
+    (lambda path: tags_page(), "has no tags"),
+    (lambda path: (200, {}, b'{"tags": null}'), "has no tags"),
+    (lambda path: (200, {}, b'{"tags": [7]}'), "invalid list of tags"),
+    (lambda path: (200, {}, b"[]"), "invalid list of tags"),
+    (lambda path: (200, {}, b" " * (5 << 20)), "larger than"),
+])
+def test_a_list_of_tags_that_misbehaves(bare, strangers, page, words):
+    registry = strangers(lambda path, headers: page(path) if "tags" in path else (200 if path == "/v2/" else 404, {}, b""))
+    status, answer = bare.api("POST", f"/images/create?fromImage={registry.host}/a")
+    assert status >= 400 and words in answer["message"], answer
+    assert not [path for path, _ in registry.seen if "manifests" in path]
 
 
 def test_one_bad_layer_among_many(bare, registry, tmp_path):
