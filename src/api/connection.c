@@ -73,7 +73,8 @@ struct connection {
 };
 
 static const struct route_table *const all_routes[] = { &system_routes, &container_routes, &container_verb_routes,
-	&exec_routes, &image_routes, &registry_routes, &volume_routes, &network_routes, &event_routes, &absent_routes };
+	&archive_routes, &exec_routes, &image_routes, &registry_routes, &volume_routes, &network_routes, &event_routes,
+	&absent_routes };
 
 static void connection_go_on(struct connection *c);
 

@@ -2,6 +2,7 @@
 
 #include "engine/core.h"
 #include "engine/monitor_link.h"
+#include "engine/tree.h"
 #include "engine/workers.h"
 
 static void on_answer(void *user, const struct message *answer, const struct err *err)
@@ -37,8 +38,22 @@ void hand_over_to_worker(struct request *request, struct handover *handover)
 
 	request_describe(request, handover);
 	handover->method = (char *)request->method;
-	if (workers_handover(request->engine->workers, handover, request_fd(request), surplus, surplus_len, on_answer,
-		    request, &err) < 0)
+	if (workers_handover(request->engine->workers, handover, request_fd(request), surplus, surplus_len, NULL,
+		    on_answer, request, &err) < 0)
+		respond_error(request, err);
+}
+
+void hand_over_tree(struct request *request, struct container *container, struct handover *handover, bool pause)
+{
+	_autofree_(err) struct err *err = NULL;
+	struct tree_job job = {
+		.handover = handover, .fd = request_fd(request), .pause = pause, .on_answer = on_answer, .user = request
+	};
+
+	job.surplus = request_surplus(request, &job.surplus_len);
+	request_describe(request, handover);
+	handover->method = (char *)request->method;
+	if (tree_handover(container, &job, &err) < 0)
 		respond_error(request, err);
 }
 

@@ -13,5 +13,8 @@ void hand_over_to_monitor(struct request *request, struct container *container, 
 /* The same; which program the worker is follows from the kind. */
 void hand_over_to_worker(struct request *request, struct handover *handover);
 
+/* The same for a job on a container's tree (engine/tree.h). */
+void hand_over_tree(struct request *request, struct container *container, struct handover *handover, bool pause);
+
 /* For operations: as engine_done_fn with the request as user. Answers 204, or the error. */
 void respond_done(void *user, json_t *result, const struct err *err);

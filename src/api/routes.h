@@ -6,6 +6,7 @@
 extern const struct route_table system_routes;
 extern const struct route_table container_routes;
 extern const struct route_table container_verb_routes;
+extern const struct route_table archive_routes;
 extern const struct route_table exec_routes;
 extern const struct route_table image_routes;
 extern const struct route_table registry_routes;

@@ -161,6 +161,15 @@ static int parent_open(struct extract *x, const char *path, int *ret_fd, const c
 
 /* ---- what is in the way */
 
+/* With no_overwrite a folder and something else don't replace each other. */
+static int check_overwrite(struct extract *x, bool was_folder)
+{
+	if (!x->options->no_overwrite)
+		return 0;
+	return was_folder ? fail(x, -EISDIR, "cannot overwrite directory \"/%s\" with non-directory", x->path)
+			  : fail(x, -ENOTDIR, "cannot overwrite non-directory \"/%s\" with directory", x->path);
+}
+
 /* Removes what has the entry's name; *ret_whiteout says that it was one. */
 static int replace(struct extract *x, int dir_fd, const char *name, bool *ret_whiteout)
 {
@@ -176,6 +185,9 @@ static int replace(struct extract *x, int dir_fd, const char *name, bool *ret_wh
 			return fail_errno(x, -errno, "replace");
 		return 0;
 	}
+	r = check_overwrite(x, true);
+	if (r < 0)
+		return r;
 	r = rmtree(dir_fd, name);
 	return r < 0 ? fail_errno(x, r, "replace") : 0;
 }
@@ -201,6 +213,8 @@ static int set_xattr(struct extract *x, int fd, const char *name, const void *va
 	/* A filesystem without such attributes is no reason to refuse the image. */
 	if (fsetxattr(fd, name, value, size, 0) == 0 || errno == EOPNOTSUPP)
 		return 0;
+	if (errno == EPERM && x->options->owner == EXTRACT_OWNER_OURS)
+		return 0;
 	/* Some have room for a few kilobytes a file only, and call that a full device. */
 	return fail(x, -errno, "cannot set an extended attribute of %s: %s", x->path, strerror(errno));
 }
@@ -223,16 +237,29 @@ static int set_xattrs(struct extract *x, struct archive_entry *entry, int fd)
 	return r;
 }
 
+static bool owner_of(const struct extract *x, struct archive_entry *entry, uid_t *uid, gid_t *gid)
+{
+	*uid = (uid_t)archive_entry_uid(entry);
+	*gid = (gid_t)archive_entry_gid(entry);
+	if (x->options->owner == EXTRACT_OWNER_GIVEN) {
+		*uid = x->options->uid;
+		*gid = x->options->gid;
+	}
+	return x->options->owner != EXTRACT_OWNER_OURS;
+}
+
 /* Owner, mode, attributes and time of an open file or folder, in the order that keeps all of them. */
 static int set_attributes(struct extract *x, struct archive_entry *entry, int fd, bool times)
 {
 	struct timespec mtime = entry_mtime(entry);
 	struct timespec both[2] = { mtime, mtime };
+	uid_t uid;
+	gid_t gid;
 	int r;
 
 	if (x->options->mode == EXTRACT_FILES)
 		return 0;
-	if (fchown(fd, (uid_t)archive_entry_uid(entry), (gid_t)archive_entry_gid(entry)) < 0)
+	if (owner_of(x, entry, &uid, &gid) && fchown(fd, uid, gid) < 0)
 		return fail_errno(x, -errno, "change the owner of");
 	if (fchmod(fd, archive_entry_perm(entry) & MODE_BITS) < 0)
 		return fail_errno(x, -errno, "change the mode of");
@@ -244,20 +271,18 @@ static int set_attributes(struct extract *x, struct archive_entry *entry, int fd
 	return 0;
 }
 
-/* The same for what can't be opened: links and devices. Links have no mode. */
+/* The same for what can't be opened: links, which have no mode, and devices, which were made with theirs. */
 static int set_attributes_at(struct extract *x, struct archive_entry *entry, int dir_fd, const char *name)
 {
 	struct timespec mtime = entry_mtime(entry);
 	struct timespec both[2] = { mtime, mtime };
+	uid_t uid;
+	gid_t gid;
 
 	if (x->options->mode == EXTRACT_FILES)
 		return 0;
-	if (fchownat(dir_fd, name, (uid_t)archive_entry_uid(entry), (gid_t)archive_entry_gid(entry),
-		    AT_SYMLINK_NOFOLLOW) < 0)
+	if (owner_of(x, entry, &uid, &gid) && fchownat(dir_fd, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return fail_errno(x, -errno, "change the owner of");
-	if (archive_entry_filetype(entry) != AE_IFLNK &&
-		fchmodat(dir_fd, name, archive_entry_perm(entry) & MODE_BITS, 0) < 0)
-		return fail_errno(x, -errno, "change the mode of");
 	if (utimensat(dir_fd, name, both, AT_SYMLINK_NOFOLLOW) < 0)
 		return fail_errno(x, -errno, "set the time of");
 	return 0;
@@ -370,7 +395,9 @@ static int make_folder(struct extract *x, struct archive_entry *entry, int dir_f
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return fail_errno(x, -errno, "look at");
 	if (!S_ISDIR(st.st_mode)) {
-		r = replace(x, dir_fd, name, &whiteout);
+		r = check_overwrite(x, false);
+		if (r == 0)
+			r = replace(x, dir_fd, name, &whiteout);
 		if (r < 0)
 			return r;
 		if (mkdirat(dir_fd, name, PLAIN_FOLDER_MODE) < 0)
@@ -390,7 +417,7 @@ static int folders_finish(struct extract *x)
 		_autoclose_ int fd = inroot_open(x->root_fd, *folder->path ? folder->path : "/",
 			O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 
-		if (x->report->error == 0 && x->options->mode == EXTRACT_LAYER && fd >= 0 && futimens(fd, both) < 0) {
+		if (x->report->error == 0 && x->options->mode != EXTRACT_FILES && fd >= 0 && futimens(fd, both) < 0) {
 			snprintf(x->path, sizeof(x->path), "%s", folder->path);
 			fail_errno(x, -errno, "set the time of");
 		}
@@ -416,6 +443,21 @@ static int make_symlink(struct extract *x, struct archive_entry *entry, int dir_
 	return set_attributes_at(x, entry, dir_fd, name);
 }
 
+/* A cleaned path of the archive becomes one below the root. */
+static int to_place(const struct extract *x, char path[static LIMIT_PATH_BYTES + 1])
+{
+	size_t place = x->options->place ? strlen(x->options->place) : 0, len = strlen(path);
+
+	if (place == 0)
+		return 0;
+	if (place + 1 + len > LIMIT_PATH_BYTES)
+		return -ENAMETOOLONG;
+	memmove(path + place + 1, path, len + 1);
+	memcpy(path, x->options->place, place);
+	path[place] = '/';
+	return 0;
+}
+
 /* The target is looked up before the name is made free: a link to itself must not lose the file. */
 static int hardlink_target(struct extract *x, const char *raw, int *ret_dir_fd, const char **ret_name,
 	char clean[static LIMIT_PATH_BYTES + 1])
@@ -429,6 +471,9 @@ static int hardlink_target(struct extract *x, const char *raw, int *ret_dir_fd, 
 		return fail(x, r, "%s is a hard link to a path outside of the archive: %s", x->path, raw);
 	if (r < 0 || !*clean)
 		return fail(x, r < 0 ? r : -EINVAL, "%s is a hard link to a bad path", x->path);
+	r = to_place(x, clean);
+	if (r < 0)
+		return fail(x, r, "%s is a hard link to a path that is too long", x->path);
 	dir_fd = inroot_open(x->root_fd, "/", O_PATH | O_DIRECTORY);
 	if (strchr(clean, '/')) {
 		char parent[LIMIT_PATH_BYTES + 1];
@@ -485,7 +530,7 @@ static int make_node(struct extract *x, struct archive_entry *entry, int dir_fd,
 	}
 	if (entry_is_hidden_whiteout(type, device))
 		return fail(x, -EINVAL, "%s is a character device 0:0, which only a whiteout may become", x->path);
-	if (mknodat(dir_fd, name, type | PLAIN_FILE_MODE, device) < 0)
+	if (mknodat(dir_fd, name, type | (archive_entry_perm(entry) & MODE_BITS), device) < 0)
 		return -errno;
 	return set_attributes_at(x, entry, dir_fd, name);
 }
@@ -496,7 +541,7 @@ typedef int make_fn(struct extract *x, struct archive_entry *entry, int dir_fd, 
 
 static make_fn *maker(struct extract *x, struct archive_entry *entry)
 {
-	bool layer = x->options->mode == EXTRACT_LAYER;
+	bool nodes = x->options->mode != EXTRACT_FILES;
 
 	if (archive_entry_hardlink(entry))
 		return make_hardlink;
@@ -506,7 +551,7 @@ static make_fn *maker(struct extract *x, struct archive_entry *entry)
 	case AE_IFLNK: return make_symlink;
 	case AE_IFCHR:
 	case AE_IFBLK:
-	case AE_IFIFO: return layer ? make_node : NULL;
+	case AE_IFIFO: return nodes ? make_node : NULL;
 	default: return NULL;
 	}
 }
@@ -544,6 +589,8 @@ static int root_entry(struct extract *x, struct archive_entry *entry)
 
 	if (archive_entry_filetype(entry) != AE_IFDIR || archive_entry_hardlink(entry))
 		return fail(x, -EINVAL, "the archive's root is not a folder");
+	if (x->options->mode == EXTRACT_COPY)
+		return 0;
 	fd = inroot_open(x->root_fd, "/", O_RDONLY | O_DIRECTORY);
 	if (fd < 0)
 		return fail_errno(x, fd, "open");
@@ -639,7 +686,10 @@ static int one_entry(struct extract *x, struct archive_entry *entry)
 		return r;
 	if (!*x->path)
 		return root_entry(x, entry);
-	if (x->options->mode == EXTRACT_FILES)
+	r = to_place(x, x->path);
+	if (r < 0)
+		return fail(x, r, "an entry's path is too long below the place it is copied to");
+	if (x->options->mode != EXTRACT_LAYER)
 		return make_entry(x, entry);
 	switch (entry_mark(x->path, &hidden)) {
 	case ENTRY_WHITEOUT: return whiteout_entry(x, hidden);

@@ -8,6 +8,9 @@
  * CAP_SYS_ADMIN): its paths are reported. Whiteouts speak of lower layers only: what the same layer holds stays, in whatever
  * order they come, and a folder that is both hidden and made anew is opaque.
  *
+ * What is copied into a tree that exists (EXTRACT_COPY) is as a layer's, but that no name is a whiteout, and that folders which
+ * are there stay, the one it is copied to as it is.
+ *
  * Plain archives (EXTRACT_FILES) become files and folders of ours, with links inside the root and nothing else.
  *
  * The order for each file: made exclusively, written, owner, mode (chown clears set-user-ID bits), attributes, time. Times
@@ -22,7 +25,13 @@
 #include "archive/limits.h"
 #include "base/buf.h"
 
-enum extract_mode { EXTRACT_LAYER, EXTRACT_FILES };
+enum extract_mode { EXTRACT_LAYER, EXTRACT_COPY, EXTRACT_FILES };
+
+enum extract_owner {
+	EXTRACT_OWNER_KEEP,  /* the archive's */
+	EXTRACT_OWNER_GIVEN, /* uid, gid below */
+	EXTRACT_OWNER_OURS,  /* who we are; and what we may not set is left out */
+};
 
 #define EXTRACT_MESSAGE_SIZE 1024
 
@@ -39,6 +48,12 @@ struct extract_report {
 struct extract_options {
 	enum extract_mode mode;
 	int64_t entries_max;
+	/* COPY alone: */
+	const char *place; /* where to, below the root: cleaned, without a slash at either end; NULL or "": the root */
+	bool no_overwrite; /* no folder by something else, nor the other way round */
+	enum extract_owner owner;
+	uid_t uid;
+	gid_t gid;
 };
 
 /* Reads tar from `in_fd` to its end. Fills *report whatever happens, and appends to `opaque`. Returns report->error. */

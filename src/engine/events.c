@@ -253,12 +253,13 @@ void events_tell(struct engine *engine, const char *type, const char *action, co
 	map_free(attributes);
 }
 
-void events_tell_container_with(struct container *container, const char *action, const char *key, const char *value)
+void events_tell_container_about(struct container *container, const char *action, const char *const *keys,
+	const char *const *values, size_t count)
 {
 	_autofree_(map) struct map *attributes = container_event_attributes(container);
-	if (attributes && key) {
-		char *copy = strdup(value);
-		if (!copy || map_set(attributes, key, copy) < 0)
+	for (size_t i = 0; attributes && i < count; i++) {
+		char *copy = values[i] ? strdup(values[i]) : NULL;
+		if (!copy || map_set(attributes, keys[i], copy) < 0)
 			free(copy);
 	}
 	const struct event event = {
@@ -272,9 +273,14 @@ void events_tell_container_with(struct container *container, const char *action,
 	events_publish(container->engine->events, &event);
 }
 
+void events_tell_container_with(struct container *container, const char *action, const char *key, const char *value)
+{
+	events_tell_container_about(container, action, &key, &value, 1);
+}
+
 void events_tell_container(struct container *container, const char *action)
 {
-	events_tell_container_with(container, action, NULL, NULL);
+	events_tell_container_about(container, action, NULL, NULL, 0);
 }
 
 void events_tell_destroy(struct container *container)

@@ -42,7 +42,10 @@ void events_tell(struct engine *engine, const char *type, const char *action, co
 void events_tell_container(struct container *container, const char *action);
 /* Once, however often the removal is begun anew: it is numbered past all that a monitor can say. */
 void events_tell_destroy(struct container *container);
-/* With one more attribute. */
+/* With more attributes; those without a value are left out. */
+void events_tell_container_about(struct container *container, const char *action, const char *const *keys,
+	const char *const *values, size_t count);
+/* With one more. */
 void events_tell_container_with(struct container *container, const char *action, const char *key, const char *value);
 
 /* Filter keys that GET /events knows; for filters_parse. */

@@ -517,7 +517,7 @@ static int make_folder(int parent_fd, const char *id, struct err **reterr)
 	return fd < 0 ? err_errno(reterr, -errno, "cannot open the container's folder") : fd;
 }
 
-static int make_data_folder(const struct container *container, struct err **reterr)
+int launch_make_data_folder(const struct container *container, struct err **reterr)
 {
 	_autoclose_ int fd = make_folder(container->engine->containers_fd, container->id, reterr);
 	if (fd < 0 || !container->record.host.auto_remove)
@@ -543,7 +543,7 @@ int launch_write(struct container *container, struct err **reterr)
 	struct launch launch = { 0 };
 	int r = launch_make(container, &launch, reterr);
 	if (r == 0)
-		r = make_data_folder(container, reterr);
+		r = launch_make_data_folder(container, reterr);
 	if (r == 0)
 		r = write_file(container, &launch, reterr);
 	launch_finish(&launch);

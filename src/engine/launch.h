@@ -13,5 +13,8 @@ int launch_check(struct container *container, struct err **reterr);
 /* Into the zeroed `out`; launch_finish frees. */
 int launch_make(struct container *container, struct launch *out, struct err **reterr);
 
+/* data-root/containers/ID, if it is missing. */
+int launch_make_data_folder(const struct container *container, struct err **reterr);
+
 /* Makes the container's folders if they are missing, and replaces the file. */
 int launch_write(struct container *container, struct err **reterr);

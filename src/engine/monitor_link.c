@@ -257,14 +257,14 @@ static void on_message(struct channel *channel, const char *data, size_t len, in
 	struct message message;
 	_autofree_(err) struct err *err = NULL;
 	(void)channel;
-	(void)fds;
-	(void)fd_count;
 	if (!container)
 		return;
 	if (message_parse(data, len, &message, &err) < 0) {
 		log_error("container %s: a wrong message from its monitor: %s", container->id, err_message(err));
 		return;
 	}
+	message.fds = fds;
+	message.fd_count = fd_count;
 	container_ref(container);
 	if (strcmp(message.op, "event") == 0)
 		on_event(link, &message);

@@ -492,14 +492,20 @@ static int compare_depth(const void *a, const void *b)
 	return depths[0] != depths[1] ? (depths[0] < depths[1] ? -1 : 1) : strcmp(paths[0], paths[1]);
 }
 
-static int launch_points(const struct container_record *record, struct launch *launch)
+const struct mount_point **mounts_sorted(const struct container_record *record)
 {
 	const struct mount_point **sorted = calloc(record->mount_count + 1, sizeof(*sorted));
-	int r = sorted ? 0 : -ENOMEM;
-	for (size_t i = 0; r == 0 && i < record->mount_count; i++)
+	for (size_t i = 0; sorted && i < record->mount_count; i++)
 		sorted[i] = &record->mounts[i];
-	if (r == 0)
+	if (sorted)
 		qsort(sorted, record->mount_count, sizeof(*sorted), compare_depth);
+	return sorted;
+}
+
+static int launch_points(const struct container_record *record, struct launch *launch)
+{
+	const struct mount_point **sorted = mounts_sorted(record);
+	int r = sorted ? 0 : -ENOMEM;
 	for (size_t i = 0; r == 0 && i < record->mount_count; i++) {
 		const struct mount_config *config = config_of(record, sorted[i]->destination);
 		drop_default(&launch->oci, sorted[i]->destination);

@@ -20,6 +20,9 @@ int mounts_resolve(struct engine *engine, const char *id, struct container_recor
 /* Appends to launch->oci.mounts and launch->sources; takes the default mounts out that have the same place. */
 int mounts_launch(const struct container *container, struct launch *launch, struct err **reterr);
 
+/* Heap array of record->mounts and a NULL; a place below another comes after it. NULL when out of memory. */
+const struct mount_point **mounts_sorted(const struct container_record *record);
+
 /* "/a//b/../c/" to "/a/c": lexically, as the place in the container is then resolved in its root. NULL when out of
  * memory. */
 char *mounts_clean_path(const char *path);

@@ -10,6 +10,7 @@
 #include "base/io.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "engine/container.h"
 #include "engine/events.h"
 #include "engine/holder_link.h"
 #include "store/partial.h"
@@ -76,12 +77,28 @@ static void worker_fail(struct worker *worker, enum err_kind kind, const char *m
 	worker_answer(worker, NULL, err);
 }
 
+/* What was done to a container; a commit says what came of it too. */
+static void take_container_event(struct engine *engine, const char *type, const char *id, const struct message *message)
+{
+	static const char *const keys[] = { "comment", "imageID", "imageRef" };
+	const char *values[ARRAY_SIZE(keys)];
+	struct container *container = containers_by_id(engine->containers, id);
+	if (!container)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		values[i] = message_string(message, keys[i]);
+	events_tell_container_about(container, type, keys, values, ARRAY_SIZE(keys));
+}
+
 /* What it has done: an event of the image. */
 static void take_event(struct worker *worker, const struct message *message)
 {
 	const char *type = message_string(message, "type");
+	const char *container = message_string(message, "container");
 	const char *image = message_string(message, "image");
 	const char *name = message_string(message, "name");
+	if (type && container)
+		take_container_event(worker->workers->engine, type, container, message);
 	if (!type || !image)
 		return;
 	struct map *attributes = map_new(free);
@@ -194,14 +211,14 @@ static int worker_new(struct workers *workers, enum holder_kind kind, struct wor
 }
 
 /* Takes `body`. */
-static int worker_send(struct worker *worker, json_t *body, const void *surplus, size_t surplus_len, int fd,
-	struct err **reterr)
+static int worker_send(struct worker *worker, json_t *body, const void *surplus, size_t surplus_len, const int *fds,
+	size_t fd_count, struct err **reterr)
 {
 	_autojson_ json_t *owned = body;
 	_cleanup_(buf_finish) struct buf text = BUF_INIT(CHANNEL_MESSAGE_MAX);
 	int r = message_pack(owned, surplus, surplus_len, &text);
 	if (r == 0)
-		r = channel_send(worker->channel, text.data, text.len, &fd, fd >= 0 ? 1 : 0);
+		r = channel_send(worker->channel, text.data, text.len, fds, fd_count);
 	return r < 0 ? err_errno(reterr, r, "cannot talk to a new worker") : 0;
 }
 
@@ -240,13 +257,19 @@ void workers_free(struct workers *workers)
 }
 
 int workers_handover(struct workers *workers, const struct handover *handover, int fd, const void *surplus,
-	size_t surplus_len, worker_answer_fn *on_answer, void *user, struct err **reterr)
+	size_t surplus_len, const struct workers_loan *loan, worker_answer_fn *on_answer, void *user,
+	struct err **reterr)
 {
 	struct worker *worker;
+	int fds[1 + WORKERS_LOAN_MAX] = { fd };
+	size_t count = loan ? loan->count : 0;
 	int r = worker_new(workers, handover->registry ? HOLDER_TRANSFER : HOLDER_WORKER, &worker, reterr);
 	if (r < 0)
 		return r;
-	r = worker_send(worker, handover_message(WORKER_REQUEST_ID, handover), surplus, surplus_len, fd, reterr);
+	for (size_t i = 0; i < count; i++)
+		fds[1 + i] = loan->fds[i];
+	r = worker_send(worker, handover_message(WORKER_REQUEST_ID, handover), surplus, surplus_len, fds, 1 + count,
+		reterr);
 	if (r < 0) {
 		worker_free(worker);
 		return r;
@@ -271,7 +294,7 @@ void workers_empty_trash(struct workers *workers)
 	if (r == 0) {
 		json_t *body = message_new("job", WORKER_REQUEST_ID);
 		message_add(body, "kind", json_string("remove"));
-		r = worker_send(worker, body, NULL, 0, -1, &err);
+		r = worker_send(worker, body, NULL, 0, NULL, 0, &err);
 		if (r < 0)
 			worker_free(worker);
 	}

@@ -17,8 +17,14 @@ void workers_free(struct workers *workers);
 
 /* As monitor_handover: success means that the worker is responsible for the client. Heard once, from the loop. */
 typedef void worker_answer_fn(void *user, const struct message *answer, const struct err *err);
+struct workers_loan {
+	const int *fds; /* what the job needs besides the client: copies go along */
+	size_t count;   /* at most WORKERS_LOAN_MAX */
+};
+#define WORKERS_LOAN_MAX 2
 int workers_handover(struct workers *workers, const struct handover *handover, int fd, const void *surplus,
-	size_t surplus_len, worker_answer_fn *on_answer, void *user, struct err **reterr);
+	size_t surplus_len, const struct workers_loan *loan, worker_answer_fn *on_answer, void *user,
+	struct err **reterr);
 
 /* Something was moved into trash/: a worker deletes it soon. */
 void workers_empty_trash(struct workers *workers);

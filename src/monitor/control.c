@@ -13,6 +13,7 @@
 #include "base/strv.h"
 #include "monitor/attach.h"
 #include "monitor/client.h"
+#include "monitor/lend.h"
 #include "monitor/logs.h"
 #include "monitor/monitor.h"
 #include "monitor/run.h"
@@ -54,14 +55,19 @@ struct call {
 
 /* --- sending --- */
 
-static int send_body(struct connection *connection, json_t *body)
+static int send_body_fds(struct connection *connection, json_t *body, const int *fds, size_t fd_count)
 {
 	_autojson_ json_t *owned = body;
 	_cleanup_(buf_finish) struct buf text = BUF_INIT(CHANNEL_MESSAGE_MAX);
 	int ret = message_pack(owned, NULL, 0, &text);
 	if (ret == 0)
-		ret = channel_send(connection->channel, text.data, text.len, NULL, 0);
+		ret = channel_send(connection->channel, text.data, text.len, fds, fd_count);
 	return ret;
+}
+
+static int send_body(struct connection *connection, json_t *body)
+{
+	return send_body_fds(connection, body, NULL, 0);
 }
 
 static struct connection *connection_find(struct control *control, uint64_t number)
@@ -86,6 +92,16 @@ void control_answer(struct control *control, const struct control_request *reque
 		err_set(&err, ERR_TOO_LARGE, 0, "the answer is larger than a message may be");
 		ret = send_body(connection, message_error(request->id, err));
 	}
+	if (ret < 0 && ret != -EPIPE)
+		log_error("cannot answer the engine: %s", strerrordesc_np(-ret));
+}
+
+/* Borrows the descriptors. What is not received is closed, and so given back. */
+static void answer_lending(struct call *call, const int *fds, size_t fd_count)
+{
+	struct connection *connection = connection_find(call->monitor->control, call->request.connection);
+	int ret = send_body_fds(connection, message_done(call->request.id), fds, fd_count);
+
 	if (ret < 0 && ret != -EPIPE)
 		log_error("cannot answer the engine: %s", strerrordesc_np(-ret));
 }
@@ -262,6 +278,27 @@ static int op_top(struct call *call, struct err **reterr)
 	return ANSWERED;
 }
 
+static int op_lend_root(struct call *call, struct err **reterr)
+{
+	int fds[LEND_ROOT_FDS];
+	int ret = lend_root(call->monitor, fds, reterr);
+	if (ret < 0)
+		return ret;
+	answer_lending(call, fds, LEND_ROOT_FDS);
+	fd_close(&fds[0]);
+	return ANSWERED;
+}
+
+static int op_lend_pause(struct call *call, struct err **reterr)
+{
+	_autoclose_ int fd = -1;
+	int ret = lend_pause(call->monitor, &fd, reterr);
+	if (ret < 0)
+		return ret;
+	answer_lending(call, &fd, 1);
+	return ANSWERED;
+}
+
 static int op_update(struct call *call, struct err **reterr)
 {
 	struct launch_restart_policy policy;
@@ -308,6 +345,8 @@ static const struct {
 	{ "exec-create", op_exec_create, false },
 	{ "exec-inspect", op_exec_inspect, true },
 	{ "top", op_top, true },
+	{ "lend-root", op_lend_root, true },
+	{ "lend-pause", op_lend_pause, true },
 	{ "update", op_update, true },
 	{ "finish", op_finish, true },
 	{ "removed", op_removed, true },

@@ -21,6 +21,7 @@
 #include "base/strv.h"
 #include "monitor/attach.h"
 #include "monitor/exec.h"
+#include "monitor/lend.h"
 #include "monitor/logs.h"
 #include "monitor/monitor.h"
 #include "monitor/run.h"
@@ -80,6 +81,7 @@ void end_release(struct monitor *monitor)
 {
 	_autofree_(err) struct err *err = NULL;
 
+	lend_end(monitor);
 	loop_source_free(monitor->oom_source);
 	monitor->oom_source = NULL;
 	fd_close(&monitor->oom_fd);

@@ -37,6 +37,7 @@
 enum monitor_phase { PHASE_IDLE, PHASE_RUNNING, PHASE_ENDING, PHASE_RESTARTING };
 
 struct control;
+struct lend_pause;
 
 struct monitor_options {
 	const char *data_root;
@@ -87,6 +88,7 @@ struct monitor {
 	struct list stops;
 	struct exec_table execs;
 	struct health_monitor health;
+	struct lend_pause *lent_pause; /* while a worker reads with nothing running; NULL: none does */
 
 	bool removed;
 	bool finishing; /* may end itself */

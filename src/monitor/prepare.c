@@ -21,12 +21,8 @@ void prepared_finish(struct prepared *prepared)
 	for (size_t i = 0; i < prepared->options.join_count; i++)
 		fd_close(&prepared->joins[i].pidfd);
 	prepared->options.join_count = 0;
-	strv_free(prepared->lowers);
-	prepared->lowers = NULL;
-	fd_close(&prepared->container_dir_fd);
 	fd_close(&prepared->joined_dir_fd);
-	fd_close(&prepared->root_lock_fd);
-	fd_close(&prepared->layers_fd);
+	rootfs_finish(&prepared->rootfs);
 	fd_close(&prepared->init_fd);
 	fd_close(&prepared->seccomp_fd);
 	fd_close(&prepared->shm_fd);
@@ -60,10 +56,8 @@ int prepare(struct monitor *monitor, struct prepared *ret, struct err **reterr)
 
 	*ret = (struct prepared){
 		.options = CONTAINER_OPTIONS_INIT,
-		.container_dir_fd = -1,
 		.joined_dir_fd = -1,
-		.root_lock_fd = -1,
-		.layers_fd = -1,
+		.rootfs = ROOTFS_INIT,
 		.init_fd = -1,
 		.seccomp_fd = -1,
 		.shm_fd = -1,

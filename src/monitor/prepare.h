@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "runtime/container.h"
+#include "runtime/rootfs.h"
 
 #define PREPARE_FILES_MAX 4 /* hostname, hosts, resolv.conf, shm */
 #define PREPARE_JOINS_MAX 3
@@ -15,11 +16,8 @@ struct monitor;
 
 struct prepared {
 	struct container_options options;
-	int container_dir_fd;
 	int joined_dir_fd; /* of the container whose network, and so whose names files, it has; -1: none */
-	int root_lock_fd;
-	int layers_fd;
-	char **lowers; /* relative to layers_fd */
+	struct rootfs rootfs;
 	int init_fd;
 	int seccomp_fd;
 	int shm_fd; /* another container's /dev/shm, detached */

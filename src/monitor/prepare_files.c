@@ -130,8 +130,8 @@ static int write_file(struct prepared *prepared, const struct names_file *file, 
 	_cleanup_(buf_finish) struct buf text = BUF_INIT(NAMES_FILE_MAX);
 	int ret = file->print(launch, &text);
 	if (ret == 0)
-		ret = io_replace_file(prepared->container_dir_fd, file->name, text.data ?: "", text.len, false);
-	if (ret == 0 && fchmodat(prepared->container_dir_fd, file->name, 0644, 0) < 0)
+		ret = io_replace_file(prepared->rootfs.dir_fd, file->name, text.data ?: "", text.len, false);
+	if (ret == 0 && fchmodat(prepared->rootfs.dir_fd, file->name, 0644, 0) < 0)
 		ret = -errno;
 	return ret;
 }
@@ -151,7 +151,7 @@ static int share_files(struct monitor *monitor, struct prepared *prepared, struc
 	_cleanup_free_ char *folder = NULL;
 	if (asprintf(&folder, "../%s", monitor->launch.join.network) < 0)
 		return err_oom(reterr);
-	int fd = openat(prepared->container_dir_fd, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = openat(prepared->rootfs.dir_fd, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return err_errno(reterr, -errno, "cannot open the folder of container %s",
 			monitor->launch.join.network);
@@ -180,7 +180,7 @@ int prepare_files(struct monitor *monitor, struct prepared *prepared, struct err
 		ret = write_file(prepared, file, launch);
 		if (ret < 0)
 			return err_errno(reterr, ret, "cannot write the container's %s", file->target);
-		add_file(prepared, file, prepared->container_dir_fd);
+		add_file(prepared, file, prepared->rootfs.dir_fd);
 	}
 	return 0;
 }

@@ -140,7 +140,7 @@ static int create_and_start(struct monitor *monitor, struct prepared *prepared, 
 	if (pid_namespace && !pid_namespace->path && !monitor->launch.join.pid)
 		monitor->pid_namespace_is_own = true;
 	end_watch_oom(monitor);
-	monitor->root_lock_fd = TAKE_FD(prepared->root_lock_fd);
+	monitor->root_lock_fd = TAKE_FD(prepared->rootfs.lock_fd);
 	monitor->seccomp_fd = TAKE_FD(prepared->seccomp_fd);
 	return container_start(monitor->container, reterr);
 }

@@ -32,6 +32,12 @@ static int set_string(int fs, const char *key, const char *value)
 	return fsconfig(fs, FSCONFIG_SET_STRING, key, value, 0) < 0 ? -errno : 0;
 }
 
+/*
+ * Whatever this kernel's defaults are: an upper folder is all of what its container changed, so that what reads it without
+ * the layers below (diff, commit) sees no folder that is only a reference, and no file that is only attributes.
+ */
+static const char *const plain_upper[][2] = { { "redirect_dir", "off" }, { "metacopy", "off" } };
+
 /* The upper folder is not below the layers': named through our own descriptor table. */
 static int set_upper(int fs, const struct container_rootfs *rootfs)
 {
@@ -44,6 +50,8 @@ static int set_upper(int fs, const struct container_rootfs *rootfs)
 	int r = set_string(fs, "upperdir", upper);
 	if (r == 0)
 		r = set_string(fs, "workdir", work);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(plain_upper); i++)
+		r = set_string(fs, plain_upper[i][0], plain_upper[i][1]);
 	if (r == 0 && rootfs->is_volatile && fsconfig(fs, FSCONFIG_SET_FLAG, "volatile", NULL, 0) < 0)
 		r = -errno;
 	return r;
@@ -86,6 +94,8 @@ static int classic_options(const struct container_rootfs *rootfs, struct buf *op
 	if (r == 0 && rootfs->upper_fd >= 0)
 		r = buf_printf(options, ",upperdir=/proc/self/fd/%d/upper,workdir=/proc/self/fd/%d/work%s",
 			rootfs->upper_fd, rootfs->upper_fd, rootfs->is_volatile ? ",volatile" : "");
+	for (size_t i = 0; r == 0 && rootfs->upper_fd >= 0 && i < ARRAY_SIZE(plain_upper); i++)
+		r = buf_printf(options, ",%s=%s", plain_upper[i][0], plain_upper[i][1]);
 	return r;
 }
 

@@ -100,6 +100,43 @@ static const struct json_field handover_save_fields[] = {
 };
 static const struct json_table handover_save_table = JSON_TABLE(struct handover_save, handover_save_fields);
 
+static const struct json_field handover_mount_fields[] = {
+	JSON_FIELD(struct handover_mount, destination, "destination", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
+	JSON_FIELD(struct handover_mount, source, "source", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
+	JSON_FIELD(struct handover_mount, recursive, "recursive", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_mount, read_only, "read_only", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
+};
+static const struct json_table handover_mount_table = JSON_TABLE(struct handover_mount, handover_mount_fields);
+
+static const struct json_field handover_tree_fields[] = {
+	JSON_FIELD(struct handover_tree, folder, "folder", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_tree, lowers, "lowers", JSON_STRV, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_tree, read_only, "read_only", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_tree, is_volatile, "volatile", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD_ARRAY(struct handover_tree, mounts, mount_count, "mounts", JSON_OBJECTS,
+		.table = &handover_mount_table, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_tree, path, "path", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_tree, named, "named", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_tree, container_named, "container_named", JSON_STRING_FIELD,
+		.flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_tree, no_overwrite_dir_non_dir, "no_overwrite_dir_non_dir", JSON_BOOL_FIELD,
+		.flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_tree, copy_owner, "copy_owner", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_tree, user, "user", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+};
+static const struct json_table handover_tree_table = JSON_TABLE(struct handover_tree, handover_tree_fields);
+
+static const struct json_field handover_commit_fields[] = {
+	JSON_FIELD(struct handover_commit, repo, "repo", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_commit, tag, "tag", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_commit, comment, "comment", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_commit, author, "author", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_commit, changes, "changes", JSON_STRV, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_commit, image, "image", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
+	JSON_FIELD(struct handover_commit, config, "config", JSON_RAW, .flags = JSON_REQUIRED),
+};
+static const struct json_table handover_commit_table = JSON_TABLE(struct handover_commit, handover_commit_fields);
+
 static const struct json_field handover_registry_fields[] = {
 	JSON_FIELD(struct handover_registry, auth, "auth", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct handover_registry, insecure, "insecure", JSON_STRV, .flags = JSON_OMITEMPTY),
@@ -150,6 +187,10 @@ static const struct json_field handover_fields[] = {
 		.table = &handover_distribution_table, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct handover, save, "save", JSON_OBJECT_PTR, .table = &handover_save_table,
 		.flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover, tree, "tree", JSON_OBJECT_PTR, .table = &handover_tree_table,
+		.flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover, commit, "commit", JSON_OBJECT_PTR, .table = &handover_commit_table,
+		.flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct handover, registry, "registry", JSON_OBJECT_PTR, .table = &handover_registry_table,
 		.flags = JSON_OMITEMPTY),
 };
@@ -171,6 +212,12 @@ static const struct {
 	[HANDOVER_SEARCH] = { "search", offsetof(struct handover, search) },
 	[HANDOVER_DISTRIBUTION] = { "distribution", offsetof(struct handover, distribution) },
 	[HANDOVER_SAVE] = { "save", offsetof(struct handover, save) },
+	[HANDOVER_ARCHIVE_STAT] = { "archive-stat", offsetof(struct handover, tree) },
+	[HANDOVER_ARCHIVE_GET] = { "archive-get", offsetof(struct handover, tree) },
+	[HANDOVER_ARCHIVE_PUT] = { "archive-put", offsetof(struct handover, tree) },
+	[HANDOVER_EXPORT] = { "export", offsetof(struct handover, tree) },
+	[HANDOVER_CHANGES] = { "changes", offsetof(struct handover, tree) },
+	[HANDOVER_COMMIT] = { "commit", offsetof(struct handover, commit) },
 };
 
 const char *handover_kind_name(enum handover_kind kind)
@@ -215,6 +262,12 @@ static int check(const struct handover *handover, struct err **reterr)
 	const struct json_opt_int *length = &handover->body.content_length;
 	if (length->set && (length->value < 0 || handover->body.chunked))
 		return err_set(reterr, ERR_INVALID, 0, "hand-over with a senseless body length");
+	const struct handover_tree *tree = handover->tree;
+	if (tree && (!tree->folder || tree->folder[0] != '/' || !tree->lowers || !tree->lowers[0] ||
+			    (tree->path && tree->path[0] != '/')))
+		return err_set(reterr, ERR_INVALID, 0, "hand-over with a senseless tree");
+	if (!tree && (kind == HANDOVER_COMMIT))
+		return err_set(reterr, ERR_INVALID, 0, "hand-over of a commit without its tree");
 	return handover->wait ? check_wait(handover->wait, reterr) : 0;
 }
 

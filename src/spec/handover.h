@@ -104,6 +104,44 @@ struct handover_save {
 	char *platform;
 };
 
+/* Something mounted into a container: where, and what. */
+struct handover_mount {
+	char *destination; /* in the container */
+	char *source;      /* on the host */
+	bool recursive;
+	bool read_only;
+};
+
+/*
+ * /containers/ID/archive, export and changes: a container's tree. With the client's come two descriptors of a container that
+ * runs, what its monitor lends (monitor/lend.h); of another the worker mounts the root itself.
+ */
+struct handover_tree {
+	char *folder;  /* the container's, absolute */
+	char **lowers; /* as in launch.json */
+	bool read_only;
+	bool is_volatile;
+	struct handover_mount *mounts; /* a place below another comes after it */
+	size_t mount_count;
+	char *path;  /* archive: absolute and without "..", but with the "/" or "/." at the end that the client wrote */
+	char *named; /* the same, and the container, as the client named them: for messages */
+	char *container_named;
+	bool no_overwrite_dir_non_dir;
+	bool copy_owner; /* what comes in belongs to the container's user */
+	char *user;
+};
+
+/* POST /commit; with `tree`, and perhaps what keeps the container paused. */
+struct handover_commit {
+	char *repo;
+	char *tag;
+	char *comment;
+	char *author;
+	char **changes;
+	char *image;    /* ID of the container's */
+	json_t *config; /* of the new image, before the changes: struct oci_image_run as a document */
+};
+
 /* What the machine's administrator and the client say of registries. */
 struct handover_registry {
 	char *auth;                 /* the X-Registry-Auth header as it came; a secret: never logged */
@@ -141,6 +179,8 @@ struct handover {
 	struct handover_search *search;
 	struct handover_distribution *distribution;
 	struct handover_save *save;
+	struct handover_tree *tree;
+	struct handover_commit *commit;
 	struct handover_registry *registry; /* pull, push, auth, search, distribution */
 };
 
@@ -159,6 +199,12 @@ enum handover_kind {
 	HANDOVER_SEARCH,
 	HANDOVER_DISTRIBUTION,
 	HANDOVER_SAVE,
+	HANDOVER_ARCHIVE_STAT,
+	HANDOVER_ARCHIVE_GET,
+	HANDOVER_ARCHIVE_PUT,
+	HANDOVER_EXPORT,
+	HANDOVER_CHANGES,
+	HANDOVER_COMMIT,
 	HANDOVER_KIND_COUNT, /* a kind that this build does not know */
 };
 

@@ -22,6 +22,9 @@ struct message {
 	int64_t id;          /* MESSAGE_NO_ID if absent */
 	const char *surplus; /* borrowed from the parsed bytes; NULL if there is none */
 	size_t surplus_len;
+	/* Set by those who received some: the descriptors that came along, the receiver's to close. */
+	const int *fds;
+	size_t fd_count;
 };
 
 /* `data` outlives the message. ERR_INVALID: not an object, no op, a wrong type. */

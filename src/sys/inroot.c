@@ -56,7 +56,7 @@ int inroot_plain_dir(int dir_fd, const char *name)
 		RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS);
 }
 
-enum walk_goal { WALK_DIR, WALK_FILE };
+enum walk_goal { WALK_DIR, WALK_FILE, WALK_LOOK };
 
 struct walk {
 	int root_fd;
@@ -91,6 +91,16 @@ static int walk_up(struct walk *walk)
 		return walk_to_root(walk);
 	return walk_stand_on(walk, open_resolved(walk->root_fd, walk->done, O_PATH | O_DIRECTORY | O_NOFOLLOW,
 					   RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS));
+}
+
+/* The part that is missing: nothing below it can be a link. */
+static int walk_note(struct walk *walk, const char *name)
+{
+	size_t used = strlen(walk->done);
+	int len = snprintf(walk->done + used, sizeof(walk->done) - used, "%s%s%s", used ? "/" : "", name, walk->todo);
+
+	walk->todo[0] = '\0';
+	return len < 0 || (size_t)len >= sizeof(walk->done) - used ? -ENAMETOOLONG : 0;
 }
 
 static int walk_into(struct walk *walk, const char *name, int fd)
@@ -165,6 +175,8 @@ static int walk_step(struct walk *walk, const char *name, bool is_last)
 	for (int attempt = 0; attempt < 128; attempt++) {
 		_autoclose_ int fd = openat(walk->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 		struct stat st;
+		if (fd < 0 && walk->goal == WALK_LOOK)
+			return errno == ENOENT ? walk_note(walk, name) : -errno;
 		if (fd < 0 && errno == ENOENT) {
 			int r = make_component(walk, name, as_file);
 			if (r < 0)
@@ -175,7 +187,7 @@ static int walk_step(struct walk *walk, const char *name, bool is_last)
 			return -errno;
 		if (S_ISLNK(st.st_mode))
 			return walk_symlink(walk, fd);
-		if (!S_ISDIR(st.st_mode) && !as_file)
+		if (!S_ISDIR(st.st_mode) && !as_file && !(walk->goal == WALK_LOOK && is_last))
 			return -ENOTDIR;
 		walk->is_file = !S_ISDIR(st.st_mode);
 		return walk_into(walk, name, TAKE_FD(fd));
@@ -210,6 +222,17 @@ static int walk_run(struct walk *walk, int root_fd, const char *path, mode_t mod
 	if (error < 0)
 		fd_close(&walk->fd);
 	return error < 0 ? error : walk->fd;
+}
+
+int inroot_resolve(int root_fd, const char *path, char *out, size_t size)
+{
+	struct walk walk;
+	int fd = walk_run(&walk, root_fd, path, 0, WALK_LOOK);
+
+	if (fd < 0)
+		return fd;
+	fd_close(&fd);
+	return snprintf(out, size, "/%s", walk.done) >= (int)size ? -ENAMETOOLONG : 0;
 }
 
 int inroot_mkdir_p(int root_fd, const char *path, mode_t mode)

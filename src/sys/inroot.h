@@ -11,6 +11,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include <sys/types.h>
 
@@ -34,6 +35,10 @@ int inroot_mount_target(int root_fd, const char *path, bool is_dir);
 /* Parent of the last component, parents made where missing, and that component (borrows from `path`): for mknodat and
  * symlinkat, which never follow. -EINVAL if the path ends in "..", "." or "/". */
 int inroot_parent(int root_fd, const char *path, mode_t mode, const char **ret_name);
+
+/* What `path` leads to when every symlink is followed, as an absolute path without symlinks; what is missing is taken as it is
+ * written. It was so a moment ago and is good for showing, never for opening. `size` bytes at `out`. */
+int inroot_resolve(int root_fd, const char *path, char *out, size_t size);
 
 /* One path component that is a real folder, not a symlink, directly below `dir_fd`: O_PATH. */
 int inroot_plain_dir(int dir_fd, const char *name);

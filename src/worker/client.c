@@ -35,6 +35,7 @@ struct client {
 	bool answered;       /* the head was sent */
 	bool sends_bytes;    /* not messages: client_answer_bytes */
 	bool streams_errors; /* client_stream_errors */
+	bool head_only;
 	bool broken;
 	char *input; /* undecoded: from `start`, `len` bytes */
 	size_t start;
@@ -272,6 +273,11 @@ static void answer(struct client *client, int status, json_t *message)
 
 	if (!client->answered)
 		answer_head(client, &out, status);
+	if (client->head_only) {
+		client->chunked_answer = false; /* no last chunk either */
+		send_all(client, out.data, out.len);
+		return;
+	}
 	int r = json_print_value(message, &text);
 	if (r == 0)
 		r = buf_puts(&text, "\r\n");
@@ -333,6 +339,11 @@ int client_send_file(struct client *client, int fd, int64_t len)
 			return -errno;
 	}
 	return client->broken ? -EPIPE : 0;
+}
+
+void client_head_only(struct client *client)
+{
+	client->head_only = true;
 }
 
 void client_tell(struct client *client, json_t *message)

@@ -55,5 +55,7 @@ int client_send_file(struct client *client, int fd, int64_t len);
 
 /* From now on an error is a message of the stream, even its first. */
 void client_stream_errors(struct client *client);
+/* Its method is HEAD: no answer has a body. */
+void client_head_only(struct client *client);
 /* The answer of a job that failed. */
 void client_tell_error(struct client *client, const struct err *err);

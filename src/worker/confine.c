@@ -81,16 +81,25 @@ static const int calls_always[] = {
 	SYS_newfstatat,
 };
 
-static const int calls_writing[] = {
+static const int calls_reading[] = {
 	SYS_openat,
 	SYS_openat2,
+	SYS_readlinkat,
+	SYS_statx,
+	SYS_getdents64,
+	SYS_fgetxattr,
+	SYS_flistxattr,
+	SYS_dup,
+	SYS_umask,
+};
+
+static const int calls_writing[] = {
 	SYS_pwrite64,
 	SYS_ftruncate,
 	SYS_fallocate,
 	SYS_mkdirat,
 	SYS_mknodat,
 	SYS_symlinkat,
-	SYS_readlinkat,
 	SYS_linkat,
 	SYS_unlinkat,
 	SYS_renameat2,
@@ -100,14 +109,10 @@ static const int calls_writing[] = {
 	SYS_fchmodat,
 	SYS_fsetxattr,
 	SYS_utimensat,
-	SYS_statx,
-	SYS_getdents64,
-	SYS_dup,
-	SYS_umask,
 	SYS_faccessat,
 };
 
-#define FILTER_MAX (ARRAY_SIZE(calls_always) + ARRAY_SIZE(calls_writing) + 8)
+#define FILTER_MAX (ARRAY_SIZE(calls_always) + ARRAY_SIZE(calls_reading) + ARRAY_SIZE(calls_writing) + 8)
 
 static size_t filter_allow(struct sock_filter *filter, const int *calls, size_t count)
 {
@@ -117,7 +122,7 @@ static size_t filter_allow(struct sock_filter *filter, const int *calls, size_t 
 }
 
 /* A list of comparisons that all jump to the last instruction, which allows. */
-static int limit_calls(bool writable)
+static int limit_calls(const struct confine *confine)
 {
 	struct sock_filter filter[FILTER_MAX];
 	size_t first, count = 0;
@@ -128,7 +133,9 @@ static int limit_calls(bool writable)
 	filter[count++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
 	first = count;
 	count += filter_allow(filter + count, calls_always, ARRAY_SIZE(calls_always));
-	if (writable)
+	if (confine->reads || confine->writable)
+		count += filter_allow(filter + count, calls_reading, ARRAY_SIZE(calls_reading));
+	if (confine->writable)
 		count += filter_allow(filter + count, calls_writing, ARRAY_SIZE(calls_writing));
 	for (size_t i = first; i < count; i++)
 		filter[i].jt = (unsigned char)(count - i);
@@ -153,7 +160,7 @@ static int limit_one(__rlimit_resource_t resource, rlim_t value)
 	return setrlimit(resource, &limit) < 0 ? -errno : 0;
 }
 
-static int limit_resources(void)
+static int limit_resources(const struct confine *confine)
 {
 	int r = SANITIZED ? 0 : limit_one(RLIMIT_AS, LIMIT_CHILD_MEMORY);
 
@@ -162,7 +169,7 @@ static int limit_resources(void)
 	if (r == 0)
 		r = limit_one(RLIMIT_CORE, 0);
 	if (r == 0)
-		r = limit_one(RLIMIT_NOFILE, CHILD_NOFILE);
+		r = limit_one(RLIMIT_NOFILE, confine->files_max > 0 ? (rlim_t)confine->files_max : CHILD_NOFILE);
 	return r;
 }
 
@@ -203,10 +210,11 @@ static int limit_to_root(int root_fd, bool writable)
 
 /* ---- the child */
 
-/* fds[n] becomes n; sources among 0 to 2 are moved out of the way first. `root_fd` becomes 3, and nothing else stays. */
+/* fds[n] becomes n; sources among 0 to 2 are moved out of the way first. `root_fd` becomes 3, what is held 4, and nothing else
+ * stays. */
 static int keep_descriptors(const struct confine *confine, int *root_fd)
 {
-	int moved[3], root;
+	int moved[3], root, held = -1;
 
 	for (int i = 0; i < 3; i++) {
 		moved[i] = confine->fds[i] < 0 ? open("/dev/null", O_RDWR | O_CLOEXEC)
@@ -220,7 +228,11 @@ static int keep_descriptors(const struct confine *confine, int *root_fd)
 	for (int i = 0; i < 3; i++)
 		if (dup2(moved[i], i) < 0)
 			return -errno;
-	if (dup3(root, 3, O_CLOEXEC) < 0 || close_range(4, ~0U, 0) < 0)
+	if (confine->hold_fd > 0 && (held = fcntl(confine->hold_fd, F_DUPFD_CLOEXEC, 8)) < 0)
+		return -errno;
+	if (dup3(root, 3, O_CLOEXEC) < 0 || (held >= 0 && dup3(held, 4, O_CLOEXEC) < 0))
+		return -errno;
+	if (close_range(held >= 0 ? 5 : 4, ~0U, 0) < 0)
 		return -errno;
 	*root_fd = 3;
 	return 0;
@@ -252,7 +264,7 @@ static int shut_in(const struct confine *confine, int root_fd)
 	if (r == 0)
 		r = enter_root(root_fd);
 	if (r == 0)
-		r = limit_resources();
+		r = limit_resources(confine);
 	if (r == 0)
 		r = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
 	if (r == 0)
@@ -261,7 +273,7 @@ static int shut_in(const struct confine *confine, int root_fd)
 		r = limit_capabilities(confine->caps);
 	fd_close(&root_fd);
 	if (r == 0 && !SANITIZED)
-		r = limit_calls(confine->writable);
+		r = limit_calls(confine);
 	return r;
 }
 
@@ -290,8 +302,9 @@ static int root_clone(const struct confine *confine)
 		.set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC |
 		       (confine->writable ? 0 : (uint64_t)MOUNT_ATTR_RDONLY),
 		.propagation = MS_PRIVATE,
+		.recursive = confine->whole,
 	};
-	_autoclose_ int fd = mount_clone(confine->root_fd, "", false);
+	_autoclose_ int fd = mount_clone(confine->root_fd, "", confine->whole);
 	int r;
 
 	if (fd < 0)

@@ -27,7 +27,12 @@ typedef int confine_fn(void *data);
 struct confine {
 	int root_fd;   /* borrowed: a folder */
 	bool writable; /* else the root is read-only, and no call that makes or changes a file is on the list */
+	bool reads;    /* if not writable: the calls that walk through a tree are on the list; else there are none */
+	bool whole;    /* with all that is mounted below the root */
+	int files_max; /* open at a time; 0: the usual few */
 	uint64_t caps;
+	/* Kept open, borrowed: a lock that is to be held as long as the child lives; 0: none. */
+	int hold_fd;
 	int fds[3]; /* borrowed: become 0, 1, 2; -1: /dev/null; the first must be open for reading alone (else -EINVAL) */
 	confine_fn *run;
 	void *data;

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sys/stat.h>
+
+#include "archive/tar.h"
 #include "base/map.h"
 #include "base/strv.h"
 #include "spec/oci_image.h"
@@ -12,11 +15,10 @@
 #include "worker/content.h"
 #include "worker/limits.h"
 #include "worker/platform.h"
-#include "worker/tar_head.h"
 
 #define DOCUMENT_MAX (64 * 1024 * 1024)
-/* Two empty blocks end a tar; GNU's tar fills up to this. */
-#define TAR_END_BYTES (2 * TAR_BLOCK_BYTES)
+#define NAME_BYTES   100
+#define HEAD_BYTES   (64 * 1024)
 
 static const char oci_layout[] = "{\"imageLayoutVersion\":\"1.0.0\"}";
 static const char zeros[TAR_END_BYTES];
@@ -28,7 +30,7 @@ struct saved {
 
 /* A file of the archive: one of the two, or none for a folder. */
 struct member {
-	char name[TAR_NAME_MAX + 1];
+	char name[NAME_BYTES + 1];
 	const struct layer_blob *blob;
 	const char *data;
 	int64_t size_bytes;
@@ -322,12 +324,31 @@ static int add_members(struct save *save)
 
 /* ---- sending */
 
+/* Folders and regular files of root's, of no time. */
+static int member_head(const struct member *member, struct buf *out)
+{
+	bool is_folder = member->name[strlen(member->name) - 1] == '/';
+	const struct tar_entry entry = {
+		.path = member->name,
+		.mode = is_folder ? S_IFDIR | 0755 : S_IFREG | 0644,
+		.size = member->size_bytes,
+	};
+
+	return tar_header(&entry, out);
+}
+
 static int64_t archive_length(const struct save *save)
 {
 	int64_t length = TAR_END_BYTES;
 
-	for (size_t i = 0; i < save->member_count; i++)
-		length += TAR_BLOCK_BYTES + save->members[i].size_bytes + tar_padding(save->members[i].size_bytes);
+	for (size_t i = 0; i < save->member_count; i++) {
+		_cleanup_(buf_finish) struct buf head = BUF_INIT(HEAD_BYTES);
+
+		if (member_head(&save->members[i], &head) < 0)
+			return -ENOMEM;
+		length += (int64_t)head.len + save->members[i].size_bytes +
+			  (int64_t)tar_padding(save->members[i].size_bytes);
+	}
 	return length;
 }
 
@@ -344,11 +365,11 @@ static int send_blob(struct save *save, const struct layer_blob *blob, struct er
 
 static int send_member(struct save *save, const struct member *member, struct err **reterr)
 {
-	char head[TAR_BLOCK_BYTES];
-	int r;
+	_cleanup_(buf_finish) struct buf head = BUF_INIT(HEAD_BYTES);
+	int r = member_head(member, &head);
 
-	tar_head(member->name, member->size_bytes, head);
-	r = client_write(save->task->client, head, sizeof(head));
+	if (r == 0)
+		r = client_write(save->task->client, head.data, head.len);
 	if (r == 0 && member->data)
 		r = client_write(save->task->client, member->data, (size_t)member->size_bytes);
 	if (r == 0 && member->blob) {

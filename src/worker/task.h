@@ -8,15 +8,20 @@
 #include "store/job.h"
 #include "worker/client.h"
 
+/* Descriptors that a hand-over brings besides the client's. */
+#define TASK_LENT 2
+
 typedef void task_event_fn(const char *type, const char *image, const char *name, void *data);
 
 struct task {
 	struct job *job;
 	struct client *client;
 	int empty_fd;         /* an empty folder of the job's */
+	int lent[TASK_LENT];  /* what came with the client, borrowed; -1: nothing */
 	bool quiet;           /* no progress */
 	task_event_fn *event; /* tells the engine what was done */
 	void *event_data;
+	const char *data_root;
 };
 
 /* A folder of the job's: makes and opens it. Returns a descriptor or -errno. */

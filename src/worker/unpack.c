@@ -18,6 +18,7 @@
 #include "base/io.h"
 #include "codec/sha256.h"
 #include "codec/utf8.h"
+#include "runtime/identity.h"
 #include "sys/inroot.h"
 #include "worker/confine.h"
 #include "worker/inflate.h"
@@ -76,17 +77,39 @@ static int inflate_main(void *data)
 	}
 }
 
+/* By the tree's own accounts. */
+static int find_owner(int root_fd, const char *user, struct extract_options *options, struct extract_report *report)
+{
+	struct identity *identity = calloc(1, sizeof(*identity));
+	char why[IDENTITY_WHY_MAX] = "out of memory";
+	int r = identity ? identity_resolve(root_fd, user, NULL, identity, why) : -ENOMEM;
+
+	memset(report, 0, sizeof(*report));
+	report->error = r;
+	snprintf(report->message, sizeof(report->message), "%s", why);
+	if (r == 0) {
+		options->owner = EXTRACT_OWNER_GIVEN;
+		options->uid = identity->uid;
+		options->gid = identity->gid;
+	}
+	free(identity);
+	return r;
+}
+
 /* Descriptor 0 is the tar, 1 the report. */
 static int extract_main(void *data)
 {
-	const struct extract_options *options = data;
+	const struct unpack *unpack = data;
+	struct extract_options options = unpack->options;
 	_cleanup_(buf_finish) struct buf opaque = BUF_INIT(LIMIT_OPAQUE_BYTES);
 	struct extract_report report;
 	int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (root_fd < 0)
 		return EXIT_FAILURE;
-	(void)extract(0, root_fd, options, &report, &opaque);
+	if (unpack->user && find_owner(root_fd, unpack->user, &options, &report) < 0)
+		return io_write_full(1, &report, sizeof(report)) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	(void)extract(0, root_fd, &options, &report, &opaque);
 	if (io_write_full(1, &report, sizeof(report)) < 0)
 		return EXIT_FAILURE;
 	if (report.error == 0 && opaque.len > 0 && io_write_full(1, opaque.data, opaque.len) < 0)
@@ -133,7 +156,9 @@ static int start_extract(struct run *run, struct err **reterr)
 		.caps = CONFINE_UNPACK_CAPS,
 		.fds = { -1, -1, -1 },
 		.run = extract_main,
-		.data = (void *)&run->unpack->options,
+		.data = (void *)run->unpack,
+		.whole = run->unpack->whole,
+		.hold_fd = run->unpack->hold_fd,
 	};
 	int pipe_fds[2] = { -1, -1 };
 	int r;
@@ -177,9 +202,11 @@ static bool is_unwanted(const struct unpack *unpack)
 	return poll(&pollfd, 1, 0) > 0;
 }
 
-static int unwanted(struct err **reterr)
+static int check_wanted(const struct unpack *unpack, struct err **reterr)
 {
-	return err_set(reterr, ERR_INTERNAL, ECANCELED, "the client went away");
+	if (is_unwanted(unpack))
+		return err_set(reterr, ERR_INTERNAL, ECANCELED, "the client went away");
+	return unpack->check ? unpack->check(unpack->check_data, reterr) : 0;
 }
 
 static int check_client(struct run *run, struct err **reterr)
@@ -189,7 +216,7 @@ static int check_client(struct run *run, struct err **reterr)
 	run->next_check_bytes = run->out_bytes + CLIENT_CHECK_BYTES;
 	if (run->unpack->progress)
 		run->unpack->progress(run->out_bytes, run->unpack->progress_data);
-	return is_unwanted(run->unpack) ? unwanted(reterr) : 0;
+	return check_wanted(run->unpack, reterr);
 }
 
 /* How long a silence may last. What comes by a pipe is waited for by whoever fills that. */
@@ -214,8 +241,12 @@ static int wait_watching(struct run *run, int fd, short events, int64_t deadline
 
 		if (r < 0 && errno != EINTR)
 			return err_errno(reterr, -errno, "cannot wait");
-		if ((r <= 0 || pollfds[1].revents) && is_unwanted(unpack))
-			return unwanted(reterr);
+		if (r <= 0 || pollfds[1].revents) {
+			int wanted = check_wanted(unpack, reterr);
+
+			if (wanted < 0)
+				return wanted;
+		}
 		if (r > 0)
 			return 0; /* an error or a hang-up shows in the call that follows */
 		if (clock_monotonic_ms() > deadline)

@@ -21,6 +21,8 @@
 #include "worker/inflate.h"
 #include "worker/limits.h"
 
+/* A reason to stop, or 0. */
+typedef int unpack_check_fn(void *data, struct err **reterr);
 typedef void unpack_progress_fn(int64_t bytes, void *data);
 
 struct unpack {
@@ -36,6 +38,12 @@ struct unpack {
 	int folder_fd; /* becomes the child's root */
 	int empty_fd;  /* an empty folder: the root of the child that inflates */
 	struct extract_options options;
+	bool whole;  /* with what is mounted below the folder */
+	int hold_fd; /* a lock that the child holds too; 0: none */
+	/* COPY: to whom everything belongs, as Docker names users, by the tree's own accounts; NULL: to whom the archive says. */
+	const char *user;
+	unpack_check_fn *check; /* asked from time to time; may be NULL */
+	void *check_data;
 	bool needs_end_marker; /* a tar without its closing zeros counts as cut short: where no digest says that it is whole */
 	unpack_progress_fn *progress; /* may be NULL */
 	void *progress_data;

@@ -26,7 +26,8 @@ struct worker {
 	size_t job_count;
 	const char *data_root;
 	struct store *store;
-	bool leaves; /* what the engine has to sweep */
+	bool leaves;         /* what the engine has to sweep */
+	int lent[TASK_LENT]; /* descriptors beside the client's */
 };
 
 /* ---- messages */
@@ -41,6 +42,23 @@ static void send_message(json_t *body)
 		(void)message_send(CHANNEL_FD, text.data, text.len, NULL, 0);
 }
 
+/* ---- jobs on a container */
+
+void worker_tell_container(const char *type, const char *container, const char *image, const char *reference,
+	const char *comment)
+{
+	json_t *body = message_new("event", MESSAGE_NO_ID);
+
+	message_add(body, "type", json_string(type));
+	message_add(body, "container", json_string(container));
+	if (image) {
+		message_add(body, "imageID", json_string(image));
+		message_add(body, "imageRef", json_string(reference));
+		message_add(body, "comment", json_string(comment));
+	}
+	send_message(body);
+}
+
 static void tell_event(const char *type, const char *image, const char *name, void *data)
 {
 	json_t *body = message_new("event", MESSAGE_NO_ID);
@@ -53,11 +71,20 @@ static void tell_event(const char *type, const char *image, const char *name, vo
 	send_message(body);
 }
 
+static int need_store(struct worker *worker, struct err **reterr)
+{
+	_autoclose_ int fd = open(worker->data_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_errno(reterr, -errno, "cannot open %s", worker->data_root);
+	return store_open(fd, STORE_WORKER, &worker->store, reterr);
+}
+
 /* ---- emptying trash/ */
 
 static void empty_trash(struct worker *worker)
 {
-	int r = rmtree_content(store_trash_folder(worker->store));
+	int r = worker->store ? rmtree_content(store_trash_folder(worker->store)) : 0;
 
 	if (r < 0)
 		log_warn("trash could not be emptied: %s", strerror(-r));
@@ -76,13 +103,22 @@ static const struct worker_job *job_of(const struct worker *worker, const struct
 static int run_job(struct worker *worker, const struct worker_job *job, struct client *client,
 	const struct handover *handover, struct err **reterr)
 {
-	struct task task = { .client = client, .empty_fd = -1, .event = tell_event };
+	struct task task = { .client = client,
+		.empty_fd = -1,
+		.lent = { worker->lent[0], worker->lent[1] },
+		.event = tell_event,
+		.data_root = worker->data_root };
 	int r = job->check ? job->check(handover, reterr) : 0;
 
 	if (r < 0)
 		return r;
 	if (job->check)
 		client_stream_errors(client);
+	if (job->without_store)
+		return job->run(&task, handover, reterr);
+	r = need_store(worker, reterr);
+	if (r < 0)
+		return r;
 	r = job_begin(worker->store, &task.job, reterr);
 	if (r < 0) {
 		worker->leaves = true; /* perhaps its folder */
@@ -134,6 +170,8 @@ static int handle_handover(struct worker *worker, const struct message *message,
 		send_message(message_error(message->id, err));
 		return EXIT_FAILURE;
 	}
+	if (strcmp(handover.method, "HEAD") == 0)
+		client_head_only(client);
 	send_message(message_ack(message->id));
 	serve(worker, job, client, &handover);
 	if (worker->leaves)
@@ -144,12 +182,17 @@ static int handle_handover(struct worker *worker, const struct message *message,
 static int handle_job(struct worker *worker, const struct message *message)
 {
 	const char *kind = message_string(message, "kind");
+	_autofree_(err) struct err *err = NULL;
 
 	if (!kind || strcmp(kind, "remove") != 0) {
 		send_message(message_unsupported(message->id, kind ? kind : "job"));
 		return EXIT_FAILURE;
 	}
 	send_message(message_ack(message->id));
+	if (need_store(worker, &err) < 0) {
+		log_error("%s", err_message(err));
+		return EXIT_FAILURE;
+	}
 	empty_trash(worker);
 	return EXIT_SUCCESS;
 }
@@ -165,15 +208,6 @@ static int handle(struct worker *worker, const struct message *message, int *fd)
 }
 
 /* ---- start */
-
-static int open_store(struct worker *worker, struct err **reterr)
-{
-	_autoclose_ int fd = open(worker->data_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		return err_errno(reterr, -errno, "cannot open %s", worker->data_root);
-	return store_open(fd, STORE_WORKER, &worker->store, reterr);
-}
 
 /* An engine that died before it sent anything is no fault of this process. */
 static int one_message(struct worker *worker)
@@ -194,10 +228,11 @@ static int one_message(struct worker *worker)
 		log_error("the engine's message: %s", err_message(err));
 		return EXIT_FAILURE;
 	}
-	for (size_t i = 1; i < CHANNEL_FDS_MAX; i++)
-		fd_close(&fds[i]);
+	worker->lent[0] = fds[1];
+	worker->lent[1] = fds[2];
 	status = handle(worker, &message, &fds[0]);
-	fd_close(&fds[0]);
+	for (size_t i = 0; i < CHANNEL_FDS_MAX; i++)
+		fd_close(&fds[i]);
 	message_finish(&message);
 	return status;
 }
@@ -222,7 +257,6 @@ static int parse_options(struct worker *worker, int argc, char **argv)
 
 int worker_main(int argc, char **argv, const struct worker_job *jobs, size_t job_count)
 {
-	_autofree_(err) struct err *err = NULL;
 	struct worker worker = { .jobs = jobs, .job_count = job_count };
 	int status;
 
@@ -235,10 +269,6 @@ int worker_main(int argc, char **argv, const struct worker_job *jobs, size_t job
 	signal(SIGPIPE, SIG_IGN);
 	umask(077);
 	fcntl(CHANNEL_FD, F_SETFD, FD_CLOEXEC);
-	if (open_store(&worker, &err) < 0) {
-		log_error("%s", err_message(err));
-		return EXIT_FAILURE;
-	}
 	status = one_message(&worker);
 	store_free(worker.store);
 	return status;

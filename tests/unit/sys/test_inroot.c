@@ -260,13 +260,40 @@ static void test_exchange_race(void **state)
 	assert_true(failed < 300);
 }
 
+/* Shown, never opened: what is missing stays as it is written, and nothing leads out. */
+static void test_resolve(void **state)
+{
+	const struct trees *trees = *state;
+	static const char *const paths[][2] = { { "/", "/" }, { ".", "/" }, { "/a", "/a" }, { "a/f", "/a/f" },
+		{ "/to-a/f", "/a/f" }, { "/to-f", "/a/f" }, { "/up", "/a" }, { "/../../a/./f", "/a/f" },
+		{ "/dangling", "/none/x" }, { "/none/y/../z", "/none/y/../z" }, { "/a/none", "/a/none" } };
+	char out[PATH_MAX], small[3];
+
+	assert_int_equal(mkdirat(trees->root, "a", 0755), 0);
+	close(openat(trees->root, "a/f", O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+	link_to(trees, "/a", "to-a");
+	link_to(trees, "to-a/f", "to-f");
+	link_to(trees, "../../outside/../a", "up");
+	link_to(trees, "/none/x", "dangling");
+	link_to(trees, "loop", "loop");
+	assert_int_equal(mkdirat(trees->root, "outside", 0755), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		assert_int_equal(inroot_resolve(trees->root, paths[i][0], out, sizeof(out)), 0);
+		assert_string_equal(out, paths[i][1]);
+	}
+	assert_int_equal(inroot_resolve(trees->root, "/loop", out, sizeof(out)), -ELOOP);
+	assert_int_equal(inroot_resolve(trees->root, "/a/f/x", out, sizeof(out)), -ENOTDIR);
+	assert_int_equal(inroot_resolve(trees->root, "/a/f", small, sizeof(small)), -ENAMETOOLONG);
+	assert_outside_empty(trees);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = { TEST(test_links_stay_inside), TEST(test_absolute_links_work),
 		TEST(test_dot_dot_and_slashes), TEST(test_magic_links_refused), TEST(test_loops_and_length),
 		TEST(test_link_chain_bound), TEST(test_wrong_types), TEST(test_existing_file_untouched),
-		TEST(test_parent), TEST(test_exchange_race) };
+		TEST(test_parent), TEST(test_resolve), TEST(test_exchange_race) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,12 @@
+/* The root of a container that runs, for processes outside of it. */
+#pragma once
+
+#include "base/err.h"
+
+struct container;
+
+/*
+ * The mount that is the container's root, as a detached one of its own: what is mounted on it (volumes, /proc, ...) is not
+ * there, and nobody in the container sees it. ERR_CONFLICT if init is gone.
+ */
+int container_clone_root(struct container *container, int *ret_fd, struct err **reterr);
