@@ -8,6 +8,7 @@
 #include "engine/create.h"
 #include "engine/inspect.h"
 #include "engine/remove.h"
+#include "engine/update.h"
 
 static void list(struct request *request)
 {
@@ -73,8 +74,7 @@ static void rename_container(struct request *request)
 
 static void on_updated(void *user, json_t *result, const struct err *err)
 {
-	(void)result;
-	respond_result(user, err ? -err->errnum : 0, 200, err ? NULL : json_pack("{s:[]}", "Warnings"), err);
+	respond_result(user, err ? -err->errnum : 0, 200, json_incref(result), err);
 }
 
 static void update(struct request *request)
@@ -87,7 +87,7 @@ static void update(struct request *request)
 	if (r < 0)
 		respond_error(request, err);
 	else
-		change_update(container, &body, on_updated, request);
+		update_container(container, &body, on_updated, request);
 	json_finish(&container_update_table, &body);
 }
 

@@ -51,16 +51,6 @@ static int copy_words(char ***member, const char *const *words)
 	return *member ? 0 : -ENOMEM;
 }
 
-static void complete_resources(struct host_resources *resources)
-{
-	if (resources->memory > 0 && resources->memory_swap == 0)
-		resources->memory_swap = resources->memory > INT64_MAX / 2 ? INT64_MAX : resources->memory * 2;
-	if (resources->pids_limit.set && resources->pids_limit.value <= 0)
-		resources->pids_limit.set = false;
-	if (resources->memory_swappiness.set && resources->memory_swappiness.value == -1)
-		resources->memory_swappiness.set = false;
-}
-
 /* What Docker's inspect shows where the request was silent. */
 static int complete_host(struct host_config *host)
 {
@@ -83,7 +73,7 @@ static int complete_host(struct host_config *host)
 		r = copy_words(&host->readonly_paths, default_readonly_paths);
 	if (host->shm_size == 0)
 		host->shm_size = DEFAULT_SHM_SIZE_BYTES;
-	complete_resources(&host->resources);
+	validate_complete_resources(&host->resources);
 	return r;
 }
 

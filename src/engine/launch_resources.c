@@ -150,6 +150,14 @@ static int fill_cgroup(const struct container *container, struct oci_linux *conf
 	return 0;
 }
 
+int launch_limits(const struct host_resources *from, struct oci_resources *out)
+{
+	fill_memory(from, &out->memory);
+	set_int(&out->block_io.weight, from->blkio_weight);
+	out->pids.limit = from->pids_limit;
+	return fill_cpu(from, &out->cpu);
+}
+
 int launch_resources(const struct container *container, struct launch *launch, struct err **reterr)
 {
 	const struct host_resources *from = &container->record.host.resources;
@@ -157,16 +165,13 @@ int launch_resources(const struct container *container, struct launch *launch, s
 	struct oci_resources *resources = config->resources = calloc(1, sizeof(*resources));
 	int r = resources ? fill_cgroup(container, config) : -ENOMEM;
 	if (r == 0)
-		r = fill_cpu(from, &resources->cpu);
+		r = launch_limits(from, resources);
 	if (r == 0)
 		r = fill_rlimits(from, launch->oci.process);
 	for (size_t i = 0; r == 0 && i < from->device_count; i++)
 		r = add_device(launch, &from->devices[i]);
 	if (r < 0)
 		return err_oom(reterr);
-	fill_memory(from, &resources->memory);
-	set_int(&resources->block_io.weight, from->blkio_weight);
-	resources->pids.limit = from->pids_limit;
 	r = check_blocks(from, reterr);
 	return r < 0 ? r : fill_device_rules(container, resources, reterr);
 }

@@ -5,7 +5,7 @@
  * before it run backwards, and the caller hears of the error. What must survive a crash is written down by a step before
  * the step with the first side effect (the intent), so a start of the engine can go on or clear up.
  *
- * Operations that change what a container is (start, restart, remove) form a queue per container: one runs at a time.
+ * Operations that change what a container is (start, restart, update, remove) form a queue per container: one runs at a time.
  * Those that only ask its monitor for something (stop, kill, pause, resize, top) don't wait, or a `kill` could not end a
  * `stop` that takes its time. Every waiting step has a deadline, kept by monitor_link.c.
  */
@@ -51,7 +51,7 @@ struct operation_args {
 	bool unattended; /* remove: AutoRemove, nobody asked */
 	int64_t width, height;
 	const char *text; /* top: ps's options; resize, exec: its ID. Copied. */
-	json_t *document; /* exec-create, update: sent as it is; taken */
+	json_t *document; /* exec-create: sent as it is; update: what is wanted; taken */
 };
 
 struct operation {

@@ -23,6 +23,9 @@ int validate_restart_policy(const struct restart_policy *policy, bool auto_remov
 /* Limits: validate_resources.c. */
 int validate_resources(const struct host_resources *resources, char ***warnings, struct err **reterr);
 
+/* Fills in what is meant where they are silent. */
+void validate_complete_resources(struct host_resources *resources);
+
 /* A list of CPUs or memory nodes ("0-3,7") within 0 .. `limit` - 1, without allocating. -EINVAL, or -ERANGE. */
 int validate_cpu_list(const char *text, unsigned limit);
 

@@ -247,3 +247,13 @@ int validate_resources(const struct host_resources *resources, char ***warnings,
 		return err_set(reterr, ERR_INVALID, 0, "invalid cgroup parent: %s", resources->cgroup_parent);
 	return 0;
 }
+
+void validate_complete_resources(struct host_resources *resources)
+{
+	if (resources->memory > 0 && resources->memory_swap == 0)
+		resources->memory_swap = resources->memory > INT64_MAX / 2 ? INT64_MAX : resources->memory * 2;
+	if (resources->pids_limit.set && resources->pids_limit.value <= 0)
+		resources->pids_limit.set = false;
+	if (resources->memory_swappiness.set && resources->memory_swappiness.value == -1)
+		resources->memory_swappiness.set = false;
+}

@@ -299,7 +299,7 @@ static int op_lend_pause(struct call *call, struct err **reterr)
 	return ANSWERED;
 }
 
-static int op_update(struct call *call, struct err **reterr)
+static int update_policy(struct call *call, struct err **reterr)
 {
 	struct launch_restart_policy policy;
 	int ret = message_document(call->message, "restart_policy", &launch_restart_policy_table, &policy, reterr);
@@ -309,6 +309,35 @@ static int op_update(struct call *call, struct err **reterr)
 		ret = err_set(reterr, ERR_INVALID, 0, "invalid restart policy: unknown policy '%s'", policy.name);
 	json_finish(&launch_restart_policy_table, &policy);
 	return ret;
+}
+
+/* Without a running container there is nothing to do: the next start reads launch.json anew. */
+static int update_resources(struct call *call, struct err **reterr)
+{
+	struct oci_resources resources;
+	if (!json_object_get(call->message->body, "resources"))
+		return 0;
+	int ret = message_document(call->message, "resources", &oci_resources_table, &resources, reterr);
+	if (ret < 0)
+		return ret;
+	if (call->monitor->container)
+		ret = container_resources_set(call->monitor->container, &resources, reterr);
+	json_finish(&oci_resources_table, &resources);
+	return ret;
+}
+
+/* Says that it knew of limits: an older monitor knows none. */
+static int op_update(struct call *call, struct err **reterr)
+{
+	int ret = update_resources(call, reterr);
+	if (ret == 0)
+		ret = update_policy(call, reterr);
+	if (ret < 0)
+		return ret;
+	json_t *body = message_done(call->request.id);
+	message_add(body, "resources", json_true());
+	control_answer(call->monitor->control, &call->request, body);
+	return ANSWERED;
 }
 
 static int op_finish(struct call *call, struct err **reterr)

@@ -38,6 +38,7 @@
 #include "runtime/container_internal.h"
 #include "runtime/hooks.h"
 #include "runtime/resources.h"
+#include "runtime/resources_saved.h"
 #include "sys/namespaces.h"
 #include "sys/procfs.h"
 #include "sys/selfexe.h"
@@ -641,7 +642,12 @@ bool container_is_paused(struct container *container)
 
 int container_resources_set(struct container *container, const struct oci_resources *resources, struct err **reterr)
 {
-	return resources_apply(container->group, resources, false, reterr);
+	struct resources_saved saved;
+	resources_save(container->group, &saved);
+	int r = resources_apply(container->group, resources, false, reterr);
+	if (r < 0)
+		resources_restore(container->group, &saved);
+	return r;
 }
 
 int container_pids(struct container *container, pid_t **ret, size_t *ret_count, struct err **reterr)

@@ -211,7 +211,7 @@ int container_pause(struct container *container, struct err **reterr);
 int container_resume(struct container *container, struct err **reterr);
 bool container_is_paused(struct container *container);
 
-/* Members that are unset stay as they are. */
+/* Members that are unset stay as they are; if one can't be set, all do. */
 int container_resources_set(struct container *container, const struct oci_resources *resources, struct err **reterr);
 
 /* Host pids in the container's groups; heap, the receiver's. */

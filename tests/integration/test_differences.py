@@ -1,8 +1,12 @@
 """What was found to differ from Docker 28 when the same commands were given to both: wordings that tools match on, exit codes,
 and answers that the stock command depends on. The expected texts are what a dockerd 28.5 answered."""
 import json
+import os
+import time
 
 import pytest
+
+from harness.engine import wait_for
 
 
 @pytest.fixture
@@ -121,3 +125,78 @@ def test_what_is_absent_looks_empty(engine, docker):
     assert engine.api("POST", "/build/prune") == (200, {"CachesDeleted": None, "SpaceReclaimed": 0})
     for method, path in (("GET", "/nope"), ("POST", "/info"), ("PATCH", "/containers/json")):
         assert engine.api(method, path) == (404, {"message": "page not found"})
+
+
+# --- update ---
+
+def limit(docker, name, *files):
+    """What the container's own group says, of v1's file or v2's."""
+    return docker("exec", name, "sh", "-c", f"cd /sys/fs/cgroup; cat {' '.join(files)} 2>/dev/null").stdout.split("\n")[0]
+
+
+def memory_of(docker, name):
+    return limit(docker, name, "memory/memory.limit_in_bytes", "memory.max")
+
+
+@pytest.mark.parametrize("program", ["docker", "tare"])
+def test_update_changes_limits_of_what_runs(engine, docker, program):
+    client = docker if program == "docker" else engine.tare
+    docker("run", "-d", "--name", "up", "-m", "64m", "--pids-limit", "50", "--restart", "always", "busybox", "sh", "-c", "sleep 1000")
+    assert client("update", "-m", "100m", "--cpus", "0.5", "--pids-limit", "60", "--cpuset-cpus", "0", "up").stdout == "up\n"
+    wanted = {"Memory": 100 << 20, "MemorySwap": 128 << 20, "NanoCpus": 500000000, "PidsLimit": 60, "CpusetCpus": "0"}
+
+    def check():
+        host = json.loads(docker("inspect", "-f", "{{json .HostConfig}}", "up").stdout)
+        assert {key: host[key] for key in wanted} == wanted
+        assert memory_of(docker, "up") == str(100 << 20)
+        assert limit(docker, "up", "pids/pids.max", "pids.max") == "60"
+        assert limit(docker, "up", "cpu/cpu.cfs_quota_us", "cpu.max").split()[0] == "50000"
+        assert limit(docker, "up", "cpuset/cpuset.cpus", "cpuset.cpus") == "0"
+    check()
+    docker("restart", "-t", "0", "up")
+    check()
+    pid = int(docker("inspect", "-f", "{{.State.Pid}}", "up").stdout)
+    os.kill(pid, 9)  # the monitor's own restart: it reads what the update wrote
+    wait_for(lambda: docker("inspect", "-f", "{{.State.Status}} {{.RestartCount}}", "up").stdout == "running 1\n", "the restart")
+    check()
+    engine.kill_engine()
+    check()
+    assert client("update", "--pids-limit", "-1", "up").returncode == 0
+    assert limit(docker, "up", "pids/pids.max", "pids.max") == "max"
+    assert docker("inspect", "-f", "{{json .HostConfig.PidsLimit}}", "up").stdout == "null\n"
+
+
+def test_update_of_what_is_stopped_counts_at_the_start(docker):
+    docker("create", "--name", "later", "busybox", "sleep", "1000")
+    assert docker("update", "-m", "64m", "-c", "512", "later").returncode == 0
+    docker("start", "later")
+    assert memory_of(docker, "later") == str(64 << 20)
+    events = docker("events", "--since", "1h", "--until", str(time.time() + 0.1), "--filter", "container=later", "--format", "{{.Action}}").stdout.split()
+    assert events[:3] == ["create", "update", "start"]
+
+
+def test_update_that_fails_changes_nothing(docker):
+    docker("run", "-d", "--name", "kept", "-m", "64m", "--memory-swap", "64m", "--cpus", "1", "busybox", "sh", "-c",
+           "dd if=/dev/zero of=/dev/shm/x bs=1M count=30 2>/dev/null; echo full; sleep 1000")
+    wait_for(lambda: docker("logs", "kept").stdout == "full\n", "30 MiB in use")
+    before = docker("inspect", "-f", "{{json .HostConfig}}", "kept").stdout
+    quota = limit(docker, "kept", "cpu/cpu.cfs_quota_us", "cpu.max")
+    identity = docker("inspect", "-f", "{{.Id}}", "kept").stdout.strip()
+    for arguments, text in {
+        # the CPU's part comes before the memory's, and is taken back
+        ("-m", "100m"): f"Cannot update container {identity}: Memory limit should be smaller than already set memoryswap limit",
+        ("--cpu-quota", "5000"): f"Cannot update container {identity}: Conflicting options: CPU Quota cannot be updated",
+        ("-m", "1m"): "Minimum memory limit allowed is 6MB",
+        ("--memory-swap", "10m"): "Minimum memoryswap limit should be larger than memory limit",
+        ("--cpuset-cpus", "4095"): "Requested CPUs are not available",
+        ("--restart", "bogus"): "invalid restart policy: unknown policy 'bogus'",
+    }.items():
+        done = docker("update", *arguments, "kept")
+        assert done.returncode == 1 and text in done.stderr, done.stderr
+    assert docker("inspect", "-f", "{{json .HostConfig}}", "kept").stdout == before
+    if limit(docker, "kept", "memory/memory.limit_in_bytes"):  # v1 refuses a limit below what can't be given back
+        done = docker("update", "--cpus", "0.25", "--memory-swap", "8m", "-m", "8m", "kept")
+        assert done.returncode == 1 and "memory.limit_in_bytes" in done.stderr or "memory.memsw" in done.stderr, done.stderr
+        assert docker("inspect", "-f", "{{json .HostConfig}}", "kept").stdout == before
+    assert limit(docker, "kept", "cpu/cpu.cfs_quota_us", "cpu.max") == quota and memory_of(docker, "kept") == str(64 << 20)
+    assert docker("inspect", "-f", "{{.State.Running}}", "kept").stdout == "true\n"
