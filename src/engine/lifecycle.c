@@ -100,9 +100,10 @@ static int mark_user_start(struct operation *operation, struct err **reterr)
 
 static int ask_start(struct operation *operation, struct err **reterr)
 {
-	/* A monitor that is spawned for this finds a fresh document; one that waits with clients reads it anew. */
+	/* For ever: it may have gigabytes to copy into a new volume. A removal by force cancels it.
+	 * A monitor that is spawned for this finds a fresh document; one that waits with clients reads it anew. */
 	int r = monitor_link_is_up(operation->container) ? launch_write(operation->container, reterr) : 0;
-	return r < 0 ? r : operation_ask(operation, message_new("start", 0), MONITOR_START_MS, reterr);
+	return r < 0 ? r : operation_ask(operation, message_new("start", 0), LOOP_NEVER, reterr);
 }
 
 static int started(struct operation *operation, const struct message *answer, struct err **reterr)

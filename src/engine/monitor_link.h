@@ -22,7 +22,6 @@ struct monitor_link;
 
 /* What the monitor may take for its ordinary answers; a start may have to make cgroups on a busy machine. */
 #define MONITOR_ANSWER_MS 60000
-#define MONITOR_START_MS  300000
 
 /* `answer` is NULL on failure, then `err` is set. Both are borrowed for the call. */
 typedef void monitor_answer_fn(void *user, const struct message *answer, const struct err *err);

@@ -96,6 +96,14 @@ static int check_remove(struct operation *operation, struct err **reterr)
 		container->name, container->state.status);
 }
 
+static json_t *kill_message(void)
+{
+	json_t *body = message_new("stop", 0);
+
+	message_add(body, "signal", json_integer(SIGKILL));
+	return message_add(body, "timeout_s", json_integer(-1)) < 0 ? NULL : body;
+}
+
 /*
  * Whatever becomes of the request, that nothing lives is what counts: the container may end by itself, its monitor may be lost
  * on the way, and come back by recovery.
@@ -107,10 +115,7 @@ static int kill_if_alive(struct operation *operation, struct err **reterr)
 		return STEP_NEXT;
 	if (!monitor_link_is_up(container) && operation_try_again(operation, KILL_PATIENCE_MS) == STEP_WAIT)
 		return STEP_WAIT;
-	json_t *body = message_new("stop", 0);
-	message_add(body, "signal", json_integer(SIGKILL));
-	message_add(body, "timeout_s", json_integer(-1));
-	return operation_ask(operation, body, MONITOR_ANSWER_MS, reterr);
+	return operation_ask(operation, kill_message(), MONITOR_ANSWER_MS, reterr);
 }
 
 static int mark_removing(struct operation *operation, struct err **reterr)
@@ -208,14 +213,25 @@ static const struct verb remove_verb = {
 	.ended = log_unattended,
 };
 
+static int cancel_start(struct operation *operation, struct err **reterr)
+{
+	return operation_ask(operation, kill_message(), MONITOR_ANSWER_MS, reterr);
+}
+
 /* A restart or a start that is under way would make the removal wait: the kill goes ahead of the queue. */
 static void kill_ahead(struct container *container)
 {
-	if (!is_alive(container) || list_is_empty(&container->operations))
+	static const struct step kill_steps[] = { { kill_if_alive, .insists_ms = KILL_PATIENCE_MS } };
+	static const struct verb kill_verb = { "kill for removal", .steps = kill_steps, .step_count = 1 };
+	static const struct step cancel_steps[] = { { cancel_start } };
+	static const struct verb cancel_verb = { "cancel for removal", .steps = cancel_steps, .step_count = 1 };
+
+	if (list_is_empty(&container->operations))
 		return;
-	static const struct step steps[] = { { kill_if_alive, .insists_ms = KILL_PATIENCE_MS } };
-	static const struct verb verb = { .name = "kill for removal", .steps = steps, .step_count = ARRAY_SIZE(steps) };
-	operation_begin(container, &verb, NULL, NULL, NULL);
+	if (is_alive(container))
+		operation_begin(container, &kill_verb, NULL, NULL, NULL);
+	else if (monitor_link_is_up(container))
+		operation_begin(container, &cancel_verb, NULL, NULL, NULL);
 }
 
 void remove_container(struct container *container, bool force, bool volumes, engine_done_fn *done, void *user)

@@ -8,6 +8,7 @@
 
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/strv.h"
@@ -24,6 +25,7 @@
 #include "sys/channel.h"
 
 #define CONNECTIONS_MAX 16
+#define ACCEPT_PAUSE_MS 100
 
 static const char socket_file[] = "monitor.sock";
 
@@ -38,6 +40,7 @@ struct control {
 	struct monitor *monitor;
 	int listen_fd;
 	struct loop_source *listen_source;
+	struct loop_source *accept_timer; /* when it could not accept: the next try */
 	struct list connections;
 	unsigned count;
 	uint64_t last_number;
@@ -202,7 +205,8 @@ static int op_handover(struct call *call, struct err **reterr)
 
 static int op_start(struct call *call, struct err **reterr)
 {
-	return run_start(call->monitor, reterr);
+	int ret = run_start(call->monitor, &call->request, reterr);
+	return ret < 0 ? ret : ANSWERED;
 }
 
 static int op_signal(struct call *call, struct err **reterr)
@@ -504,9 +508,11 @@ static void on_listener(struct loop_source *source, uint32_t events, void *data)
 	struct connection *connection;
 
 	if (fd < 0) {
-		/* Out of descriptors, most likely: asked again when somebody has given some back. */
-		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+		/* Out of descriptors or memory, most likely. */
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
 			loop_fd_set_events(source, 0);
+			loop_timer_set(control->accept_timer, clock_monotonic_ms() + ACCEPT_PAUSE_MS);
+		}
 		return;
 	}
 	if (control->count >= CONNECTIONS_MAX) {
@@ -520,10 +526,11 @@ static void on_listener(struct loop_source *source, uint32_t events, void *data)
 		log_warn("a connection is refused: %s", strerrordesc_np(-ret));
 }
 
-void control_accept_again(struct control *control)
+static void on_accept_time(struct loop_source *source, void *data)
 {
-	if (control && control->listen_source)
-		loop_fd_set_events(control->listen_source, EPOLLIN);
+	(void)source;
+	struct control *control = data;
+	loop_fd_set_events(control->listen_source, EPOLLIN);
 }
 
 int control_new(struct monitor *monitor, int engine_fd, struct control **ret, struct err **reterr)
@@ -540,6 +547,8 @@ int control_new(struct monitor *monitor, int engine_fd, struct control **ret, st
 	if (r == 0)
 		r = loop_add_fd(monitor->loop, control->listen_fd, EPOLLIN, on_listener, control,
 			&control->listen_source);
+	if (r == 0)
+		r = loop_add_timer(monitor->loop, LOOP_NEVER, on_accept_time, control, &control->accept_timer);
 	if (r == 0 && fd >= 0)
 		r = connection_add(control, TAKE_FD(fd), &control->engine);
 	if (r < 0) {
@@ -558,6 +567,7 @@ void control_free(struct control *control)
 	list_foreach_safe (connection, following, &control->connections, link)
 		connection_close(connection);
 	loop_source_free(control->listen_source);
+	loop_source_free(control->accept_timer);
 	fd_close(&control->listen_fd);
 	free(control);
 }

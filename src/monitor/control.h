@@ -21,9 +21,6 @@ struct control_request {
 int control_new(struct monitor *monitor, int engine_fd, struct control **ret, struct err **reterr);
 void control_free(struct control *control);
 
-/* Descriptors were given back: an engine that could not be accepted may be now. */
-void control_accept_again(struct control *control);
-
 void control_send_event(struct control *control, const struct run_event *event);
 
 /* Takes `body`, which may be NULL (out of memory). */

@@ -62,8 +62,8 @@ int monitor_load_launch(struct monitor *monitor, struct err **reterr)
 
 int monitor_need_launch(struct monitor *monitor, struct err **reterr)
 {
-	/* While nothing runs, a newer document may be there. */
-	if (monitor->has_launch && monitor->phase != PHASE_IDLE)
+	/* While nothing runs or is to run, a newer document may be there. */
+	if (monitor->has_launch && (monitor->phase != PHASE_IDLE || monitor->start))
 		return 0;
 	int ret = monitor_load_launch(monitor, reterr);
 	if (ret < 0 && monitor->has_launch && reterr) {
@@ -103,13 +103,12 @@ int monitor_client_begin(struct monitor *monitor, struct err **reterr)
 void monitor_client_end(struct monitor *monitor)
 {
 	monitor->clients--;
-	control_accept_again(monitor->control);
 	monitor_quit_if_done(monitor);
 }
 
 static bool is_done(const struct monitor *monitor)
 {
-	return monitor->finishing && monitor->phase == PHASE_IDLE && !monitor->clients;
+	return monitor->finishing && monitor->phase == PHASE_IDLE && !monitor->start && !monitor->clients;
 }
 
 void monitor_quit_if_done(struct monitor *monitor)

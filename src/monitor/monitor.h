@@ -11,8 +11,8 @@
  * A run is a phase: nothing runs (IDLE), init lives (RUNNING), init is dead but its last output is not all read (ENDING),
  * or the restart policy waits for its time (RESTARTING).
  *
- * All in one thread. What blocks, blocks for milliseconds: container_create and container_start, files on tmpfs. The
- * monitor ends only when it was told so and nothing runs and no client is left; an engine that is gone is no reason.
+ * All in one thread. What blocks, blocks for milliseconds: container_create and container_start, files on tmpfs. What takes
+ * longer, a volume's first content (fill.h), is a child's, and the start waits for it as for any event. The monitor ends only when it was told so and nothing runs and no client is left; an engine that is gone is no reason.
  */
 #pragma once
 
@@ -38,6 +38,7 @@ enum monitor_phase { PHASE_IDLE, PHASE_RUNNING, PHASE_ENDING, PHASE_RESTARTING }
 
 struct control;
 struct lend_pause;
+struct start;
 
 struct monitor_options {
 	const char *data_root;
@@ -61,6 +62,7 @@ struct monitor {
 	enum monitor_phase phase;
 
 	/* The run */
+	struct start *start;         /* NULL: none waits; the phase is IDLE until it is through */
 	struct container *container; /* NULL: none */
 	bool pid_namespace_is_own;   /* then nothing outlives init */
 	int root_lock_fd;            /* the container's lock on its root, held while it is mounted */

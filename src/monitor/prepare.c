@@ -1,6 +1,7 @@
 #include "monitor/prepare.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -26,6 +27,13 @@ void prepared_finish(struct prepared *prepared)
 	fd_close(&prepared->init_fd);
 	fd_close(&prepared->seccomp_fd);
 	fd_close(&prepared->shm_fd);
+	for (size_t i = 0; i < prepared->filling_count; i++) {
+		fd_close(&prepared->fillings[i].image_fd);
+		fd_close(&prepared->fillings[i].volume_fd);
+	}
+	free(prepared->fillings);
+	prepared->fillings = NULL;
+	prepared->filling_count = 0;
 }
 
 static void fill_options(const struct monitor *monitor, struct prepared *prepared)
@@ -43,32 +51,33 @@ static void fill_options(const struct monitor *monitor, struct prepared *prepare
 	options->joins = prepared->joins;
 }
 
-int prepare(struct monitor *monitor, struct prepared *ret, struct err **reterr)
-{
-	static int (*const steps[])(struct monitor *, struct prepared *, struct err **) = {
-		prepare_root,
-		prepare_files,
-		prepare_sources,
-		prepare_devices,
-		prepare_joins,
-		prepare_programs,
-	};
+typedef int prepare_step(struct monitor *monitor, struct prepared *prepared, struct err **reterr);
 
-	*ret = (struct prepared){
-		.options = CONTAINER_OPTIONS_INIT,
-		.joined_dir_fd = -1,
-		.rootfs = ROOTFS_INIT,
-		.init_fd = -1,
-		.seccomp_fd = -1,
-		.shm_fd = -1,
-	};
-	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
-		int r = steps[i](monitor, ret, reterr);
-		if (r < 0) {
-			prepared_finish(ret);
-			return r;
-		}
-	}
-	fill_options(monitor, ret);
-	return 0;
+static int run_steps(prepare_step *const *steps, size_t count, struct monitor *monitor, struct prepared *prepared,
+	struct err **reterr)
+{
+	int ret = 0;
+
+	for (size_t i = 0; ret == 0 && i < count; i++)
+		ret = steps[i](monitor, prepared, reterr);
+	if (ret < 0)
+		prepared_finish(prepared);
+	return ret;
+}
+
+int prepare_begin(struct monitor *monitor, struct prepared *prepared, struct err **reterr)
+{
+	static prepare_step *const steps[] = { prepare_root, prepare_files, prepare_sources };
+
+	return run_steps(steps, ARRAY_SIZE(steps), monitor, prepared, reterr);
+}
+
+int prepare_end(struct monitor *monitor, struct prepared *prepared, struct err **reterr)
+{
+	static prepare_step *const steps[] = { prepare_devices, prepare_joins, prepare_programs };
+	int ret = run_steps(steps, ARRAY_SIZE(steps), monitor, prepared, reterr);
+
+	if (ret == 0)
+		fill_options(monitor, prepared);
+	return ret;
 }

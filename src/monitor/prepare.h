@@ -2,6 +2,8 @@
  * What has to be done and found out on the host before a container can be created: everything that launch.json leaves open
  * (spec/launch.h says what). Each step fills its part of `struct prepared`, from which the runtime's options are made; on
  * failure nothing is kept but files that the next start writes again.
+ *
+ * It is done in two halves, between which volumes are filled: prepare_begin, the `fillings` that it found (fill.h), prepare_end.
  */
 #pragma once
 
@@ -14,6 +16,12 @@
 
 struct monitor;
 
+struct filling {
+	const char *destination; /* of launch.json */
+	int image_fd;
+	int volume_fd;
+};
+
 struct prepared {
 	struct container_options options;
 	int joined_dir_fd; /* of the container whose network, and so whose names files, it has; -1: none */
@@ -23,9 +31,21 @@ struct prepared {
 	int shm_fd; /* another container's /dev/shm, detached */
 	struct container_file files[PREPARE_FILES_MAX];
 	struct container_join joins[PREPARE_JOINS_MAX];
+	struct filling *fillings;
+	size_t filling_count;
 };
 
-int prepare(struct monitor *monitor, struct prepared *ret, struct err **reterr);
+#define PREPARED_INIT                                   \
+ ((struct prepared){ .options = CONTAINER_OPTIONS_INIT, \
+	 .joined_dir_fd = -1,                           \
+	 .rootfs = ROOTFS_INIT,                         \
+	 .init_fd = -1,                                 \
+	 .seccomp_fd = -1,                              \
+	 .shm_fd = -1 })
+
+/* Both finish `prepared` on failure. */
+int prepare_begin(struct monitor *monitor, struct prepared *prepared, struct err **reterr);
+int prepare_end(struct monitor *monitor, struct prepared *prepared, struct err **reterr);
 void prepared_finish(struct prepared *prepared);
 
 /* The steps, in this order. Each changes monitor->launch.oci where its findings belong there. */

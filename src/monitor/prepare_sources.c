@@ -2,17 +2,17 @@
  * Sources of binds that are to be made (-v of a folder that does not exist), and new volumes that get what the image has at
  * their place. The image is looked at through an overlay of its own layers that is mounted nowhere.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <sys/stat.h>
 
+#include "monitor/fill.h"
 #include "monitor/monitor.h"
 #include "monitor/prepare.h"
-#include "monitor/treecopy.h"
 #include "runtime/overlay.h"
 #include "sys/inroot.h"
 
@@ -47,25 +47,6 @@ static int create_source(const char *source, struct err **reterr)
 	return ret < 0 ? err_errno(reterr, ret, "error while creating mount source path '%s'", source) : 0;
 }
 
-/* 1: nothing in it; 0: something. */
-static int folder_is_empty(int fd)
-{
-	int list_fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *list = list_fd < 0 ? NULL : fdopendir(list_fd);
-	const struct dirent *entry;
-	int ret = 1;
-
-	if (!list) {
-		ret = -errno;
-		fd_close(&list_fd);
-		return ret;
-	}
-	while (ret && (entry = readdir(list)) != NULL)
-		ret = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
-	closedir(list);
-	return ret;
-}
-
 static int open_image(const struct prepared *prepared, struct err **reterr)
 {
 	struct container_rootfs rootfs = prepared->options.rootfs;
@@ -85,12 +66,29 @@ static int open_image(const struct prepared *prepared, struct err **reterr)
 	return ret < 0 ? ret : fd;
 }
 
-static int copy_up(const struct prepared *prepared, const char *destination, const char *source, struct err **reterr)
+/* Takes both descriptors. */
+static int add_filling(struct prepared *prepared, const char *destination, int *image_fd, int *volume_fd)
+{
+	struct filling *grown = reallocarray(prepared->fillings, prepared->filling_count + 1,
+		sizeof *prepared->fillings);
+	if (!grown)
+		return -ENOMEM;
+	prepared->fillings = grown;
+	grown[prepared->filling_count++] = (struct filling){
+		.destination = destination,
+		.image_fd = TAKE_FD(*image_fd),
+		.volume_fd = TAKE_FD(*volume_fd),
+	};
+	return 0;
+}
+
+static int find_filling(struct prepared *prepared, const char *destination, const char *source, struct err **reterr)
 {
 	_autoclose_ int volume = open(source, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (volume < 0)
-		return err_errno(reterr, -errno, "cannot open the volume's folder %s", source);
-	if (folder_is_empty(volume) != 1)
+	int ret = volume < 0 ? -errno : fill_is_due(volume);
+	if (ret < 0)
+		return err_errno(reterr, ret, "cannot look into the volume's folder %s", source);
+	if (ret == 0)
 		return 0; /* filled before: by a container, or by a start that failed later */
 	_autoclose_ int root = open_image(prepared, reterr);
 	if (root < 0)
@@ -98,7 +96,7 @@ static int copy_up(const struct prepared *prepared, const char *destination, con
 	_autoclose_ int image = inroot_open(root, destination, O_RDONLY | O_DIRECTORY);
 	if (image == -ENOENT || image == -ENOTDIR)
 		return 0;
-	int ret = image < 0 ? image : treecopy(image, volume);
+	ret = image < 0 ? image : add_filling(prepared, destination, &image, &volume);
 	return ret < 0 ? err_errno(reterr, ret, "cannot copy %s of the image into its volume", destination) : 0;
 }
 
@@ -124,7 +122,7 @@ int prepare_sources(struct monitor *monitor, struct prepared *prepared, struct e
 			return err_set(reterr, ERR_INVALID, 0, "no mount has the destination %s", wish->destination);
 		int ret = wish->create ? create_source(source, reterr) : 0;
 		if (ret == 0 && wish->copy_up)
-			ret = copy_up(prepared, wish->destination, source, reterr);
+			ret = find_filling(prepared, wish->destination, source, reterr);
 		if (ret < 0)
 			return ret;
 	}

@@ -1,5 +1,6 @@
 /*
- * A start, in this order: launch.json is read, what it leaves open is found out (prepare.h), the log opened, the pipes made;
+ * A start, in this order: launch.json is read, the log opened, what launch.json leaves open is found out (prepare.h), which may
+ * mean to wait for the first content of volumes; the pipes made;
  * container_create, which first tells us its groups, so that they are on disk before they exist; container_start; then
  * state.json says `running` and the event is sent. A monitor killed anywhere in between leaves at most the groups and what
  * runs in them, which --recover ends.
@@ -11,6 +12,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,11 +22,13 @@
 #include "base/log.h"
 #include "monitor/attach.h"
 #include "monitor/end.h"
+#include "monitor/fill.h"
 #include "monitor/hostproc.h"
 #include "monitor/logs.h"
 #include "monitor/monitor.h"
 #include "monitor/prepare.h"
 #include "monitor/state.h"
+#include "monitor/stop.h"
 #include "monitor/wait.h"
 #include "sys/pty.h"
 
@@ -201,9 +206,19 @@ static void record_failure(struct monitor *monitor, const struct err *err)
 	state_save(monitor);
 }
 
-static int start(struct monitor *monitor, struct err **reterr)
-{
+/* --- a start, from its beginning to its records --- */
+
+struct start {
+	struct control_request request; /* of nobody: a restart */
+	int64_t started_before_ns;
 	struct prepared prepared;
+	size_t filling; /* the one that is under way */
+	pid_t filler;
+	bool cancelled;
+};
+
+static int begin(struct monitor *monitor, struct prepared *prepared, struct err **reterr)
+{
 	int ret = monitor_load_launch(monitor, reterr);
 
 	if (ret == 0 && monitor->launch.refused)
@@ -214,63 +229,169 @@ static int start(struct monitor *monitor, struct err **reterr)
 		ret = end_clear_leftovers(monitor, reterr);
 	if (ret == 0)
 		ret = logs_open_writer(monitor, reterr);
-	if (ret == 0)
-		ret = prepare(monitor, &prepared, reterr);
+	return ret < 0 ? ret : prepare_begin(monitor, prepared, reterr);
+}
+
+/* 1: a child is at it. */
+static int fill_volumes(struct start *start, struct err **reterr)
+{
+	const struct prepared *prepared = &start->prepared;
+
+	for (; start->filling < prepared->filling_count; start->filling++) {
+		const struct filling *filling = &prepared->fillings[start->filling];
+		start->filler = fill_start(filling->image_fd, filling->volume_fd);
+		if (start->filler < 0)
+			return err_errno(reterr, start->filler, "cannot copy %s of the image into its volume",
+				filling->destination);
+		if (start->filler > 0)
+			return 1;
+	}
+	return 0;
+}
+
+static int finish(struct monitor *monitor, struct start *start, struct err **reterr)
+{
+	int ret = prepare_end(monitor, &start->prepared, reterr);
 	if (ret < 0)
 		return ret;
 	monitor->state.started_at_ns = clock_realtime_ns();
-	ret = create_and_start(monitor, &prepared, reterr);
-	prepared_finish(&prepared);
+	ret = create_and_start(monitor, &start->prepared, reterr);
 	if (ret < 0)
 		return err_wrap(reterr, ret, "failed to create task for container: unable to start container process");
 	return 0;
 }
 
-static int start_or_undo(struct monitor *monitor, struct err **reterr)
+static void start_free(struct start *start)
 {
-	_autofree_(err) struct err *err = NULL;
-	int64_t started_before_ns = monitor->state.started_at_ns;
-	int ret = start(monitor, &err);
-	if (ret == 0) {
+	prepared_finish(&start->prepared);
+	free(start);
+}
+
+/* Takes the start. `err` is NULL: it runs. */
+static void conclude(struct monitor *monitor, struct start *start, const struct err *err)
+{
+	if (!err) {
 		record_running(monitor);
-		return 0;
+		control_done(monitor->control, &start->request);
+		start_free(start);
+		return;
 	}
-	monitor->state.started_at_ns = started_before_ns;
+	monitor->state.started_at_ns = start->started_before_ns;
 	undo(monitor);
 	record_failure(monitor, err);
 	attach_end_all(monitor);
 	logs_end_followers(monitor);
 	wait_answer_exit(monitor);
-	if (reterr)
-		*reterr = TAKE(err);
-	return ret;
+	stop_answer_all(monitor);
+	if (start->request.id == MESSAGE_NO_ID)
+		log_error("cannot restart the container: %s", err_message(err));
+	control_error(monitor->control, &start->request, err);
+	start_free(start);
 }
 
-int run_start(struct monitor *monitor, struct err **reterr)
+/* As far as it gets without waiting. `ret`: of the step before. */
+static void go_on(struct monitor *monitor, struct start *start, int ret, struct err *failure)
 {
+	_autofree_(err) struct err *err = failure;
+
+	if (ret == 0)
+		ret = fill_volumes(start, &err);
+	if (ret > 0) {
+		monitor->start = start;
+		return;
+	}
+	if (ret == 0)
+		ret = finish(monitor, start, &err);
+	if (ret < 0 && !err)
+		err_oom(&err);
+	conclude(monitor, start, err);
+}
+
+static struct start *start_new(const struct monitor *monitor, const struct control_request *request)
+{
+	struct start *start = malloc(sizeof *start);
+
+	if (start)
+		*start = (struct start){
+			.request = *request,
+			.started_before_ns = monitor->state.started_at_ns,
+			.prepared = PREPARED_INIT,
+		};
+	return start;
+}
+
+int run_start(struct monitor *monitor, const struct control_request *request, struct err **reterr)
+{
+	_autofree_(err) struct err *err = NULL;
+
 	if (monitor->phase == PHASE_RUNNING)
 		return err_set(reterr, ERR_NOT_MODIFIED, 0, "container %s is already running", monitor->options.id);
-	if (monitor->phase == PHASE_ENDING)
-		return err_set(reterr, ERR_UNAVAILABLE, 0, "container %s is just ending", monitor->options.id);
+	if (monitor->phase == PHASE_ENDING || monitor->start)
+		return err_set(reterr, ERR_UNAVAILABLE, 0, "container %s is just %s", monitor->options.id,
+			monitor->start ? "starting" : "ending");
 	if (monitor->removed)
 		return err_set(reterr, ERR_CONFLICT, 0, "container is marked for removal and cannot be started");
+	struct start *start = start_new(monitor, request);
+	if (!start)
+		return err_oom(reterr);
 	end_cancel_restart_timer(monitor);
 	restart_reset(&monitor->restart);
 	monitor->state.stop_requested = false;
 	monitor->state.restart_count = 0;
-	return start_or_undo(monitor, reterr);
+	int ret = begin(monitor, &start->prepared, &err);
+	go_on(monitor, start, ret, TAKE(err));
+	return 0;
 }
 
 void run_restart(struct monitor *monitor)
 {
-	_autofree_(err) struct err *err = NULL;
+	static const struct control_request nobodys = { .id = MESSAGE_NO_ID };
 	struct restart_policy policy = monitor->restart.policy; /* `update` may be newer than launch.json */
+	_autofree_(err) struct err *err = NULL;
+	struct start *start = start_new(monitor, &nobodys);
 
 	monitor->phase = PHASE_IDLE;
-	if (start_or_undo(monitor, &err) < 0)
-		log_error("cannot restart the container: %s", err_message(err));
+	if (start) {
+		int ret = begin(monitor, &start->prepared, &err);
+		go_on(monitor, start, ret, TAKE(err));
+	} else {
+		log_error("cannot restart the container: out of memory");
+		record_failure(monitor, NULL);
+	}
 	monitor->restart.policy = policy;
 	monitor_quit_if_done(monitor);
+}
+
+static int filler_outcome(const struct start *start, int exit_code, struct err **reterr)
+{
+	if (start->cancelled)
+		return err_set(reterr, ERR_CONFLICT, ECANCELED, "the container was stopped before it ran");
+	if (exit_code == 0)
+		return 0;
+	return err_errno(reterr, exit_code > 128 ? -EIO : -exit_code, "cannot copy %s of the image into its volume",
+		start->prepared.fillings[start->filling].destination);
+}
+
+bool run_reaped(struct monitor *monitor, pid_t pid, int exit_code)
+{
+	_autofree_(err) struct err *err = NULL;
+	struct start *start = monitor->start;
+
+	if (!start || start->filler != pid)
+		return false;
+	monitor->start = NULL;
+	int ret = filler_outcome(start, exit_code, &err);
+	start->filling++;
+	go_on(monitor, start, ret, TAKE(err));
+	monitor_quit_if_done(monitor);
+	return true;
+}
+
+/* It is not reaped before we have heard of its end: the number is still its own. */
+void run_cancel(struct monitor *monitor)
+{
+	monitor->start->cancelled = true;
+	kill(monitor->start->filler, SIGKILL);
 }
 
 /* --- while it runs --- */

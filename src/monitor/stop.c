@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "monitor/end.h"
 #include "monitor/monitor.h"
+#include "monitor/run.h"
 #include "monitor/state.h"
 
 #define STOP_TIMEOUT_MAX_S (100LL * 365 * 24 * 3600)
@@ -133,7 +134,7 @@ int stop_begin(struct monitor *monitor, int signo, int64_t timeout_s, const stru
 		signo = monitor->launch.stop_signal > 0 ? (int)monitor->launch.stop_signal : SIGTERM;
 	if (timeout_s == STOP_TIMEOUT_UNSET)
 		timeout_s = monitor->launch.stop_timeout_s;
-	if (monitor->phase == PHASE_IDLE)
+	if (monitor->phase == PHASE_IDLE && !monitor->start)
 		return err_set(reterr, ERR_NOT_MODIFIED, 0, "container is already stopped");
 	monitor->state.stop_requested = true;
 	monitor->restart.is_canceled = true;
@@ -142,7 +143,9 @@ int stop_begin(struct monitor *monitor, int signo, int64_t timeout_s, const stru
 		return ret;
 	if (stop_new(monitor, timeout_s, request) < 0)
 		return err_oom(reterr);
-	if (monitor->phase == PHASE_RESTARTING)
+	if (monitor->start)
+		run_cancel(monitor); /* its failure answers */
+	else if (monitor->phase == PHASE_RESTARTING)
 		end_give_up_restart(monitor); /* answers */
 	return 0;
 }

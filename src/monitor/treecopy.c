@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,7 +27,17 @@ static void closedir_cleanup(DIR **dir)
 		closedir(*dir);
 }
 
-/* Overlay's own attributes describe the image's layers, not the content. */
+/* Overlay's own attributes describe the image's layers, not the content; ours (fill.c) are ours. */
+static bool is_content(const char *name)
+{
+	static const char *const reserved[] = { "trusted.overlay.", "user.overlay.", "trusted.tare." };
+
+	for (size_t i = 0; i < ARRAY_SIZE(reserved); i++)
+		if (strncmp(name, reserved[i], strlen(reserved[i])) == 0)
+			return false;
+	return true;
+}
+
 static int copy_xattrs(int from, int to)
 {
 	_cleanup_free_ char *names = malloc(XATTR_NAMES_MAX);
@@ -37,13 +48,19 @@ static int copy_xattrs(int from, int to)
 	if (len < 0)
 		return errno == EOPNOTSUPP ? 0 : -errno;
 	for (const char *name = names; name < names + len; name += strlen(name) + 1) {
-		if (strncmp(name, "trusted.overlay.", 16) == 0 || strncmp(name, "user.overlay.", 13) == 0)
+		if (!is_content(name))
 			continue;
 		ssize_t size = fgetxattr(from, name, value, XATTR_BYTES_MAX);
 		if (size < 0 || (fsetxattr(to, name, value, (size_t)size, 0) < 0 && errno != EOPNOTSUPP))
 			return -errno;
 	}
 	return 0;
+}
+
+/* What is there already is kept, whatever it is: an earlier copy's, or somebody else's. */
+static int made(int ret)
+{
+	return ret < 0 && errno != EEXIST ? -errno : 0;
 }
 
 /* Last, since owner resets the setuid bits and writing resets the times. */
@@ -80,11 +97,25 @@ static int copy_regular(int from_dir, int to_dir, const char *name)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -ESTALE; /* not what it was a moment ago */
-	_autoclose_ int to = openat(to_dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (faccessat(to_dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	/* It gets its name when all is in it. */
+	_autoclose_ int to = openat(to_dir, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
 	if (to < 0)
 		return -errno;
 	int ret = copy_bytes(from, to);
-	return ret ?: copy_metadata(from, to, &st);
+	if (ret == 0)
+		ret = copy_metadata(from, to, &st);
+	return ret ?: made(linkat(to, "", to_dir, name, AT_EMPTY_PATH));
+}
+
+static int name_metadata(int to_dir, const char *name, const struct stat *st)
+{
+	const struct timespec times[] = { st->st_atim, st->st_mtim };
+
+	if (fchownat(to_dir, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return utimensat(to_dir, name, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 }
 
 static int copy_link(int from_dir, int to_dir, const char *name, const struct stat *st)
@@ -95,27 +126,29 @@ static int copy_link(int from_dir, int to_dir, const char *name, const struct st
 		return -errno;
 	target[len] = '\0';
 	if (symlinkat(target, to_dir, name) < 0)
-		return -errno;
-	return fchownat(to_dir, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+		return made(-1);
+	return name_metadata(to_dir, name, st);
 }
 
+/* With its mode from birth: by name it could only be changed by following what a container may have put there. */
 static int copy_node(int to_dir, const char *name, const struct stat *st)
 {
 	if (mknodat(to_dir, name, st->st_mode, st->st_rdev) < 0)
-		return -errno;
-	if (fchownat(to_dir, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
-		return -errno;
-	return fchmodat(to_dir, name, st->st_mode & 07777, 0) < 0 ? -errno : 0;
+		return made(-1);
+	return name_metadata(to_dir, name, st);
 }
 
 static int copy_subfolder(int from_dir, int to_dir, const char *name, unsigned depth)
 {
-	if (mkdirat(to_dir, name, 0700) < 0)
-		return -errno;
+	int ret = made(mkdirat(to_dir, name, 0700));
+	if (ret < 0)
+		return ret;
 	_autoclose_ int from = openat(from_dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	_autoclose_ int to = openat(to_dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (from < 0 || to < 0)
+	if (from < 0)
 		return -errno;
+	_autoclose_ int to = openat(to_dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (to < 0)
+		return errno == ENOTDIR || errno == ELOOP ? 0 : -errno; /* no folder, and kept */
 	return copy_folder(from, to, depth);
 }
 
@@ -163,5 +196,8 @@ static int copy_folder(int from, int to, unsigned depth)
 
 int treecopy(int from, int to)
 {
-	return copy_folder(from, to, 0);
+	mode_t mask = umask(0);
+	int ret = copy_folder(from, to, 0);
+	umask(mask);
+	return ret;
 }

@@ -1,6 +1,8 @@
 /*
- * Copies a folder's content into an empty one on the same machine: what a new volume gets of the image. The source is an
- * image's and not trusted: nothing in it is followed, names are used relative to open folders only.
+ * Copies a folder's content into another on the same machine: what a new volume gets of the image. The source is an
+ * image's and not trusted, nor is the target, which other containers may have in use: nothing in them is followed, names are used
+ * relative to open folders only. What is in the target already is kept, and a file appears when it is whole: a copy that was
+ * killed is gone on with by the next one.
  */
 #pragma once
 
