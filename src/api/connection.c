@@ -114,7 +114,6 @@ void connection_free(struct connection *c)
 	http_head_free(c->head);
 	buf_finish(&c->input);
 	buf_finish(&c->output);
-	server_resume(c->server);
 	free(c);
 }
 

@@ -6,11 +6,14 @@
 #include <sys/socket.h>
 
 #include "api/connection.h"
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
 
 /* Accepts per round, so that one busy socket does not starve the rest. */
 #define ACCEPT_BATCH 64
+/* Until it is tried again when descriptors or memory have run out, which need not be by our own fault. */
+#define ACCEPT_PAUSE_MS 100
 
 struct listener {
 	struct list link;
@@ -18,6 +21,28 @@ struct listener {
 	int fd;
 	struct loop_source *source;
 };
+
+static void server_set_accepting(struct server *server, bool on)
+{
+	struct listener *listener;
+	list_foreach (listener, &server->listeners, link)
+		loop_fd_set_events(listener->source, on ? EPOLLIN : 0);
+}
+
+static void on_pause_over(struct loop_source *source, void *data)
+{
+	(void)source;
+	server_set_accepting(data, true);
+}
+
+static void server_pause(struct server *server)
+{
+	if (!server->is_short)
+		log_warn("out of descriptors or memory: new clients have to wait");
+	server->is_short = true;
+	server_set_accepting(server, false);
+	loop_timer_set(server->pause, clock_monotonic_ms() + ACCEPT_PAUSE_MS);
+}
 
 int server_new(struct loop *loop, struct engine *engine, struct server **ret, struct err **reterr)
 {
@@ -28,6 +53,11 @@ int server_new(struct loop *loop, struct engine *engine, struct server **ret, st
 	server->engine = engine;
 	list_init(&server->connections);
 	list_init(&server->listeners);
+	int r = loop_add_timer(loop, LOOP_NEVER, on_pause_over, server, &server->pause);
+	if (r < 0) {
+		server_free(server);
+		return err_errno(reterr, r, "cannot make a timer");
+	}
 	*ret = server;
 	return 0;
 }
@@ -49,21 +79,8 @@ void server_free(struct server *server)
 		listener_free(listener);
 	while (!list_is_empty(&server->connections))
 		connection_free(connection_of(server->connections.next));
+	loop_source_free(server->pause);
 	free(server);
-}
-
-static void server_set_accepting(struct server *server, bool on)
-{
-	struct listener *listener;
-	list_foreach (listener, &server->listeners, link)
-		loop_fd_set_events(listener->source, on ? EPOLLIN : 0);
-	server->is_paused = !on;
-}
-
-void server_resume(struct server *server)
-{
-	if (server->is_paused)
-		server_set_accepting(server, true);
 }
 
 static void on_readable(struct loop_source *source, uint32_t events, void *data)
@@ -74,12 +91,12 @@ static void on_readable(struct loop_source *source, uint32_t events, void *data)
 	for (int i = 0; i < ACCEPT_BATCH; i++) {
 		int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
-			log_warn("out of descriptors or memory: new clients wait until others have gone");
-			server_set_accepting(listener->server, false);
+			server_pause(listener->server);
 			return;
 		}
 		if (fd < 0)
 			return;
+		listener->server->is_short = false;
 		if (connection_new(listener->server, fd) < 0)
 			log_warn("out of memory: a client was turned away");
 	}

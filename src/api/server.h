@@ -1,6 +1,6 @@
 /*
  * The Engine API's listening side: accepts on the sockets the holder gave us, and keeps the connections. When descriptors
- * run out, accepting pauses until a connection ends: the queue in the socket is where clients wait.
+ * or memory run out, accepting pauses for a moment: the queue in the socket is where clients wait.
  */
 #pragma once
 
@@ -16,7 +16,8 @@ struct server {
 	struct engine *engine;
 	struct list connections;
 	struct list listeners;
-	bool is_paused;
+	struct loop_source *pause; /* the time at which accepting goes on */
+	bool is_short;             /* of descriptors or memory, since the last client */
 };
 
 int server_new(struct loop *loop, struct engine *engine, struct server **ret, struct err **reterr);
@@ -26,6 +27,3 @@ DEFINE_AUTOFREE(server, struct server *, server_free);
 
 /* Takes the listening socket. */
 int server_listen(struct server *server, int fd, struct err **reterr);
-
-/* A connection has ended: accepting may go on. */
-void server_resume(struct server *server);
