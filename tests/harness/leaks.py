@@ -63,7 +63,7 @@ def snapshot(engine):
     }
 
 
-def find(engine, timeout=10):
+def find(engine, timeout=30):
     """What is left although no container is; background removal gets `timeout` seconds."""
     left = {}
 

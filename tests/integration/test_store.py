@@ -18,6 +18,7 @@ import time
 import pytest
 
 from harness import images
+from harness.engine import wait_for
 from helpers import layouts, worker
 from helpers.trees import describe, device, difference, entry, folder, hardlink, names, symlink, tar
 
@@ -815,6 +816,13 @@ def test_killed_at_any_moment(root):
     loaded(root, data)
 
 
+def runs(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def test_children_die_with_the_worker(root):
     process, connection = half_fed(root)
     children = children_of(process.process.pid)
@@ -824,10 +832,7 @@ def test_children_die_with_the_worker(root):
     process.process.kill()
     process.end()
     connection.close()
-    deadline = time.monotonic() + 5
-    while any(os.path.exists(f"/proc/{pid}") and "Z" not in pathlib.Path(f"/proc/{pid}/stat").read_text().split()[2] for pid in children):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for(lambda: not any(map(runs, children)), "the children's end", 5)
 
 
 def test_two_at_once_unpack_once(root):
