@@ -551,14 +551,17 @@ int monitor_handover(struct container *container, const struct handover *handove
 void monitor_link_removed(struct container *container)
 {
 	struct monitor_link *link = container->link;
-	if (!link)
+	if (!link) {
+		monitor_link_orphan(container->engine, container->id);
 		return;
+	}
 	container->link = NULL;
 	link->container = NULL;
 	loop_timer_set(link->retry, LOOP_NEVER);
 	_autojson_ json_t *removed = message_new("removed", MESSAGE_NO_ID);
-	if (link->channel)
-		send_body(link->channel, removed, NULL, 0, -1);
+	/* One that can't be told so is told through its socket: its last clients must not wait for ever. */
+	if (!link->channel || send_body(link->channel, removed, NULL, 0, -1) < 0)
+		monitor_link_orphan(container->engine, container->id);
 	pending_fail_all(link, ERR_NOT_FOUND, "the container has been removed");
 	if (!link->channel)
 		link_free(link);

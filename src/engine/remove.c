@@ -118,15 +118,29 @@ static int kill_if_alive(struct operation *operation, struct err **reterr)
 	return operation_ask(operation, kill_message(), MONITOR_ANSWER_MS, reterr);
 }
 
+/*
+ * A step's outcome, of which `err` is taken. A client that waits for --rm hears nothing until it is done: what fails for a moment
+ * (the disk is full) is tried again.
+ */
+static int insist(struct operation *operation, int outcome, struct err **err, struct err **reterr)
+{
+	if (outcome >= 0)
+		return outcome;
+	if (operation->args.unattended && operation_try_again(operation, UNATTENDED_PATIENCE_MS) == STEP_WAIT)
+		return STEP_WAIT;
+	if (reterr)
+		*reterr = TAKE(*err);
+	return outcome;
+}
+
 static int mark_removing(struct operation *operation, struct err **reterr)
 {
 	struct container *container = operation->container;
+	_autofree_(err) struct err *err = NULL;
 	int r = records_mark_removing(container->engine->records, container->id, container->record.host.auto_remove,
-		reterr);
-	if (r < 0)
-		return r;
-	container->removing = true;
-	return STEP_NEXT;
+		&err);
+	container->removing = r >= 0;
+	return insist(operation, r < 0 ? r : STEP_NEXT, &err, reterr);
 }
 
 /*
@@ -146,7 +160,10 @@ static int clear_groups(struct operation *operation, struct err **reterr)
 		r = remains_kill(remains);
 	if (r == -EAGAIN && operation_try_again(operation, KILL_PATIENCE_MS) == STEP_WAIT)
 		return STEP_WAIT;
-	return r < 0 ? err_errno(reterr, r, "cannot end what is left of container %s", container->id) : STEP_NEXT;
+	_autofree_(err) struct err *err = NULL;
+	if (r < 0)
+		err_errno(&err, r, "cannot end what is left of container %s", container->id);
+	return insist(operation, r < 0 ? r : STEP_NEXT, &err, reterr);
 }
 
 /* It may be tried again. */
@@ -175,26 +192,17 @@ static int destroy(struct container *container, bool volumes, struct err **reter
 		return r;
 	execs_forget(engine->execs, container->id);
 	containers_remove(engine->containers, container);
-	/* A monitor that is not connected is told through its socket: its last clients must not wait for ever. */
-	bool is_connected = monitor_link_is_up(container);
 	monitor_link_removed(container);
-	if (!is_connected)
-		monitor_link_orphan(engine, container->id);
 	remove_run_folder(engine, container->id);
 	workers_empty_trash(engine->workers);
 	return 0;
 }
 
-/* A client that waits for --rm hears nothing until it is done: what fails for a moment (the disk is full) is tried again. */
 static int destroy_step(struct operation *operation, struct err **reterr)
 {
 	_autofree_(err) struct err *err = NULL;
 	int r = destroy(operation->container, operation->args.remove_volumes, &err);
-	if (r < 0 && operation->args.unattended && operation_try_again(operation, UNATTENDED_PATIENCE_MS) == STEP_WAIT)
-		return STEP_WAIT;
-	if (r < 0 && reterr)
-		*reterr = TAKE(err);
-	return r < 0 ? r : STEP_END;
+	return insist(operation, r < 0 ? r : STEP_END, &err, reterr);
 }
 
 static void log_unattended(struct operation *operation, const struct err *err)

@@ -21,7 +21,8 @@
 /* The only request on a worker's channel. */
 #define WORKER_REQUEST_ID 1
 /* A worker that can't be started, or dies over and over, is not tried again at once. */
-#define TRASH_RETRY_MS 10000
+#define TRASH_RETRY_MS       10000
+#define TRASH_BEGIN_AGAIN_MS 1000
 /* How often, and how long apart, the store is looked over after a worker died. */
 #define SWEEPS         5
 #define SWEEP_PAUSE_MS 300
@@ -300,7 +301,7 @@ void workers_empty_trash(struct workers *workers)
 	}
 	if (r < 0) {
 		log_error("cannot empty the trash: %s", err_message(err));
-		loop_timer_set(workers->trash_timer, clock_monotonic_ms() + TRASH_RETRY_MS);
+		loop_timer_set(workers->trash_timer, clock_monotonic_ms() + TRASH_BEGIN_AGAIN_MS);
 		return;
 	}
 	worker->empties_trash = true;

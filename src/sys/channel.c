@@ -217,11 +217,11 @@ int channel_send(struct channel *channel, const void *data, size_t len, const in
 		return channel_enqueue(channel, data, len, fds, fd_count);
 
 	int r = message_send_flags(channel->fd, data, len, fds, fd_count, MSG_DONTWAIT);
-	if (r == -EAGAIN)
+	if (r == -EAGAIN || r == -ENOBUFS || r == -ENOMEM)
 		return channel_enqueue(channel, data, len, fds, fd_count);
 	if (r == -EPIPE)
 		channel_break(channel);
-	return r == -ENOBUFS ? -ENOMEM : r;
+	return r;
 }
 
 static void channel_flush(struct channel *channel)

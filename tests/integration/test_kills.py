@@ -294,3 +294,12 @@ def test_any_call_fails(scene):
     every = os.environ.get("TARE_KILLS") == "all"
     for errors in [[error] for error in ERRORS] if every else [ERRORS]:
         sweep(scene, {"tare-worker": ["load"]}.get(scene.striker.name, ["run-rm"]), errors)
+
+
+@pytest.mark.parametrize("scene", ["tare-engine"], indirect=True)
+def test_a_client_of_rm_gets_its_end_though_a_call_fails(scene):
+    """The removal that nobody asked for is tried again, and its client hears of it."""
+    assert not one(scene, "run-rm", NEVER, KILL)
+    total = scene.striker.count()
+    struck = [one(scene, "run-rm", at, errno.ENOSPC) for at in range(total - 30, total, 3)]
+    assert sum(struck) > len(struck) // 2, struck
