@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* The log is copied back at 1,000 pages; this holds far more than one transaction of ours. */
 #define DB_RESERVE_BYTES (1024 * 1024)
@@ -140,6 +141,8 @@ void db_free(struct db *db)
 {
 	if (!db)
 		return;
+	for (size_t i = 0; i < DB_KEPT_MAX; i++)
+		sqlite3_finalize(db->kept[i]);
 	sqlite3_close_v2(db->handle);
 	free(db);
 }
@@ -193,6 +196,37 @@ static int db_vprepare(struct db *db, sqlite3_stmt **ret, struct err **reterr, c
 	return 0;
 }
 
+/* Parsing a statement costs several times what running it does, so the latest are kept: those that are over when we return. */
+static int db_vprepare_kept(struct db *db, sqlite3_stmt **ret, struct err **reterr, const char *sql, const char *types,
+	va_list args)
+{
+	sqlite3_stmt *statement = NULL;
+
+	for (size_t i = 0; i < DB_KEPT_MAX && !statement; i++)
+		if (db->kept[i] && strcmp(sqlite3_sql(db->kept[i]), sql) == 0)
+			statement = db->kept[i];
+	if (!statement) {
+		int code = sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL);
+		if (code != SQLITE_OK)
+			return db_fail(db, code, reterr);
+		sqlite3_finalize(db->kept[db->next_kept]);
+		db->kept[db->next_kept] = statement;
+		db->next_kept = (db->next_kept + 1) % DB_KEPT_MAX;
+	}
+	*ret = statement;
+	int code = bind_all(statement, types, args);
+	return code == SQLITE_OK ? 0 : db_fail(db, code, reterr);
+}
+
+/* What was bound is the caller's, and a statement that is not over holds a lock. */
+static void statement_rest(sqlite3_stmt **statement)
+{
+	if (!*statement)
+		return;
+	sqlite3_reset(*statement);
+	sqlite3_clear_bindings(*statement);
+}
+
 int db_prepare(struct db *db, sqlite3_stmt **ret, struct err **reterr, const char *sql, const char *types, ...)
 {
 	va_list args;
@@ -215,12 +249,12 @@ int db_step(struct db *db, sqlite3_stmt *statement, struct err **reterr)
 
 int db_run(struct db *db, struct err **reterr, const char *sql, const char *types, ...)
 {
-	_autostatement_ sqlite3_stmt *statement = NULL;
+	_cleanup_(statement_rest) sqlite3_stmt *statement = NULL;
 	va_list args;
 	int r;
 
 	va_start(args, types);
-	r = db_vprepare(db, &statement, reterr, sql, types, args);
+	r = db_vprepare_kept(db, &statement, reterr, sql, types, args);
 	va_end(args);
 	while (r >= 0) {
 		r = db_step(db, statement, reterr);
@@ -233,12 +267,12 @@ int db_run(struct db *db, struct err **reterr, const char *sql, const char *type
 int db_get_int(struct db *db, int64_t missing, int64_t *ret, struct err **reterr, const char *sql, const char *types,
 	...)
 {
-	_autostatement_ sqlite3_stmt *statement = NULL;
+	_cleanup_(statement_rest) sqlite3_stmt *statement = NULL;
 	va_list args;
 	int r;
 
 	va_start(args, types);
-	r = db_vprepare(db, &statement, reterr, sql, types, args);
+	r = db_vprepare_kept(db, &statement, reterr, sql, types, args);
 	va_end(args);
 	if (r < 0)
 		return r;
@@ -258,7 +292,7 @@ const char *db_text(sqlite3_stmt *statement, int column)
 
 int db_begin(struct db *db, struct db_transaction *transaction, struct err **reterr)
 {
-	int r = db_exec(db, "BEGIN IMMEDIATE", reterr);
+	int r = db_run(db, reterr, "BEGIN IMMEDIATE", "");
 
 	if (r < 0)
 		return r;
@@ -268,7 +302,7 @@ int db_begin(struct db *db, struct db_transaction *transaction, struct err **ret
 
 int db_commit(struct db_transaction *transaction, struct err **reterr)
 {
-	int r = db_exec(transaction->db, "COMMIT", reterr);
+	int r = db_run(transaction->db, reterr, "COMMIT", "");
 
 	if (r < 0)
 		return r;

@@ -12,11 +12,14 @@
 #include "base/err.h"
 
 #define DB_BUSY_TIMEOUT_MS 20000
+#define DB_KEPT_MAX        48
 
 struct db {
 	sqlite3 *handle;
 	const char *name; /* for messages; borrowed */
 	bool durable;
+	sqlite3_stmt *kept[DB_KEPT_MAX]; /* prepared statements of db_run and db_get_int, at rest */
+	size_t next_kept;                /* the one to make way */
 };
 
 /*
@@ -38,7 +41,7 @@ int db_set_durable(struct db *db, bool durable, struct err **reterr);
 int db_prepare(struct db *db, sqlite3_stmt **ret, struct err **reterr, const char *sql, const char *types, ...);
 /* 1: there is a row; 0: done; or -errno. */
 int db_step(struct db *db, sqlite3_stmt *statement, struct err **reterr);
-/* Prepares, runs to the end and frees. */
+/* Prepares and runs to the end; `sql` is remembered, for texts that are used again. */
 int db_run(struct db *db, struct err **reterr, const char *sql, const char *types, ...);
 /* The first column of the first row; `missing` if there is none. */
 int db_get_int(struct db *db, int64_t missing, int64_t *ret, struct err **reterr, const char *sql, const char *types,
