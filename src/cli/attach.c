@@ -50,9 +50,7 @@ static int attach_session(struct session *session, struct err **reterr)
 {
 	int ret = session_init(session, reterr);
 	if (ret == 0)
-		ret = session_wait(session, "not-running", reterr);
-	if (ret == 0)
-		ret = session_attach(session, reterr);
+		ret = session_join(session, "not-running", reterr);
 	if (ret < 0)
 		return ret;
 	nudge(session);

@@ -61,9 +61,7 @@ static void await_removal(struct session *session)
 
 static int run_attached(const struct invocation *invocation, struct session *session, bool remove, struct err **reterr)
 {
-	int ret = session_attach(session, reterr);
-	if (ret == 0)
-		ret = session_wait(session, remove ? "removed" : "next-exit", reterr);
+	int ret = session_join(session, remove ? "removed" : "next-exit", reterr);
 	if (ret < 0)
 		return ret;
 	if (session_start(session, reterr) < 0) {

@@ -28,7 +28,7 @@ void session_finish(struct session *session)
 	stream_release(&session->signals);
 }
 
-int session_attach(struct session *session, struct err **reterr)
+static int send_attach(struct session *session, struct err **reterr)
 {
 	_cleanup_(buf_finish) struct buf path = BUF_INIT(CLIENT_PATH_MAX);
 	char query[80];
@@ -36,18 +36,26 @@ int session_attach(struct session *session, struct err **reterr)
 		session->attach_stdout, session->attach_stderr);
 	int ret = container_path(session, query, &path, reterr);
 	const struct request request = { .method = "POST", .path = path.data, .upgrade = true };
-	return ret < 0 ? ret : client_request(session->client, &request, &session->attached, reterr);
+	return ret < 0 ? ret : client_send(session->client, &request, &session->attached, reterr);
 }
 
-int session_wait(struct session *session, const char *condition, struct err **reterr)
+static int send_wait(struct session *session, const char *condition, struct err **reterr)
 {
 	_cleanup_(buf_finish) struct buf path = BUF_INIT(CLIENT_PATH_MAX);
 	char query[64];
 	snprintf(query, sizeof query, "/wait?condition=%s", condition);
 	int ret = container_path(session, query, &path, reterr);
 	const struct request request = { .method = "POST", .path = path.data };
+	return ret < 0 ? ret : client_send(session->client, &request, &session->wait, reterr);
+}
+
+int session_join(struct session *session, const char *condition, struct err **reterr)
+{
+	int ret = send_attach(session, reterr);
 	if (ret == 0)
-		ret = client_send(session->client, &request, &session->wait, reterr);
+		ret = send_wait(session, condition, reterr);
+	if (ret == 0)
+		ret = response_wait(session->attached, reterr);
 	return ret < 0 ? ret : response_wait(session->wait, reterr);
 }
 

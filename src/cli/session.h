@@ -31,11 +31,13 @@ struct session {
 int session_init(struct session *session, struct err **reterr);
 void session_finish(struct session *session);
 
-int session_attach(struct session *session, struct err **reterr);
-/* `condition` is the API's: "next-exit", "removed" or "not-running". Returns once the engine has noted it. */
-int session_wait(struct session *session, const char *condition, struct err **reterr);
+/*
+ * Attaches, and begins to wait for `condition`, which is the API's: "next-exit", "removed" or "not-running". The two are
+ * asked at once; returns when both are agreed to.
+ */
+int session_join(struct session *session, const char *condition, struct err **reterr);
 int session_start(struct session *session, struct err **reterr);
 /* Copies until the end. 0, or STREAM_DETACHED. */
 int session_stream(struct session *session, struct err **reterr);
-/* The container's exit code, once session_wait's condition holds. */
+/* The container's exit code, once session_join's condition holds. */
 int session_exit_code(struct session *session, struct err **reterr);

@@ -65,9 +65,7 @@ static int start_session(struct session *session, bool remove, struct err **rete
 {
 	int ret = session_init(session, reterr);
 	if (ret == 0)
-		ret = session_attach(session, reterr);
-	if (ret == 0)
-		ret = session_wait(session, remove ? "removed" : "next-exit", reterr);
+		ret = session_join(session, remove ? "removed" : "next-exit", reterr);
 	if (ret == 0)
 		ret = session_start(session, reterr);
 	if (ret == 0)
