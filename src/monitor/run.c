@@ -118,6 +118,7 @@ static int create(struct monitor *monitor, struct prepared *prepared, struct sta
 	memcpy(options->stdio.fds, pipes->theirs, sizeof options->stdio.fds);
 	if (terminal)
 		first_size(&monitor->launch, &options->stdio);
+	options->starts_at_once = true;
 	options->on_groups = write_groups;
 	options->on_warn = warn;
 	options->user_data = monitor;

@@ -343,6 +343,11 @@ static int bring_up(struct container *container, struct plan *plan, const struct
 		r = write_maps(container, &spec->linux_config, reterr);
 	if (r == 0 && (own_user || plan->wants_hook_stop))
 		r = say(container->init.sync, REPORT_GO, reterr);
+	/* Hooks are a conversation; without them the child reads what we said in order, and is not woken in between. */
+	if (r == 0 && options->starts_at_once && !plan->wants_hook_stop) {
+		r = say(container->init.sync, REPORT_START, reterr);
+		container->start_is_said = true;
+	}
 	return r < 0 ? r : answer_until_ready(container, spec, options, reterr);
 }
 
@@ -419,10 +424,10 @@ int container_create(const struct oci_spec *spec, const struct container_options
 }
 
 /* End of file is execve's doing, or a death: the process tells which by being alive, or by what it ended with. */
-static int hear_start(const struct conversation *talk, struct err **reterr)
+static int hear_start(const struct conversation *talk, bool is_said, struct err **reterr)
 {
 	struct report report;
-	int r = say(talk->sync, REPORT_START, reterr);
+	int r = is_said ? 0 : say(talk->sync, REPORT_START, reterr);
 
 	if (r == 0)
 		r = hear(talk, &report, reterr);
@@ -456,7 +461,7 @@ int container_start(struct container *container, struct err **reterr)
 		return err_set(reterr, ERR_CONFLICT, 0, "the container was started already");
 	int r = write_state_file(container, "created", reterr);
 	if (r == 0)
-		r = hear_start(&talk, reterr);
+		r = hear_start(&talk, container->start_is_said, reterr);
 	fd_close(&container->init.sync);
 	fd_close(&container->init.state_fd);
 	return r < 0 ? r : run_poststart(container, reterr);
@@ -468,7 +473,7 @@ int container_start_remote(int fd, struct err **reterr)
 	const struct conversation talk = { .sync = fd, .console_socket = -1, .console_fd = &console };
 	int r = io_set_nonblock(fd, false);
 
-	r = r < 0 ? err_errno(reterr, r, "cannot use the start socket") : hear_start(&talk, reterr);
+	r = r < 0 ? err_errno(reterr, r, "cannot use the start socket") : hear_start(&talk, false, reterr);
 	fd_close(&fd);
 	fd_close(&console);
 	return r;

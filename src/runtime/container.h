@@ -119,6 +119,9 @@ struct container_options {
 	 * creator will start it; -1: container_start. Borrowed. */
 	int start_listen_fd;
 
+	/* The caller will start it right after the creation in any case: it need not wait in between. */
+	bool starts_at_once;
+
 	container_groups_fn *on_groups;
 	container_warn_fn *on_warn;
 	void *user_data; /* for both */

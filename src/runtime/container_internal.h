@@ -13,6 +13,7 @@ struct container {
 	int console_fd;
 	struct cgroup *group;
 	bool groups_made;
+	bool start_is_said;         /* before anybody asked: it is read when the child gets there */
 	struct oci_spec hooks_spec; /* poststart hooks and annotations */
 	bool hooks_copied;
 	container_warn_fn *on_warn;

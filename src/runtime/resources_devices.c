@@ -82,12 +82,40 @@ static int write_v1(struct cgroup *group, const struct device_rule *rule, struct
 	return 0;
 }
 
+static bool is_same(const struct device_rule *one, const struct device_rule *other)
+{
+	return one->allow == other->allow && one->type == other->type && one->major == other->major &&
+	       one->minor == other->minor && one->access == other->access;
+}
+
+static bool may_meet(int64_t one, int64_t other)
+{
+	return one == other || one == DEVICE_ANY || other == DEVICE_ANY;
+}
+
+/* An earlier rule says the same, and none between can have taken it back: Docker's rules and ours name the same few devices. */
+static bool is_said(const struct device_rule *rules, size_t at)
+{
+	const struct device_rule *rule = &rules[at];
+
+	for (size_t i = at; i-- > 0;) {
+		const struct device_rule *other = &rules[i];
+		bool same_type = other->type == rule->type || other->type == 'a' || rule->type == 'a';
+		if (is_same(rule, other))
+			return true;
+		if (rule->allow != other->allow && same_type && may_meet(rule->major, other->major) &&
+			may_meet(rule->minor, other->minor))
+			return false;
+	}
+	return false;
+}
+
 static int apply_v1(struct cgroup *group, const struct device_rule *rules, size_t count, struct err **reterr)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < count && r == 0; i++)
-		r = write_v1(group, &rules[i], reterr);
+		r = is_said(rules, i) ? 0 : write_v1(group, &rules[i], reterr);
 	return r;
 }
 

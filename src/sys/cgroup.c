@@ -229,6 +229,17 @@ static int make_level(struct cgroup_member *member, const char *parent, const ch
 	return ops_of(member)->prepare(member, parent, folder);
 }
 
+/* Below a parent that is there and usable, as it is from the second container on. -ENOENT: it is not. */
+static int make_last_level(struct cgroup_member *member)
+{
+	char parent[CGROUP_PATH_MAX];
+
+	if (member->is_v2) /* each level hands its controllers on */
+		return -ENOENT;
+	snprintf(parent, sizeof(parent), "%.*s", (int)(strrchr(member->folder, '/') - member->folder), member->folder);
+	return make_level(member, parent, member->folder, true);
+}
+
 typedef int level_fn(struct cgroup_member *member, const char *parent, const char *folder, bool is_last);
 
 /* Calls `level` for each folder from below the mount to the member's own, until one fails. */
@@ -253,10 +264,17 @@ static int each_level(struct cgroup_member *member, level_fn *level)
 	return 0;
 }
 
+static int make_member(struct cgroup_member *member)
+{
+	int r = make_last_level(member);
+
+	return r == -ENOENT ? each_level(member, make_level) : r;
+}
+
 int cgroup_make(struct cgroup *group, const char **ret_folder)
 {
 	for (size_t i = 0; i < group->count; i++) {
-		int r = each_level(&group->items[i], make_level);
+		int r = make_member(&group->items[i]);
 		if (r == 0)
 			continue;
 		*ret_folder = group->items[i].folder;

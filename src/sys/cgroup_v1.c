@@ -76,6 +76,8 @@ static int v1_prepare(struct cgroup_member *member, const char *parent, const ch
 		int r = cgroup_file_read(folder, files[i], value, sizeof(value));
 		if (r == 0 && value[0] == '\0') {
 			r = cgroup_file_read(parent, files[i], value, sizeof(value));
+			if (r == 0 && value[0] == '\0')
+				r = -ENOENT; /* it has to be made usable first */
 			if (r == 0)
 				r = cgroup_file_write(folder, files[i], value);
 		}

@@ -322,6 +322,19 @@ def test_a_relative_group(box):
     assert {line.split(":", 2)[2] for line in groups} == {f"/{PARENT}/{identifier}"}
 
 
+def test_rl01_device_rules_count_in_their_order(box):
+    """One that was taken back meanwhile is said again."""
+    null, tape = ({"type": "c", "major": major, "minor": minor, "access": "rwm"} for major, minor in ((1, 3), (9, 0)))
+    box.spec["linux"]["resources"]["devices"] = [
+        {"allow": False, "access": "rwm"}, {"allow": True, **null}, {"allow": True, **tape}, {"allow": False, **null},
+        {"allow": False, "type": "c", "major": 9, "access": "rwm"}, {"allow": True, **tape}, {"allow": True, **tape}]
+    identifier = box.start()
+    listed = pathlib.Path(f"/sys/fs/cgroup/devices/{PARENT}/{identifier}/devices.list")
+    if listed.exists():
+        lines = listed.read_text().splitlines()
+        assert "c 1:3 rwm" in lines and "c 9:0 rwm" in lines and "a *:* rwm" not in lines and len(lines) == len(set(lines))
+
+
 def test_rl04_pids_limit(box):
     box.spec["linux"]["resources"]["pids"] = {"limit": 5}
     result = box.run("for i in 1 2 3 4 5 6 7 8; do sleep 5 & done; echo tried")
