@@ -32,10 +32,11 @@ struct container {
 	bool gone;         /* out of the registry */
 	bool boot_restart; /* during start-up: the machine went down, so the restart policy decides */
 	struct runstate state;
-	int64_t acked_seq;         /* events told up to here */
-	struct monitor_link *link; /* NULL: no monitor that we know of */
-	struct list operations;    /* of struct operation: the first one runs, the others wait for it */
-	struct list requests;      /* of struct operation: those that wait for nobody */
+	int64_t acked_seq;          /* events told up to here */
+	uint64_t launch_generation; /* the records' when launch.json was written; 0: it was not, by this engine */
+	struct monitor_link *link;  /* NULL: no monitor that we know of */
+	struct list operations;     /* of struct operation: the first one runs, the others wait for it */
+	struct list requests;       /* of struct operation: those that wait for nobody */
 };
 
 /* Takes the contents of `record`. State: created. NULL when out of memory, and `record` is as before. */

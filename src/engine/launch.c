@@ -17,6 +17,7 @@
 #include "engine/lifecycle.h"
 #include "engine/logopts.h"
 #include "engine/mounts.h"
+#include "engine/records.h"
 #include "engine/security.h"
 #include "spec/defaults.h"
 #include "sys/caps.h"
@@ -547,5 +548,14 @@ int launch_write(struct container *container, struct err **reterr)
 	if (r == 0)
 		r = write_file(container, &launch, reterr);
 	launch_finish(&launch);
+	if (r == 0)
+		container->launch_generation = records_generation(container->engine->records);
 	return r;
+}
+
+int launch_refresh(struct container *container, struct err **reterr)
+{
+	if (container->launch_generation == records_generation(container->engine->records))
+		return 0;
+	return launch_write(container, reterr);
 }

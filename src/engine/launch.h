@@ -18,3 +18,6 @@ int launch_make_data_folder(const struct container *container, struct err **rete
 
 /* Makes the container's folders if they are missing, and replaces the file. */
 int launch_write(struct container *container, struct err **reterr);
+
+/* The same, unless nothing was changed since that it could depend on. */
+int launch_refresh(struct container *container, struct err **reterr);

@@ -102,7 +102,7 @@ static int ask_start(struct operation *operation, struct err **reterr)
 {
 	/* For ever: it may have gigabytes to copy into a new volume. A removal by force cancels it.
 	 * A monitor that is spawned for this finds a fresh document; one that waits with clients reads it anew. */
-	int r = monitor_link_is_up(operation->container) ? launch_write(operation->container, reterr) : 0;
+	int r = monitor_link_is_up(operation->container) ? launch_refresh(operation->container, reterr) : 0;
 	return r < 0 ? r : operation_ask(operation, message_new("start", 0), LOOP_NEVER, reterr);
 }
 

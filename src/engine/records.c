@@ -14,6 +14,7 @@
 struct records {
 	struct db *durable;
 	struct db *run;
+	uint64_t generation;
 };
 
 #define CONTAINERS_SCHEMA                                                                    \
@@ -76,8 +77,14 @@ int records_open(const char *data_root, const char *exec_root, struct records **
 		r = open_one(exec_root, "engine-run.db", run_upgrades, false, &records->run, reterr);
 	if (r < 0)
 		return r;
+	records->generation = 1;
 	*ret = TAKE(records);
 	return 0;
+}
+
+uint64_t records_generation(const struct records *records)
+{
+	return records->generation;
 }
 
 void records_free(struct records *records)
@@ -106,9 +113,15 @@ int records_identity(struct records *records, const char *fresh, char **ret, str
 	return *ret ? 0 : err_oom(reterr);
 }
 
-static struct db *db_of(struct records *records, bool auto_remove)
+static struct db *db_of(const struct records *records, bool auto_remove)
 {
 	return auto_remove ? records->run : records->durable;
+}
+
+static struct db *db_to_change(struct records *records, bool auto_remove)
+{
+	records->generation++;
+	return db_of(records, auto_remove);
 }
 
 /* --- containers --- */
@@ -167,15 +180,15 @@ int records_add_container(struct records *records, const char *id, const char *n
 	int r = record_text(record, &text, reterr);
 	if (r < 0)
 		return r;
-	return db_run(db_of(records, record->host.auto_remove), reterr,
+	return db_run(db_to_change(records, record->host.auto_remove), reterr,
 		"INSERT INTO containers (id, name, document) VALUES (?1, ?2, ?3)", "sss", id, name, text.data);
 }
 
 int records_rename_container(struct records *records, const char *id, const char *name, bool auto_remove,
 	struct err **reterr)
 {
-	return db_run(db_of(records, auto_remove), reterr, "UPDATE containers SET name = ?2 WHERE id = ?1", "ss", id,
-		name);
+	return db_run(db_to_change(records, auto_remove), reterr, "UPDATE containers SET name = ?2 WHERE id = ?1", "ss",
+		id, name);
 }
 
 int records_update_container(struct records *records, const char *id, const struct container_record *record,
@@ -185,14 +198,14 @@ int records_update_container(struct records *records, const char *id, const stru
 	int r = record_text(record, &text, reterr);
 	if (r < 0)
 		return r;
-	return db_run(db_of(records, record->host.auto_remove), reterr,
+	return db_run(db_to_change(records, record->host.auto_remove), reterr,
 		"UPDATE containers SET document = ?2 WHERE id = ?1", "ss", id, text.data);
 }
 
 int records_mark_container(struct records *records, const char *id, bool auto_remove,
 	const struct container_marks *marks, struct err **reterr)
 {
-	struct db *db = db_of(records, auto_remove);
+	struct db *db = db_to_change(records, auto_remove);
 	int r = db_set_durable(db, false, reterr);
 	if (r < 0)
 		return r;
@@ -204,12 +217,13 @@ int records_mark_container(struct records *records, const char *id, bool auto_re
 
 int records_mark_removing(struct records *records, const char *id, bool auto_remove, struct err **reterr)
 {
-	return db_run(db_of(records, auto_remove), reterr, "UPDATE containers SET removing = 1 WHERE id = ?1", "s", id);
+	return db_run(db_to_change(records, auto_remove), reterr, "UPDATE containers SET removing = 1 WHERE id = ?1",
+		"s", id);
 }
 
 int records_remove_container(struct records *records, const char *id, bool auto_remove, struct err **reterr)
 {
-	int r = db_run(db_of(records, auto_remove), reterr, "DELETE FROM containers WHERE id = ?1", "s", id);
+	int r = db_run(db_to_change(records, auto_remove), reterr, "DELETE FROM containers WHERE id = ?1", "s", id);
 	return r < 0 ? r : db_run(records->run, reterr, "DELETE FROM acked WHERE container = ?1", "s", id);
 }
 
@@ -245,13 +259,13 @@ int records_each_volume(struct records *records, volume_row_fn *fn, void *user, 
 
 int records_add_volume(struct records *records, const struct volume_row *row, struct err **reterr)
 {
-	return db_run(records->durable, reterr, "INSERT INTO volumes VALUES (?1, ?2, ?3, ?4, ?5, ?6)", "siisss",
-		row->name, row->created_ns, (int64_t)row->anonymous, row->labels, row->options, row->owner);
+	return db_run(db_to_change(records, false), reterr, "INSERT INTO volumes VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+		"siisss", row->name, row->created_ns, (int64_t)row->anonymous, row->labels, row->options, row->owner);
 }
 
 int records_remove_volume(struct records *records, const char *name, struct err **reterr)
 {
-	return db_run(records->durable, reterr, "DELETE FROM volumes WHERE name = ?1", "s", name);
+	return db_run(db_to_change(records, false), reterr, "DELETE FROM volumes WHERE name = ?1", "s", name);
 }
 
 /* --- the journal of events --- */

@@ -21,6 +21,9 @@
 
 struct records;
 
+/* A number that another call of this returns again only if no container and no volume was written meanwhile. Never 0. */
+uint64_t records_generation(const struct records *records);
+
 int records_open(const char *data_root, const char *exec_root, struct records **ret, struct err **reterr);
 void records_free(struct records *records);
 DEFINE_AUTOFREE(records, struct records *, records_free);
