@@ -29,6 +29,8 @@
 /* When the store is looked over for downloads that nobody went on with, and how long apart while there are any. */
 #define PARTIAL_FIRST_MS ((PARTIAL_KEEP_S + 1) * 1000)
 #define PARTIAL_AGAIN_MS 60000
+/* What is removed together is deleted by one worker, and not while the next container wants to start. */
+#define TRASH_DELAY_MS 500
 
 struct worker {
 	struct list link;
@@ -47,6 +49,7 @@ struct workers {
 	struct list all;
 	bool emptying;    /* one is at it */
 	bool trash_again; /* more has come meanwhile */
+	bool trash_soon;  /* the timer runs for more than a retry */
 	struct loop_source *trash_timer;
 	struct loop_source *sweep_timer;
 	int sweeps_left;
@@ -132,11 +135,12 @@ static void on_message(struct channel *channel, const char *data, size_t len, in
 
 static void on_sweep_timer(struct loop_source *source, void *data);
 static void on_partial_timer(struct loop_source *source, void *data);
+static void empty_trash(struct workers *workers);
 
 static void on_trash_timer(struct loop_source *source, void *data)
 {
 	(void)source;
-	workers_empty_trash(data);
+	empty_trash(data);
 }
 
 static void trash_done(struct workers *workers)
@@ -144,8 +148,9 @@ static void trash_done(struct workers *workers)
 	workers->emptying = false;
 	if (!workers->trash_again && !store_has_trash(workers->engine->store))
 		return;
-	/* At once for what has come meanwhile; what is still there was left by a failure. */
-	int64_t pause_ms = workers->trash_again ? 0 : TRASH_RETRY_MS;
+	/* Something has come meanwhile, or what is still there was left by a failure. */
+	int64_t pause_ms = workers->trash_again ? TRASH_DELAY_MS : TRASH_RETRY_MS;
+	workers->trash_soon = workers->trash_again;
 	loop_timer_set(workers->trash_timer, clock_monotonic_ms() + pause_ms);
 }
 
@@ -282,13 +287,20 @@ int workers_handover(struct workers *workers, const struct handover *handover, i
 
 void workers_empty_trash(struct workers *workers)
 {
-	struct worker *worker;
-	_autofree_(err) struct err *err = NULL;
 	if (workers->emptying) {
 		workers->trash_again = true;
 		return;
 	}
-	workers->trash_again = false;
+	if (!workers->trash_soon)
+		loop_timer_set(workers->trash_timer, clock_monotonic_ms() + TRASH_DELAY_MS);
+	workers->trash_soon = true;
+}
+
+static void empty_trash(struct workers *workers)
+{
+	struct worker *worker;
+	_autofree_(err) struct err *err = NULL;
+	workers->trash_again = workers->trash_soon = false;
 	if (!store_has_trash(workers->engine->store))
 		return;
 	int r = worker_new(workers, HOLDER_WORKER, &worker, &err);
