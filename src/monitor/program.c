@@ -131,7 +131,8 @@ int program_main(int argc, char **argv)
 													 : 0;
 	log_setup("tare-monitor", line.log_level);
 	keep_small();
-	int ret = container_process_prepare(ENGINE_FD + 1, argv);
+	_autoclose_ int view = -1;
+	int ret = container_process_prepare(ENGINE_FD + 1, argv, &view);
 	if (ret < 0) {
 		log_error("cannot protect the monitor's program: %s", strerrordesc_np(-ret));
 		return EXIT_FAILURE;

@@ -21,7 +21,8 @@ struct command {
 	bool help;
 	bool version;
 
-	int argc; /* the verb's own */
+	int view_fd; /* what we run from (sys/selfexe.h); -1: none */
+	int argc;    /* the verb's own */
 	char **argv;
 	int exit_code;  /* what a verb that succeeded wants returned */
 	int error_code; /* what failing returns: 1, or 255 for exec */

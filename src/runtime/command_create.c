@@ -69,6 +69,7 @@ struct creation {
 	unsigned preserve_fds;
 	struct container *container;
 	bool remote_start;
+	int64_t start_time; /* of init; -errno */
 };
 
 static void creation_finish(struct creation *creation)
@@ -100,7 +101,7 @@ static int check_terminal(const struct creation *creation, bool detached, struct
 static int check_preserved(const struct creation *creation, struct err **reterr)
 {
 	for (unsigned i = 0; i < creation->preserve_fds; i++)
-		if (fcntl(3 + (int)i, F_GETFD) < 0)
+		if (3 + (int)i == creation->command->view_fd || fcntl(3 + (int)i, F_GETFD) < 0)
 			return err_set(reterr, ERR_INVALID, EBADF, "preserve-fds: file descriptor %u is not open",
 				3 + i);
 	return 0;
@@ -138,6 +139,15 @@ static int note_groups(char *const *folders, void *user)
 	return state_write_groups(creation->folder, folders);
 }
 
+/* Both need something unmounted, and so wait for RCU: not when the new process waits for us. */
+static void note_birth(pid_t pid, void *user)
+{
+	struct creation *creation = user;
+
+	creation->start_time = process_start_time(pid);
+	fd_close(&creation->command->view_fd);
+}
+
 static void warn(const char *message, void *user)
 {
 	const struct creation *creation = user;
@@ -150,6 +160,7 @@ static int save(const struct creation *creation, struct err **reterr)
 	char created[CLOCK_RFC3339_MAX];
 	struct saved_state state = { .id = (char *)creation->id,
 		.pid = container_pid(creation->container),
+		.start_time = creation->start_time,
 		.bundle = creation->bundle,
 		.created = created,
 		.annotations = creation->spec.annotations,
@@ -157,9 +168,8 @@ static int save(const struct creation *creation, struct err **reterr)
 		.no_new_keyring = creation->values->no_new_keyring };
 
 	clock_format_rfc3339(clock_realtime_ns(), created);
-	state.start_time = process_start_time(container_pid(creation->container));
-	if (state.start_time < 0)
-		return err_errno(reterr, (int)state.start_time, "cannot look at the container's first process");
+	if (creation->start_time < 0)
+		return err_errno(reterr, (int)creation->start_time, "cannot look at the container's first process");
 	return state_write(creation->folder, &state, reterr);
 }
 
@@ -190,6 +200,7 @@ static int make_container(struct creation *creation, struct err **reterr)
 	options.no_new_keyring = creation->values->no_new_keyring;
 	options.start_listen_fd = creation->listener;
 	options.on_groups = note_groups;
+	options.on_born = note_birth;
 	options.on_warn = warn;
 	options.user_data = creation;
 	r = container_create(&creation->spec, &options, &creation->container, reterr);

@@ -142,12 +142,12 @@ static int run(struct command *command, int argc, char **argv, struct err **rete
 /* Descriptors that a caller wants handed on are told by number: --preserve-fds and LISTEN_FDS; all are kept here, marked. */
 int command_main(int argc, char **argv)
 {
-	struct command command = { .root = COMMAND_ROOT_DEFAULT, .error_code = 1 };
+	struct command command = { .root = COMMAND_ROOT_DEFAULT, .error_code = 1, .view_fd = -1 };
 	_autofree_(err) struct err *error = NULL;
 
 	if (argc == 2 && strcmp(argv[1], "seccomp-compile") == 0)
 		return seccomp_compile_main(0, 1);
-	int r = container_process_prepare(3, argv);
+	int r = container_process_prepare(3, argv, &command.view_fd);
 	if (r < 0)
 		err_errno(&error, r, "cannot protect the runtime's own program");
 	signal(SIGPIPE, SIG_IGN);

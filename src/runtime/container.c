@@ -45,9 +45,9 @@
 
 #define MAP_TEXT_MAX 4096
 
-int container_process_prepare(int keep_below, char **argv)
+int container_process_prepare(int keep_below, char **argv, int *ret_view)
 {
-	int r = selfexe_protect(argv);
+	int r = selfexe_protect(argv, ret_view);
 
 	if (r < 0)
 		return r;
@@ -348,6 +348,8 @@ static int bring_up(struct container *container, struct plan *plan, const struct
 		r = say(container->init.sync, REPORT_START, reterr);
 		container->start_is_said = true;
 	}
+	if (r == 0 && options->on_born)
+		options->on_born(container->init.pid, options->user_data);
 	return r < 0 ? r : answer_until_ready(container, spec, options, reterr);
 }
 
@@ -510,16 +512,13 @@ static bool is_alive(int pidfd)
 }
 
 /* Joining a user namespace that one is in already is an error: only those that differ are joined. */
-static int differing_namespaces(pid_t pid, uint64_t *ret)
+static int differing_namespaces(int proc, pid_t pid, uint64_t *ret)
 {
 	static const uint64_t flags[] = { CLONE_NEWUSER, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC,
 		CLONE_NEWUTS, CLONE_NEWCGROUP, CLONE_NEWTIME };
-	_autoclose_ int proc = procfs_open(1);
 	char own[64], other[64];
 	struct stat own_st, other_st;
 
-	if (proc < 0)
-		return proc;
 	*ret = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
 		snprintf(own, sizeof(own), "%d/ns/%s", getpid(), namespace_file(flags[i]));
@@ -534,10 +533,10 @@ static int differing_namespaces(pid_t pid, uint64_t *ret)
 	return 0;
 }
 
-static int plan_joins(struct container *container, struct plan *plan, struct err **reterr)
+static int plan_joins(struct container *container, int proc, struct plan *plan, struct err **reterr)
 {
 	uint64_t flags;
-	int r = differing_namespaces(container->init.pid, &flags);
+	int r = proc < 0 ? proc : differing_namespaces(proc, container->init.pid, &flags);
 
 	if (r < 0 || !is_alive(container->init.pidfd))
 		return err_set(reterr, ERR_CONFLICT, ESRCH, "container %s is not running", container->id);
@@ -566,15 +565,16 @@ int container_exec(struct container *container, const struct oci_process *proces
 {
 	_autofree_(plan) struct plan *plan = NULL;
 	struct birth birth = BIRTH_INIT;
-	_autoclose_ int console_fd = -1;
+	_autoclose_ int console_fd = -1, proc = procfs_open(1);
 	int r = plan_exec(process, options, &plan, reterr);
 
 	if (r == 0 && cgroup_is_frozen(container->group) == 1)
 		r = err_set(reterr, ERR_CONFLICT, 0, "cannot exec in a paused container");
 	if (r == 0)
-		r = plan_joins(container, plan, reterr);
+		r = plan_joins(container, proc, plan, reterr);
 	if (r == 0)
 		r = birth_give(plan, &birth, reterr);
+	fd_close(&proc); /* unmounting waits for RCU: while the new process is at work, it costs nothing */
 	if (r == 0)
 		r = hear_exec(options, &birth, &console_fd, reterr);
 	if (r < 0) {

@@ -84,6 +84,9 @@ enum container_cgroup_manager {
 /* `folders`: absolute paths. Non-zero (-errno) ends the creation before anything was made. */
 typedef int container_groups_fn(char *const *folders, void *user);
 
+/* The first process is born and at work: what is done now, nobody waits for. */
+typedef void container_born_fn(pid_t pid, void *user);
+
 /* Degradations the user should hear of ("no CAP_SYS_RESOURCE: oom_score_adj left at 0"). */
 typedef void container_warn_fn(const char *message, void *user);
 
@@ -123,8 +126,9 @@ struct container_options {
 	bool starts_at_once;
 
 	container_groups_fn *on_groups;
+	container_born_fn *on_born;
 	container_warn_fn *on_warn;
-	void *user_data; /* for both */
+	void *user_data; /* for all three */
 };
 
 /* Everything unset: descriptors -1, pointers NULL. */
@@ -138,8 +142,9 @@ struct container_options {
  * Once, first thing in main, by every program that will create or enter containers: goes on from a read-only detached mount
  * of its own binary if it does not run from one already (so it may re-execute argv), marks what it inherited from
  * `keep_below` on close-on-exec, and makes itself undumpable. Returns 0 when done, or -errno.
+ * `ret_view`: to be closed when nobody waits (sys/selfexe.h); or -1.
  */
-int container_process_prepare(int keep_below, char **argv);
+int container_process_prepare(int keep_below, char **argv, int *ret_view);
 
 /*
  * Everything up to the waiting init. On failure nothing is left. The spec and the options are borrowed for the call; what

@@ -16,6 +16,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "base/io.h"
+#include "base/parse.h"
 #include "base/strv.h"
 #include "runtime/mount_options.h"
 #include "runtime/seccomp_file.h"
@@ -23,6 +25,8 @@
 #include "sys/namespaces.h"
 #include "sys/rlimits.h"
 #include "sys/selfexe.h"
+
+#define OOM_TEXT_MAX 16
 
 void plan_mount_finish(struct plan_mount *mount)
 {
@@ -197,6 +201,19 @@ static int check_process(const struct oci_process *spec, struct err **reterr)
 	return check_labels(spec, reterr);
 }
 
+/* What we have, our children are born with. Writing it takes a procfs of one's own, whose end waits for RCU. */
+static bool is_own_oom_score(int64_t wanted)
+{
+	_cleanup_(buf_finish) struct buf text = BUF_INIT(OOM_TEXT_MAX);
+	_autoclose_ int fd = open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC);
+	int64_t value;
+
+	if (fd < 0 || io_read_all(fd, &text) < 0 || !text.len)
+		return false;
+	text.data[strcspn(text.data, "\n")] = '\0';
+	return parse_i64(text.data, -1000, 1000, &value) == 0 && value == wanted;
+}
+
 int plan_process_fill(struct plan_process *process, const struct oci_process *spec, struct err **reterr)
 {
 	int r = check_process(spec, reterr);
@@ -215,7 +232,7 @@ int plan_process_fill(struct plan_process *process, const struct oci_process *sp
 	process->selinux = spec->selinux_label && *spec->selinux_label ? spec->selinux_label : NULL;
 	if (spec->oom_score_adj.set && (spec->oom_score_adj.value < -1000 || spec->oom_score_adj.value > 1000))
 		return err_set(reterr, ERR_INVALID, 0, "oomScoreAdj must be between -1000 and 1000");
-	process->set_oom_score = spec->oom_score_adj.set;
+	process->set_oom_score = spec->oom_score_adj.set && !is_own_oom_score(spec->oom_score_adj.value);
 	process->oom_score_adj = (int)spec->oom_score_adj.value;
 	if (spec->capabilities)
 		fill_caps(process, spec->capabilities);

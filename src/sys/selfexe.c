@@ -9,11 +9,15 @@
 #include <unistd.h>
 
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include "base/cleanup.h"
 #include "sys/mounts.h"
 #include "sys/sealed.h"
+
+/* Where the second run looks for the view. */
+#define VIEW_FD 100
 
 int selfexe_readonly_view(int fd)
 {
@@ -41,20 +45,41 @@ static bool runs_protected(int exe)
 	return len == 1 && path[0] == '/';
 }
 
-int selfexe_protect(char **argv)
+static bool is_view(int fd, int exe)
+{
+	struct statx one, other;
+
+	return statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &one) == 0 &&
+	       statx(exe, "", AT_EMPTY_PATH, STATX_MNT_ID, &other) == 0 && one.stx_mnt_id == other.stx_mnt_id;
+}
+
+/* Where something else is there already, the view goes with the execution. */
+static void hand_on(int view)
+{
+	int fd = fcntl(view, F_DUPFD, VIEW_FD);
+
+	if (fd >= 0 && fd != VIEW_FD)
+		close(fd);
+}
+
+int selfexe_protect(char **argv, int *ret_view)
 {
 	_autoclose_ int exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 
+	*ret_view = -1;
 	if (exe < 0)
 		return -errno;
-	if (runs_protected(exe))
+	if (runs_protected(exe)) {
+		*ret_view = is_view(VIEW_FD, exe) ? VIEW_FD : -1;
 		return 0;
+	}
 	_autoclose_ int view = selfexe_readonly_view(exe);
 	if (view < 0) {
 		int r = sealed_copy(exe, "tare", &view);
 		if (r < 0)
 			return r;
 	}
+	hand_on(view);
 	execveat(view, "", argv, environ, AT_EMPTY_PATH);
 	return -errno;
 }

@@ -8,8 +8,10 @@
 #include <stdbool.h>
 
 /* Re-executes the calling program from such a mount, unless it runs from one: returns 0 then. Without CAP_SYS_ADMIN a sealed
- * copy in memory serves instead. `argv` and the environment are kept. -errno: could not be done. */
-int selfexe_protect(char **argv);
+ * copy in memory serves instead. `argv` and the environment are kept. -errno: could not be done.
+ * `ret_view`: the mount's descriptor, or -1. Closing it takes the mount away, which waits for a grace period of RCU, several
+ * tenths of a millisecond: the caller does it when nobody waits. */
+int selfexe_protect(char **argv, int *ret_view);
 
 /* A descriptor on `fd`'s file through a detached read-only mount, for execveat; -errno. */
 int selfexe_readonly_view(int fd);
