@@ -14,6 +14,7 @@
 #include "base/strv.h"
 #include "engine/events.h"
 #include "engine/merge.h"
+#include "engine/monitor_link.h"
 #include "engine/mounts.h"
 #include "engine/validate.h"
 #include "engine/volumes.h"
@@ -277,6 +278,9 @@ int create_container(struct engine *engine, const char *name, const char *platfo
 	json_finish(&container_record_table, &record);
 	if (r < 0)
 		return r;
+	/* One that is to be removed at its end is most likely started at once. */
+	if ((*ret)->record.host.auto_remove)
+		monitor_link_anticipate(*ret);
 	events_tell_container(*ret, "create");
 	*ret_warnings = TAKE(warnings);
 	return 0;

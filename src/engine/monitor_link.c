@@ -22,6 +22,8 @@
 #define RECONNECT_MAX_MS   1000
 /* A request that crosses with a monitor's end again and again has another problem. */
 #define REQUEST_TRIES 3
+/* How long a monitor waits that was spawned before anything was asked of it. */
+#define ANTICIPATION_MS 5000
 
 struct pending {
 	struct list link;
@@ -45,6 +47,8 @@ struct monitor_link {
 	int64_t last_id;
 	int64_t hello_id;
 	bool finish_sent; /* it may end whenever it likes */
+	bool anticipates; /* nothing was answered yet, and launch.json may not be there */
+	bool heard;       /* it has said something: it may have begun what it was asked for */
 	bool spawned;     /* by this engine; its EXITED may say why it could not be started */
 	int64_t retry_ms;
 	struct loop_source *retry;
@@ -245,6 +249,7 @@ static void on_answer(struct monitor_link *link, const struct message *message)
 			continue;
 		_autofree_(err) struct err *err = NULL;
 		int r = message_outcome(message, &err);
+		link->anticipates = false;
 		pending_answer(pending, r < 0 ? NULL : message, r < 0 ? err : NULL);
 		return;
 	}
@@ -266,6 +271,7 @@ static void on_message(struct channel *channel, const char *data, size_t len, in
 	message.fds = fds;
 	message.fd_count = fd_count;
 	container_ref(container);
+	link->heard = true;
 	if (strcmp(message.op, "event") == 0)
 		on_event(link, &message);
 	else if (message.id != MESSAGE_NO_ID && message.id == link->hello_id)
@@ -287,7 +293,7 @@ static int connect_fd(struct monitor_link *link, int fd)
 	int r = channel_new(link->engine->loop, fd, on_message, on_closed, link, &link->channel);
 	if (r < 0)
 		return r;
-	link->finish_sent = false;
+	link->finish_sent = link->anticipates = link->heard = false;
 	link->hello_id = ++link->last_id;
 	_autojson_ json_t *hello = message_hello(link->hello_id, link->container->acked_seq);
 	r = send_body(link->channel, hello, NULL, 0, -1);
@@ -321,21 +327,24 @@ static int reconnect(struct monitor_link *link)
 	return r < 0 ? r : connect_fd(link, fd);
 }
 
-static int spawn(struct monitor_link *link, struct err **reterr)
+static int spawn_without_launch(struct monitor_link *link, struct err **reterr)
 {
 	struct engine *engine = link->engine;
 	char *const argv[] = { (char *)"--exec-root", engine->exec_root, (char *)"--data-root", engine->data_root,
 		(char *)"--id", link->container->id, NULL };
 	int fd;
-	int r = launch_write(link->container, reterr);
-	if (r < 0)
-		return r;
-	r = holder_link_spawn(engine->holder, HOLDER_MONITOR, link->container->id, argv, &fd, reterr);
+	int r = holder_link_spawn(engine->holder, HOLDER_MONITOR, link->container->id, argv, &fd, reterr);
 	if (r < 0)
 		return r;
 	link->spawned = true;
 	r = connect_fd(link, fd);
 	return r < 0 ? err_errno(reterr, r, "cannot talk to the container's monitor") : 0;
+}
+
+static int spawn(struct monitor_link *link, struct err **reterr)
+{
+	int r = launch_write(link->container, reterr);
+	return r < 0 ? r : spawn_without_launch(link, reterr);
 }
 
 static void on_retry(struct loop_source *source, void *data);
@@ -418,7 +427,7 @@ static bool is_alive(const struct container *container)
 static void link_lost(struct monitor_link *link)
 {
 	struct container *container = container_ref(link->container);
-	bool was_told_to = link->finish_sent;
+	bool is_replaced = link->finish_sent || (link->anticipates && !link->heard);
 	read_state_file(container);
 	if (container->link != link)
 		goto out;
@@ -429,7 +438,7 @@ static void link_lost(struct monitor_link *link)
 		pending_fail_all(link, ERR_UNAVAILABLE, "the container's monitor is gone");
 		if (container->link == link)
 			retry_later(link);
-	} else if (first && was_told_to && first->tries < REQUEST_TRIES) {
+	} else if (first && is_replaced && first->tries < REQUEST_TRIES) {
 		_autofree_(err) struct err *err = NULL;
 		if (spawn(link, &err) < 0) {
 			pending_fail_all(link, err ? err->kind : ERR_INTERNAL, err_message(err));
@@ -460,8 +469,11 @@ static void on_retry(struct loop_source *source, void *data)
 {
 	struct monitor_link *link = data;
 	(void)source;
-	if (link->channel)
+	if (link->channel) {
+		link->anticipates = false;
+		link_settle(link);
 		return;
+	}
 	struct container *container = container_ref(link->container);
 	if (reconnect(link) < 0) {
 		read_state_file(container);
@@ -476,7 +488,8 @@ static void on_retry(struct loop_source *source, void *data)
 /* Nothing runs, nothing is asked: it may end. Clients that it still has keep it until they are gone. */
 static void link_settle(struct monitor_link *link)
 {
-	if (!link->channel || link->finish_sent || !list_is_empty(&link->pending) || is_alive(link->container))
+	if (!link->channel || link->finish_sent || link->anticipates || !list_is_empty(&link->pending) ||
+		is_alive(link->container))
 		return;
 	_autojson_ json_t *finish = message_new("finish", MESSAGE_NO_ID);
 	if (send_body(link->channel, finish, NULL, 0, -1) == 0)
@@ -488,13 +501,19 @@ static void link_settle(struct monitor_link *link)
 /* Sends the newest pending request of the container's link, making link and monitor if need be. */
 static int link_send(struct monitor_link *link, struct pending *pending, struct err **reterr)
 {
-	int r;
+	int r = 0;
 	if (link->channel) {
 		pending->tries++;
-		/* It may have ended already after `finish`: then the end of file sends this again. */
+		if (link->anticipates)
+			r = launch_refresh(link->container, reterr);
+		if (r < 0)
+			return r;
+		/* It may have ended already: then the end of file sends this again. */
 		r = send_pending(pending);
-		if (r == -EPIPE && link->finish_sent)
+		if (r == -EPIPE && (link->finish_sent || link->anticipates)) {
+			link->finish_sent = true;
 			r = 0;
+		}
 		return r < 0 ? err_errno(reterr, r, "cannot talk to the container's monitor") : 0;
 	}
 	if (is_alive(link->container))
@@ -546,6 +565,22 @@ int monitor_handover(struct container *container, const struct handover *handove
 		.user = user,
 	};
 	return request(container, handover_message(0, handover), MONITOR_ANSWER_MS, &what, reterr);
+}
+
+void monitor_link_anticipate(struct container *container)
+{
+	_autofree_(err) struct err *err = NULL;
+	struct monitor_link *link = container->link ? NULL : link_new(container, &err);
+	if (!link)
+		return;
+	_autoclose_ int folder = launch_run_folder(container, &err);
+	if (folder < 0 || spawn_without_launch(link, &err) < 0) {
+		log_debug("no monitor was spawned ahead for container %s: %s", container->id, err_message(err));
+		link_free(link);
+		return;
+	}
+	link->anticipates = true;
+	loop_timer_set(link->retry, clock_monotonic_ms() + ANTICIPATION_MS);
 }
 
 void monitor_link_removed(struct container *container)

@@ -38,6 +38,12 @@ int monitor_request(struct container *container, json_t *body, int64_t deadline_
 int monitor_handover(struct container *container, const struct handover *handover, int fd, const void *surplus,
 	size_t surplus_len, monitor_answer_fn *on_answer, void *user, struct err **reterr);
 
+/*
+ * Spawns a monitor before anything is asked of it, so that it is there when something is. Best effort: it ends again if
+ * nothing comes, and whatever fails here is met again by the first request.
+ */
+void monitor_link_anticipate(struct container *container);
+
 /* A living monitor is told that its container is no more. Nothing more is heard of it. */
 void monitor_link_removed(struct container *container);
 

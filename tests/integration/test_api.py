@@ -422,3 +422,48 @@ def test_mounts_refused(engine):
                   {"Type": "volume", "Source": "v1", "Target": ""}, {"Type": "tmpfs", "Source": "x", "Target": "/x"},
                   {"Type": "bind", "Source": "/a", "Target": "/x", "BindOptions": {"Propagation": "wild"}}):
         refused(engine, {"Image": "busybox", "Cmd": ["true"], "HostConfig": {"Mounts": [mount]}}, "mount")
+
+
+# --- a monitor that is there before it is asked for ---
+
+def create_to_remove(engine):
+    status, created = engine.api("POST", "/containers/create", {
+        "Image": "busybox", "Cmd": ["sh", "-c", "echo started"], "HostConfig": {"AutoRemove": True, "NetworkMode": "none"}})
+    assert status == 201
+    return created["Id"]
+
+
+def test_an_anticipated_monitor_is_the_one_that_starts(engine):
+    identifier = create_to_remove(engine)
+    wait_for(lambda: engine.monitor_pid(identifier), "a monitor before any request")
+    status, _ = engine.api("POST", f"/containers/{identifier}/rename?name=renamed")
+    assert status == 204
+    done = engine.tare("start", "-a", "renamed")
+    assert done.stdout == "started\n"
+    wait_for(lambda: engine.api("GET", f"/containers/{identifier}/json")[0] == 404, "its removal")
+
+
+def test_an_anticipated_monitor_ends_if_nothing_is_asked_of_it(engine):
+    identifier = create_to_remove(engine)
+    pid = wait_for(lambda: engine.monitor_pid(identifier), "a monitor before any request")
+    wait_for(lambda: not os.path.exists(f"/proc/{pid}"), "its end")
+    assert engine.api("GET", f"/containers/{identifier}/json")[1]["State"]["Status"] == "created"
+    assert engine.tare("start", "-a", identifier).stdout == "started\n"
+
+
+def test_an_anticipated_monitor_that_is_killed_is_not_missed(engine):
+    identifier = create_to_remove(engine)
+    pid = wait_for(lambda: engine.monitor_pid(identifier), "a monitor before any request")
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not os.path.exists(f"/proc/{pid}"), "its end")
+    assert engine.tare("start", "-a", identifier).stdout == "started\n"
+
+
+def test_a_removal_right_after_the_create_leaves_no_run_folder(engine):
+    """Whatever the monitor has made by then: its folder is gone with it."""
+    for pause in (0, 0, 0, 0.001, 0.002, 0.004):
+        identifier = create_to_remove(engine)
+        time.sleep(pause)
+        assert engine.api("DELETE", f"/containers/{identifier}")[0] == 204
+        wait_for(lambda: not engine.monitor_pid(identifier) and not (engine.exec_root / "containers" / identifier).exists(),
+                 "the end of the monitor and its folder")
