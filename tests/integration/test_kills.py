@@ -14,7 +14,7 @@ import time
 import pytest
 
 from harness import images, leaks
-from harness.engine import Engine, wait_for
+from harness.engine import Engine, processes, wait_for
 from harness.strike import HELPER, KILL, Striker
 
 # A sanitizer's programs can't look for leaks while they are traced.
@@ -241,8 +241,18 @@ STRUCK = {
 }
 
 
-def wait_settled(striker):
+def wait_calm(engine):
+    """What was removed is deleted by a worker a moment later; or by nobody, when tared is gone."""
+    def calm():
+        worker = processes(lambda command: "tare-worker" in command[0] and str(engine.data) in command)
+        return engine.holder.poll() is not None or not (leaks.entries(engine.data / "trash") or worker)
+    wait_for(calm, "an empty trash", 30)
+
+
+def wait_settled(scene):
     """tared does much of its part after the answer: it reaps, and tells the engine."""
+    striker = scene.striker
+    wait_calm(scene.engine)
     counts = [striker.count()]
 
     def settled():
@@ -257,13 +267,14 @@ def one(scene, action, at, error):
     name = scene.striker.name
     what = f"{name} struck with {errno.errorcode.get(error, 'SIGKILL')} at call {at} of {action}"
     prepare(scene)
+    wait_calm(scene.engine)
     scene.striker.arm(at, error)
     try:
         done = act(scene.engine)
     except subprocess.TimeoutExpired as expired:
         raise AssertionError(f"{what}: no end of {expired.cmd[1:]}\n{scene.engine.tail_log()}")
     if name == "tared":
-        wait_settled(scene.striker)
+        wait_settled(scene)
     struck = scene.striker.disarm()
     if struck and error == KILL and scene.striker.struck_pid() == scene.engine.holder.pid:
         scene.engine.holder.wait(5)
