@@ -252,6 +252,25 @@ static void logs(struct request *request)
 		hand_over_to_monitor(request, container, &handover);
 }
 
+static void stats(struct request *request)
+{
+	struct container *container = find(request);
+	if (!container)
+		return;
+	struct handover_stats parameters = {
+		.stream = query_bool(request->query, "stream", true),
+		.one_shot = query_bool(request->query, "one-shot", false),
+	};
+	struct handover handover = { .kind = (char *)handover_kind_name(HANDOVER_STATS), .stats = &parameters };
+	_autofree_(err) struct err *err = NULL;
+	if (parameters.stream && parameters.one_shot) {
+		err_set(&err, ERR_INVALID, 0, "cannot have stream=true and one-shot=true");
+		respond_error(request, err);
+	} else {
+		hand_over_to_monitor(request, container, &handover);
+	}
+}
+
 static const struct route routes[] = {
 	{ "POST", "/containers/{}/start", 0, 0, start },
 	{ "POST", "/containers/{}/stop", 0, 0, stop },
@@ -265,5 +284,6 @@ static const struct route routes[] = {
 	{ "POST", "/containers/{}/attach", 0, ROUTE_UNREAD, attach },
 	{ "POST", "/containers/{}/wait", 0, ROUTE_UNREAD, wait_container },
 	{ "GET", "/containers/{}/logs", 0, ROUTE_UNREAD, logs },
+	{ "GET", "/containers/{}/stats", 0, ROUTE_UNREAD, stats },
 };
 const struct route_table container_verb_routes = ROUTE_TABLE(routes);

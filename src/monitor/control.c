@@ -20,6 +20,7 @@
 #include "monitor/logs.h"
 #include "monitor/monitor.h"
 #include "monitor/run.h"
+#include "monitor/stats.h"
 #include "monitor/stop.h"
 #include "monitor/top.h"
 #include "monitor/wait.h"
@@ -190,6 +191,7 @@ static int handover_dispatch(struct monitor *monitor, const struct client *clien
 		[HANDOVER_WAIT] = wait_handover,
 		[HANDOVER_LOGS] = logs_handover,
 		[HANDOVER_EXEC_START] = exec_handover,
+		[HANDOVER_STATS] = stats_handover,
 	};
 	enum handover_kind kind = handover_kind(client->handover);
 
@@ -374,6 +376,7 @@ static int op_removed(struct call *call, struct err **reterr)
 {
 	call->monitor->removed = true;
 	wait_answer_removed(call->monitor);
+	stats_end_all(call->monitor);
 	return op_finish(call, reterr);
 }
 

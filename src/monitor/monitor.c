@@ -201,6 +201,7 @@ static void init_members(struct monitor *monitor)
 	list_init(&monitor->attaches);
 	list_init(&monitor->waits);
 	list_init(&monitor->followers);
+	list_init(&monitor->stats);
 	list_init(&monitor->stops);
 	exec_table_init(&monitor->execs);
 	health_init(&monitor->health, monitor);

@@ -87,6 +87,7 @@ struct monitor {
 	struct list attaches;
 	struct list waits;
 	struct list followers; /* clients of the log */
+	struct list stats;     /* clients of what it uses */
 	struct list stops;
 	struct exec_table execs;
 	struct health_monitor health;

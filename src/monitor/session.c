@@ -306,6 +306,11 @@ void session_send_chunk(struct session *session, const void *data, size_t len)
 	session_send(session, iov, 3);
 }
 
+void session_drop(struct session *session)
+{
+	mark_broken(session);
+}
+
 void session_end(struct session *session)
 {
 	if (session->is_ending)

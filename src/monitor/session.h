@@ -62,3 +62,5 @@ bool session_is_ready(const struct session *session);
 /* The client is gone. */
 bool session_is_broken(const struct session *session);
 void session_end(struct session *session);
+/* At once, with what is still queued. */
+void session_drop(struct session *session);

@@ -32,6 +32,12 @@ static const struct json_field handover_logs_fields[] = {
 };
 static const struct json_table handover_logs_table = JSON_TABLE(struct handover_logs, handover_logs_fields);
 
+static const struct json_field handover_stats_fields[] = {
+	JSON_FIELD(struct handover_stats, stream, "stream", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover_stats, one_shot, "one_shot", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
+};
+static const struct json_table handover_stats_table = JSON_TABLE(struct handover_stats, handover_stats_fields);
+
 static const struct json_field handover_exec_start_fields[] = {
 	JSON_FIELD(struct handover_exec_start, exec, "exec", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
 	JSON_FIELD(struct handover_exec_start, detach, "detach", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
@@ -169,6 +175,8 @@ static const struct json_field handover_fields[] = {
 		.flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct handover, logs, "logs", JSON_OBJECT_PTR, .table = &handover_logs_table,
 		.flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct handover, stats, "stats", JSON_OBJECT_PTR, .table = &handover_stats_table,
+		.flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct handover, exec_start, "exec_start", JSON_OBJECT_PTR, .table = &handover_exec_start_table,
 		.flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct handover, load, "load", JSON_OBJECT_PTR, .table = &handover_load_table,
@@ -203,6 +211,7 @@ static const struct {
 	[HANDOVER_ATTACH] = { "attach", offsetof(struct handover, attach) },
 	[HANDOVER_WAIT] = { "wait", offsetof(struct handover, wait) },
 	[HANDOVER_LOGS] = { "logs", offsetof(struct handover, logs) },
+	[HANDOVER_STATS] = { "stats", offsetof(struct handover, stats) },
 	[HANDOVER_EXEC_START] = { "exec-start", offsetof(struct handover, exec_start) },
 	[HANDOVER_LOAD] = { "load", offsetof(struct handover, load) },
 	[HANDOVER_IMPORT] = { "import", offsetof(struct handover, import) },

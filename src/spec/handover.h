@@ -4,7 +4,7 @@
  * but this, the socket and the surplus.
  *
  * On the channel it is the member `request` of a message with op `handover` (messages.h). Of the structs behind the
- * pointers exactly the one that belongs to `kind` is there; attach, wait, logs and exec-start are read by monitors, all
+ * pointers exactly the one that belongs to `kind` is there; attach, wait, logs, stats and exec-start are read by monitors, all
  * others by workers. What names a registry has `registry` too.
  */
 #pragma once
@@ -36,6 +36,12 @@ struct handover_logs {
 	struct json_opt_int since_ns; /* nanoseconds since 1970 */
 	struct json_opt_int until_ns;
 	int64_t tail; /* lines from the end; -1: all */
+};
+
+/* GET /containers/ID/stats */
+struct handover_stats {
+	bool stream;
+	bool one_shot; /* once: without a sample before to compare with */
 };
 
 /* POST /exec/ID/start */
@@ -170,6 +176,7 @@ struct handover {
 	struct handover_attach *attach;
 	struct handover_wait *wait;
 	struct handover_logs *logs;
+	struct handover_stats *stats;
 	struct handover_exec_start *exec_start;
 	struct handover_load *load;
 	struct handover_import *import;
@@ -191,6 +198,7 @@ enum handover_kind {
 	HANDOVER_WAIT,
 	HANDOVER_LOGS,
 	HANDOVER_EXEC_START,
+	HANDOVER_STATS,
 	HANDOVER_LOAD,
 	HANDOVER_IMPORT,
 	HANDOVER_PULL,

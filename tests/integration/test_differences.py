@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from harness.engine import wait_for
+from harness.engine import UnixConnection, wait_for
 
 
 @pytest.fixture
@@ -200,3 +200,73 @@ def test_update_that_fails_changes_nothing(docker):
         assert docker("inspect", "-f", "{{json .HostConfig}}", "kept").stdout == before
     assert limit(docker, "kept", "cpu/cpu.cfs_quota_us", "cpu.max") == quota and memory_of(docker, "kept") == str(64 << 20)
     assert docker("inspect", "-f", "{{.State.Running}}", "kept").stdout == "true\n"
+
+
+# --- stats ---
+
+def stats(engine, name, query="stream=0"):
+    return engine.api("GET", f"/containers/{name}/stats?{query}")
+
+
+def busy(docker, name, *options):
+    docker("run", "-d", "--name", name, "-m", "64m", *options, "busybox", "sh", "-c",
+           "dd if=/dev/zero of=/dev/shm/x bs=1M count=20 2>/dev/null; while :; do :; done")
+
+
+def test_stats_document(engine, docker):
+    busy(docker, "used", "--pids-limit", "50")
+    identity = docker("inspect", "-f", "{{.Id}}", "used").stdout.strip()
+    wait_for(lambda: docker("exec", "used", "sh", "-c", "[ $(stat -c %s /dev/shm/x) = 20971520 ]").returncode == 0, "20 MiB")
+    status, document = stats(engine, "used")
+    assert status == 200 and document["id"] == identity and document["name"] == "/used"
+    assert document["memory_stats"]["limit"] == 64 << 20 and document["memory_stats"]["usage"] >= 20 << 20
+    assert document["memory_stats"]["stats"]["pgfault"] > 0
+    assert document["pids_stats"] == {"current": 1, "limit": 50}
+    now, before = document["cpu_stats"], document["precpu_stats"]
+    used = now["cpu_usage"]["total_usage"] - before["cpu_usage"]["total_usage"]
+    passed = now["system_cpu_usage"] - before["system_cpu_usage"]
+    assert 0 < used <= passed and passed >= 10 ** 9 and now["online_cpus"] >= 1
+    assert document["preread"] < document["read"]
+    once = stats(engine, "used", "stream=0&one-shot=1")[1]
+    assert once["preread"] == "0001-01-01T00:00:00Z" and once["precpu_stats"]["cpu_usage"]["total_usage"] == 0
+    assert once["cpu_stats"]["cpu_usage"]["total_usage"] > 0
+    docker("stop", "-t", "0", "used")
+    status, ended = stats(engine, "used")
+    assert status == 200 and ended["read"] == "0001-01-01T00:00:00Z" and ended["memory_stats"] == {} and ended["pids_stats"] == {}
+    assert stats(engine, "nosuch")[0] == 404
+    assert stats(engine, "used", "stream=1&one-shot=1")[0] == 400
+
+
+@pytest.mark.parametrize("program", ["docker", "tare"])
+def test_stats_are_shown(engine, docker, program):
+    client = docker if program == "docker" else engine.tare
+    busy(docker, "first")
+    docker("create", "--name", "second", "busybox")
+    form = "{{.Container}}|{{.Name}}|{{.CPUPerc}}|{{.MemUsage}}|{{.MemPerc}}|{{.NetIO}}|{{.BlockIO}}|{{.PIDs}}"
+    rows = [row.split("|") for row in client("stats", "--no-stream", "--format", form, "first", "second").stdout.splitlines()]
+    assert [row[0] for row in rows] == ["first", "second"]
+    assert float(rows[0][2].rstrip("%")) > 1 and rows[0][3].endswith(" / 64MiB") and rows[0][7] == "1"
+    assert rows[1][1:] == ["second", "0.00%", "0B / 0B", "0.00%", "0B / 0B", "0B / 0B", "0"]
+    running = client("stats", "--no-stream", "--format", "{{.Name}}").stdout.split()
+    assert running == ["first"]
+    assert sorted(client("stats", "-a", "--no-stream", "--format", "{{.Name}}").stdout.split()) == ["first", "second"]
+    heading = client("stats", "--no-stream").stdout.splitlines()[0]
+    assert heading.split("  ")[0] == "CONTAINER ID" and heading.endswith("PIDS")
+    assert "No such container: nosuch" in client("stats", "--no-stream", "nosuch", check=False).stderr
+
+
+def test_a_stream_of_stats_outlives_the_engine_and_ends_with_the_container(engine, docker):
+    busy(docker, "streamed")
+    connection = UnixConnection(engine.socket)
+    connection.request("GET", "/v1.50/containers/streamed/stats")
+    response = connection.getresponse()
+    first = json.loads(response.readline())
+    engine.kill_engine()
+    second = json.loads(response.readline())
+    assert second["preread"] == first["read"] and second["cpu_stats"] != first["cpu_stats"]
+    docker("stop", "-t", "0", "streamed")
+    while json.loads(response.readline())["read"] != "0001-01-01T00:00:00Z":
+        pass
+    docker("rm", "streamed")
+    wait_for(lambda: response.readline() == b"" or None, "the stream's end")
+    connection.close()

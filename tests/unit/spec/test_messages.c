@@ -207,6 +207,7 @@ static const char *const requests[] = {
 	"\"details\":true,\"since\":1,\"until\":2,\"tail\":-1}}",
 	"{\"kind\":\"exec-start\",\"method\":\"POST\",\"exec_start\":{\"exec\":\"e\",\"detach\":true,\"tty\":true,"
 	"\"console_height\":1,\"console_width\":2,\"detach_keys\":\"k\"}}",
+	"{\"kind\":\"stats\",\"method\":\"GET\",\"stats\":{\"stream\":true,\"one_shot\":true}}",
 	"{\"kind\":\"load\",\"method\":\"POST\",\"body\":{\"chunked\":true},\"load\":{\"quiet\":true,\"platform\":\"p\"}}",
 	"{\"kind\":\"import\",\"method\":\"POST\",\"import\":{\"repo\":\"r\",\"tag\":\"t\",\"message\":\"m\","
 	"\"changes\":[\"CMD x\"],\"platform\":\"p\"}}",
