@@ -31,11 +31,25 @@ static const char launch_file[] = "launch.json";
 
 /* --- launch.json --- */
 
+static bool is_loaded(const struct monitor *monitor, const struct stat *file)
+{
+	const struct stat *had = &monitor->launch_file;
+
+	return monitor->has_launch && had->st_ino == file->st_ino && had->st_size == file->st_size &&
+	       had->st_mtim.tv_sec == file->st_mtim.tv_sec && had->st_mtim.tv_nsec == file->st_mtim.tv_nsec;
+}
+
 int monitor_load_launch(struct monitor *monitor, struct err **reterr)
 {
 	_cleanup_(buf_finish) struct buf text = BUF_INIT(LAUNCH_MAX);
 	struct launch launch;
 	struct restart_policy policy;
+	struct stat file;
+
+	if (fstatat(monitor->run_fd, launch_file, &file, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_errno(reterr, -errno, "cannot read the container's %s", launch_file);
+	if (is_loaded(monitor, &file))
+		return 0;
 	int ret = io_read_file(monitor->run_fd, launch_file, &text);
 
 	if (ret < 0)
@@ -56,6 +70,7 @@ int monitor_load_launch(struct monitor *monitor, struct err **reterr)
 		launch_finish(&monitor->launch);
 	monitor->launch = launch;
 	monitor->has_launch = true;
+	monitor->launch_file = file; /* a newer one that was read after all is read once more: no harm */
 	monitor->restart.policy = policy;
 	return 0;
 }

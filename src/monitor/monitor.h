@@ -19,6 +19,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <sys/stat.h>
+
 #include "base/err.h"
 #include "base/list.h"
 #include "monitor/exec.h"
@@ -59,6 +61,7 @@ struct monitor {
 	struct runstate state;
 	struct launch launch; /* as of the last start, or of the first client */
 	bool has_launch;
+	struct stat launch_file; /* what `launch` was read from: the engine replaces the file, and never writes in it */
 	enum monitor_phase phase;
 
 	/* The run */

@@ -101,6 +101,7 @@ static void keep_small(void)
 	mallopt(M_TRIM_THRESHOLD, 32 * 1024);
 	mallopt(M_TOP_PAD, 0);
 	mallopt(M_ARENA_MAX, 1);
+	mallopt(M_MXFAST, 0);
 }
 
 static int run(struct command_line *line)
