@@ -47,8 +47,10 @@ struct run {
 	enum compression compression;
 	int source_fd; /* what the pump reads: the file, the inflater's pipe, or -1 for the client */
 	bool from_pipe;
-	int sink_fd;   /* into the extracting child; -1 once that has closed its end */
-	int report_fd; /* memory shared with the extracting child's last words */
+	bool direct;      /* the extracting child reads the file, this process too: nothing goes between */
+	int64_t position; /* how far the child was when last looked at */
+	int sink_fd;      /* into the extracting child; -1 once that has closed its end */
+	int report_fd;    /* memory shared with the extracting child's last words */
 	pid_t inflate_pid;
 	pid_t extract_pid;
 	int64_t in_bytes; /* size of the compressed file, for the ratio */
@@ -166,10 +168,10 @@ static int start_extract(struct run *run, struct err **reterr)
 	run->report_fd = memfd_create("report", MFD_CLOEXEC);
 	if (run->report_fd < 0)
 		return err_errno(reterr, -errno, "cannot make a report");
-	r = make_pipe(pipe_fds);
+	r = run->direct ? 0 : make_pipe(pipe_fds);
 	if (r < 0)
 		return err_errno(reterr, r, "cannot make a pipe");
-	confine.fds[0] = pipe_fds[0];
+	confine.fds[0] = run->direct ? run->unpack->file_fd : pipe_fds[0];
 	confine.fds[1] = run->report_fd;
 	run->extract_pid = confine_start(&confine);
 	fd_close(&pipe_fds[0]);
@@ -227,6 +229,16 @@ static int64_t stall_deadline(const struct run *run, short events)
 	return clock_monotonic_ms() + LIMIT_STALL_MS;
 }
 
+/* A child that reads the file itself is not silent as long as it gets on: the position is one for both. */
+static bool has_moved(struct run *run)
+{
+	int64_t position = run->direct ? lseek(run->unpack->file_fd, 0, SEEK_CUR) : 0;
+	bool moved = position != run->position;
+
+	run->position = position;
+	return moved;
+}
+
 /* Waits for a descriptor, the client's going away and too long a silence. */
 static int wait_watching(struct run *run, int fd, short events, int64_t deadline, struct err **reterr)
 {
@@ -249,7 +261,9 @@ static int wait_watching(struct run *run, int fd, short events, int64_t deadline
 		}
 		if (r > 0)
 			return 0; /* an error or a hang-up shows in the call that follows */
-		if (clock_monotonic_ms() > deadline)
+		if (clock_monotonic_ms() > deadline && has_moved(run))
+			deadline = clock_monotonic_ms() + LIMIT_STALL_MS;
+		else if (clock_monotonic_ms() > deadline)
 			return err_set(reterr, ERR_INTERNAL, ETIMEDOUT, "unpacking made no progress for %d seconds",
 				LIMIT_STALL_MS / 1000);
 	}
@@ -293,6 +307,12 @@ static int pump_write(struct run *run, const char *data, size_t len, struct err 
 	return 0;
 }
 
+/* Whether the extracting child takes what comes: one that fails closes its end of the pipe. */
+static bool is_wanted(const struct run *run)
+{
+	return run->direct || run->sink_fd >= 0;
+}
+
 static int count(struct run *run, size_t len, struct err **reterr)
 {
 	run->out_bytes += (int64_t)len;
@@ -317,7 +337,8 @@ static void keep_tail(struct run *run, const char *data, size_t len)
 
 static int take(struct run *run, size_t len, struct err **reterr)
 {
-	sha256_update(run->hash, run->buffer, len);
+	if (run->hash)
+		sha256_update(run->hash, run->buffer, len);
 	keep_tail(run, run->buffer, len);
 	return count(run, len, reterr);
 }
@@ -364,6 +385,20 @@ static ssize_t pump_tee(struct run *run, struct err **reterr)
 	}
 }
 
+/* The child reads the same file, at its own pace; nobody writes it. */
+static ssize_t pump_nothing(struct run *run, struct err **reterr)
+{
+	ssize_t n;
+
+	do
+		n = pread(run->source_fd, run->buffer, BUFFER_BYTES, run->out_bytes);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return err_errno(reterr, -errno, "cannot read the archive");
+	int r = take(run, (size_t)n, reterr);
+	return r < 0 ? r : n;
+}
+
 static int pump(struct run *run, struct err **reterr)
 {
 	for (;;) {
@@ -371,8 +406,10 @@ static int pump(struct run *run, struct err **reterr)
 
 		if (r < 0)
 			return r;
-		ssize_t n = run->from_pipe ? pump_tee(run, reterr) : pump_copy(run, reterr);
-		if (n <= 0 || run->sink_fd < 0)
+		ssize_t n = run->direct      ? pump_nothing(run, reterr)
+			    : run->from_pipe ? pump_tee(run, reterr)
+					     : pump_copy(run, reterr);
+		if (n <= 0 || !is_wanted(run))
 			return n < 0 ? (int)n : 0;
 	}
 }
@@ -498,7 +535,7 @@ static int check_end_marker(struct run *run, struct err **reterr)
  */
 static int outcome(struct run *run, struct unpacked *ret, struct err **reterr)
 {
-	bool complete = run->sink_fd >= 0;
+	bool complete = is_wanted(run);
 	int r = 0;
 
 	fd_close(&run->sink_fd);
@@ -516,7 +553,8 @@ static int outcome(struct run *run, struct unpacked *ret, struct err **reterr)
 			return r;
 	}
 	ret->stream_bytes = run->out_bytes;
-	sha256_digest(run->hash, ret->diff_id);
+	if (run->hash)
+		sha256_digest(run->hash, ret->diff_id);
 	return 0;
 }
 
@@ -539,6 +577,7 @@ static int file_prepare(struct run *run, struct err **reterr)
 		return err_errno(reterr, -errno, "cannot read the archive");
 	run->in_bytes = st.st_size;
 	run->compression = compression_detect(magic, (size_t)n);
+	run->direct = run->compression == COMPRESSION_NONE;
 	return run->compression == COMPRESSION_NONE ? 0 : start_inflate(run, reterr);
 }
 
@@ -548,14 +587,15 @@ static int prepare(struct run *run, struct err **reterr)
 
 	/* Before there is a child: it must not look for locales in the image. libarchive then takes names as they are. */
 	setlocale(LC_CTYPE, "C.UTF-8");
-	run->hash = sha256_new();
+	if (run->unpack->options.mode == EXTRACT_LAYER && !(run->hash = sha256_new()))
+		return err_oom(reterr);
 	run->buffer = malloc(BUFFER_BYTES);
-	if (!run->hash || !run->buffer)
+	if (!run->buffer)
 		return err_oom(reterr);
 	r = file_prepare(run, reterr);
 	if (r == 0)
 		r = start_extract(run, reterr);
-	if (r == 0)
+	if (r == 0 && run->sink_fd >= 0)
 		r = io_set_nonblock(run->sink_fd, true);
 	return r;
 }

@@ -5,6 +5,7 @@
  *
  *	source ─→ [inflate] ─→ hash, limits ─→ [extract] ─→ folder
  *
+ * A regular file that is not compressed is read by both at once, without anything between: it does not change any more.
  * Nothing the children say is believed but "it failed": the digest is of the bytes this process saw. Between two pipes they
  * are not copied: the same pages go on into the second while they are read out of the first. A child that hangs is killed
  * after LIMIT_STALL_MS without a byte; when the client goes away, both are.
@@ -50,7 +51,7 @@ struct unpack {
 };
 
 struct unpacked {
-	char diff_id[STORE_DIGEST_SIZE]; /* digest of the uncompressed stream */
+	char diff_id[STORE_DIGEST_SIZE]; /* digest of a layer's uncompressed stream */
 	int64_t stream_bytes;
 	int64_t size_bytes; /* of the files */
 	bool opaque_root;
