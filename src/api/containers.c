@@ -3,6 +3,7 @@
 #include "api/params.h"
 #include "api/request.h"
 #include "api/routes.h"
+#include "api/sizes.h"
 #include "base/strv.h"
 #include "engine/change.h"
 #include "engine/create.h"
@@ -10,19 +11,31 @@
 #include "engine/remove.h"
 #include "engine/update.h"
 
-static void list(struct request *request)
+static void list_sized(struct request *request, const struct sizes *sizes)
 {
 	_autofree_(err) struct err *err = NULL;
 	_autofree_(filters) struct filters *filters = param_filters(request, inspect_list_filters);
 	json_t *document = NULL;
 	if (!filters)
 		return;
-	struct inspect_list wish = { .all = query_bool(request->query, "all", false), .filters = filters };
+	struct inspect_list wish = {
+		.all = query_bool(request->query, "all", false),
+		.filters = filters,
+		.sizes = sizes,
+	};
 	int r = param_int(request->query, "limit", 0, INT32_MIN, INT32_MAX, &wish.limit, &err);
 	if (wish.limit < 0)
 		wish.limit = 0; /* `ps --last -1` is all */
 	r = r ?: inspect_containers(request->engine, &wish, &document, &err);
 	respond_result(request, r, 200, document, err);
+}
+
+static void list(struct request *request)
+{
+	if (query_bool(request->query, "size", false))
+		with_sizes(request, &(struct sizes_wish){ .containers = true }, list_sized);
+	else
+		list_sized(request, NULL);
 }
 
 static json_t *created(const struct container *container, char *const *warnings)
@@ -49,14 +62,26 @@ static void create(struct request *request)
 	respond_result(request, r, 201, r < 0 ? NULL : created(container, warnings), err);
 }
 
-static void inspect(struct request *request)
+static void inspect_sized(struct request *request, const struct sizes *sizes)
 {
 	_autofree_(err) struct err *err = NULL;
 	struct container *container = NULL;
 	json_t *document = NULL;
 	int r = container_find(request->engine, request->params[0], &container, &err);
-	r = r ?: inspect_container(container, &document, &err);
+	r = r ?: inspect_container(container, sizes, &document, &err);
 	respond_result(request, r, 200, document, err);
+}
+
+static void inspect(struct request *request)
+{
+	_autofree_(err) struct err *err = NULL;
+	struct container *container = NULL;
+	if (!query_bool(request->query, "size", false))
+		inspect_sized(request, NULL);
+	else if (container_find(request->engine, request->params[0], &container, &err) < 0)
+		respond_error(request, err);
+	else
+		with_sizes(request, &(struct sizes_wish){ .container = container }, inspect_sized);
 }
 
 static void rename_container(struct request *request)
@@ -91,15 +116,20 @@ static void update(struct request *request)
 	json_finish(&container_update_table, &body);
 }
 
-static void prune(struct request *request)
+static void prune_sized(struct request *request, const struct sizes *sizes)
 {
 	_autofree_(err) struct err *err = NULL;
 	_autofree_(filters) struct filters *filters = param_filters(request, remove_prune_filters);
 	json_t *document = NULL;
 	if (!filters)
 		return;
-	int r = remove_prune(request->engine, filters, &document, &err);
+	int r = remove_prune(request->engine, filters, sizes, &document, &err);
 	respond_result(request, r, 200, document, err);
+}
+
+static void prune(struct request *request)
+{
+	with_sizes(request, &(struct sizes_wish){ .containers = true }, prune_sized);
 }
 
 static const struct route routes[] = {

@@ -20,8 +20,13 @@ static void list(struct request *request)
 	json_t *document = NULL;
 	if (!filters)
 		return;
-	int r = images_list(request->engine, filters, query_bool(request->query, "all", false), request->api_minor,
-		&document, &err);
+	const struct images_wish wish = {
+		.filters = filters,
+		.all = query_bool(request->query, "all", false),
+		.shared_size = query_bool(request->query, "shared-size", false),
+		.api_minor = request->api_minor,
+	};
+	int r = images_list(request->engine, &wish, &document, &err);
 	respond_result(request, r, 200, document, err);
 }
 

@@ -4,6 +4,7 @@
 #include "api/params.h"
 #include "api/request.h"
 #include "api/routes.h"
+#include "api/sizes.h"
 #include "spec/system_info.h"
 
 static void list(struct request *request)
@@ -50,15 +51,20 @@ static void remove_one(struct request *request)
 		respond_empty(request, 204);
 }
 
-static void prune(struct request *request)
+static void prune_sized(struct request *request, const struct sizes *sizes)
 {
 	_autofree_(err) struct err *err = NULL;
 	_autofree_(filters) struct filters *filters = param_filters(request, volumes_prune_filters);
 	json_t *document = NULL;
 	if (!filters)
 		return;
-	int r = volumes_prune(request->engine->volumes, filters, request->api_minor < 42, &document, &err);
+	int r = volumes_prune(request->engine->volumes, filters, request->api_minor < 42, sizes, &document, &err);
 	respond_result(request, r, 200, document, err);
+}
+
+static void prune(struct request *request)
+{
+	with_sizes(request, &(struct sizes_wish){ .volumes = true }, prune_sized);
 }
 
 static const struct route routes[] = {

@@ -44,15 +44,41 @@ static void fill_image(const struct store_image *image, int api_minor, struct im
 	};
 }
 
+/* Where the layers lie: the topmost, and those below it. */
+static int layer_folders(struct engine *engine, const struct store_image *image, struct map **ret, struct err **reterr)
+{
+	_autofree_(strv) char **paths = NULL;
+	_autofree_(map) struct map *folders = map_new(free);
+	int r = store_layers_paths(engine->store, image, &paths, reterr);
+	if (r < 0)
+		return r;
+	char *upper = paths ? strdup(paths[0]) : NULL;
+	if (!folders || (paths && map_set(folders, "UpperDir", upper) < 0)) {
+		free(upper);
+		return err_oom(reterr);
+	}
+	char *lower = paths && paths[1] ? strv_join(paths + 1, ":") : NULL;
+	if (paths && paths[1] && (!lower || map_set(folders, "LowerDir", lower) < 0)) {
+		free(lower);
+		return err_oom(reterr);
+	}
+	*ret = TAKE(folders);
+	return 0;
+}
+
 int images_inspect(struct engine *engine, const char *name, int api_minor, json_t **ret, struct err **reterr)
 {
 	_autofree_(store_image) struct store_image *image = NULL;
+	_autofree_(map) struct map *folders = NULL;
 	char tagged[CLOCK_RFC3339_MAX];
 	struct image_inspect inspect;
 	int r = store_image_find(engine->store, name, &image, reterr);
+	if (r == 0)
+		r = layer_folders(engine, image, &folders, reterr);
 	if (r < 0)
 		return r;
 	fill_image(image, api_minor, &inspect);
+	inspect.graph_driver.data = folders;
 	clock_format_rfc3339(image->last_tagged_ns, tagged);
 	inspect.metadata.last_tag_time = tagged;
 	*ret = json_write(&image_inspect_table, &inspect);
@@ -113,20 +139,39 @@ static bool glob(const char *pattern, const char *text)
 	return *pattern == '\0';
 }
 
-/* A pattern is about the name, or about name and tag. */
-static bool match_reference(const struct filters *filters, const struct store_image *image)
+/* A pattern is about the name, or about name and tag or digest. */
+static bool match_reference(const struct filters *filters, const char *reference)
 {
 	if (!filters_has(filters, "reference"))
 		return true;
+	const char *end = strchr(reference, '@') ?: strrchr(reference, ':');
+	_cleanup_free_ char *name = end ? strndup(reference, (size_t)(end - reference)) : NULL;
 	strv_foreach (pattern, filters_values(filters, "reference")) {
-		strv_foreach (tag, image->repo_tags) {
-			const char *colon = strrchr(*tag, ':');
-			_cleanup_free_ char *name = colon ? strndup(*tag, (size_t)(colon - *tag)) : NULL;
-			if (glob(*pattern, *tag) || (name && glob(*pattern, name)))
-				return true;
-		}
+		if (glob(*pattern, reference) || (name && glob(*pattern, name)))
+			return true;
 	}
 	return false;
+}
+
+/* Of an image's names only those are shown that the filter asks for; with none of them it is not shown at all. */
+static int select_names(const struct filters *filters, char *const *names, char ***ret)
+{
+	int r = 0;
+	strv_foreach (name, names) {
+		if (r == 0 && match_reference(filters, *name))
+			r = strv_append(ret, *name);
+	}
+	return r;
+}
+
+static bool match_names(const struct filters *filters, const struct store_image *image)
+{
+	bool matches = !filters_has(filters, "reference");
+	strv_foreach (tag, image->repo_tags)
+		matches = matches || match_reference(filters, *tag);
+	strv_foreach (digest, image->repo_digests)
+		matches = matches || match_reference(filters, *digest);
+	return matches;
 }
 
 struct image_limits {
@@ -167,14 +212,47 @@ static bool is_selected(const struct filters *filters, const struct image_limits
 	/* One that does not say when it was made is older than all that do. */
 	bool is_later = !filters_has(filters, "since") || image->created_ns > limits->since_ns;
 	return image->created_ns < limits->before_ns && is_later && image->created_ns <= limits->until_ns &&
-	       match_reference(filters, image) && filters_match_labels(filters, "label", image->config->config.labels);
+	       match_names(filters, image) && filters_match_labels(filters, "label", image->config->config.labels);
 }
 
-static json_t *summary_of(struct engine *engine, const struct store_image *image, int api_minor)
+/* How many images have each layer, by diff ID: the map's values are counts. NULL when out of memory. */
+static struct map *count_layers(struct store_image *const *images, size_t count)
 {
+	_autofree_(map) struct map *users = map_new(NULL);
+	for (size_t i = 0; users && i < count; i++) {
+		_autofree_(map) struct map *met = map_new(NULL);
+		strv_foreach (diff_id, images[i]->diff_ids) {
+			uintptr_t before = (uintptr_t)map_get(users, *diff_id);
+			if (!met)
+				return NULL;
+			if (map_has(met, *diff_id))
+				continue;
+			if (map_set(met, *diff_id, users) < 0 || map_set(users, *diff_id, (void *)(before + 1)) < 0)
+				return NULL;
+		}
+	}
+	return TAKE(users);
+}
+
+static int64_t shared_size(const struct store_image *image, const struct map *users)
+{
+	int64_t bytes = 0;
+	for (size_t i = 0; i < image->layer_count; i++)
+		bytes += (uintptr_t)map_get(users, image->diff_ids[i]) > 1 ? image->layer_sizes[i] : 0;
+	return bytes;
+}
+
+/* `users_of_layers` NULL: what is shared is not told. */
+static json_t *summary_of(struct engine *engine, const struct images_wish *wish, const struct store_image *image,
+	const struct map *users_of_layers)
+{
+	_autofree_(strv) char **tags = NULL, **digests = NULL;
 	const struct container *container;
 	size_t cursor = 0;
 	int64_t users = 0;
+	if (select_names(wish->filters, image->repo_tags, &tags) < 0 ||
+		select_names(wish->filters, image->repo_digests, &digests) < 0)
+		return NULL;
 	while ((container = containers_next(engine->containers, &cursor)))
 		users += strcmp(container->record.image_id, image->id) == 0;
 	const struct image_summary summary = {
@@ -183,11 +261,11 @@ static json_t *summary_of(struct engine *engine, const struct store_image *image
 		.id = (char *)image->id,
 		.labels = image->config->config.labels,
 		.parent_id = (char *)image->parent,
-		.repo_digests = image->repo_digests,
-		.repo_tags = image->repo_tags,
-		.shared_size = -1,
+		.repo_digests = digests,
+		.repo_tags = tags,
+		.shared_size = users_of_layers ? shared_size(image, users_of_layers) : -1,
 		.size = image->size_bytes,
-		.virtual_size = api_minor <= VIRTUAL_SIZE_MINOR ? image->size_bytes : 0,
+		.virtual_size = wish->api_minor <= VIRTUAL_SIZE_MINOR ? image->size_bytes : 0,
 	};
 	return json_write(&image_summary_table, &summary);
 }
@@ -202,21 +280,24 @@ static bool is_intermediate(struct store_image *const *images, size_t count, con
 	return false;
 }
 
-int images_list(struct engine *engine, const struct filters *filters, bool all, int api_minor, json_t **ret,
-	struct err **reterr)
+int images_list(struct engine *engine, const struct images_wish *wish, json_t **ret, struct err **reterr)
 {
+	_autofree_(map) struct map *users = NULL;
 	struct image_limits limits;
 	struct store_image **images = NULL;
 	size_t count = 0;
-	int r = read_limits(engine, filters, &limits, reterr);
+	int r = read_limits(engine, wish->filters, &limits, reterr);
 	if (r == 0)
 		r = store_image_list(engine->store, &images, &count, reterr);
 	if (r < 0)
 		return r;
-	json_t *list = json_array();
+	if (wish->shared_size)
+		users = count_layers(images, count);
+	json_t *list = wish->shared_size && !users ? NULL : json_array();
 	for (size_t i = 0; i < count; i++) {
-		if (is_selected(filters, &limits, images[i]) && (all || !is_intermediate(images, count, images[i])))
-			json_array_append_new(list, summary_of(engine, images[i], api_minor));
+		if (is_selected(wish->filters, &limits, images[i]) &&
+			(wish->all || !is_intermediate(images, count, images[i])))
+			json_array_append_new(list, summary_of(engine, wish, images[i], users));
 	}
 	store_images_free(images, count);
 	*ret = list;
@@ -350,7 +431,7 @@ int images_prune(struct engine *engine, const struct filters *filters, json_t **
 	if (r == 0)
 		r = times_until(filters, &limits.until_ns, reterr);
 	if (r == 0)
-		r = store_layers_size(engine->store, &before, reterr);
+		r = store_images_size(engine->store, &before, reterr);
 	if (r == 0)
 		r = store_image_list(engine->store, &images, &count, reterr);
 	if (r < 0)
@@ -363,7 +444,7 @@ int images_prune(struct engine *engine, const struct filters *filters, json_t **
 	store_images_free(images, count);
 	if (partials_expire(engine->store, true, &partial, NULL) == 0 && partial > 0)
 		workers_empty_trash(engine->workers);
-	if (store_layers_size(engine->store, &after, NULL) < 0)
+	if (store_images_size(engine->store, &after, NULL) < 0)
 		after = before;
 	*ret = json_pack("{s:o, s:I}", "ImagesDeleted", list, "SpaceReclaimed", (json_int_t)(before - after + partial));
 	return *ret ? 0 : err_oom(reterr);

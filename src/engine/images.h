@@ -7,9 +7,14 @@
 extern const char *const images_list_filters[];
 extern const char *const images_prune_filters[];
 
-/* GET /images/json. Intermediate images are not listed unless `all`. Clients before API 1.44 get VirtualSize. */
-int images_list(struct engine *engine, const struct filters *filters, bool all, int api_minor, json_t **ret,
-	struct err **reterr);
+struct images_wish {
+	const struct filters *filters; /* may be NULL */
+	bool all;                      /* those that only others are built on too */
+	bool shared_size;              /* how much of each belongs to others too is told */
+	int api_minor;                 /* clients before API 1.44 get VirtualSize */
+};
+/* GET /images/json */
+int images_list(struct engine *engine, const struct images_wish *wish, json_t **ret, struct err **reterr);
 int images_inspect(struct engine *engine, const char *name, int api_minor, json_t **ret, struct err **reterr);
 int images_history(struct engine *engine, const char *name, json_t **ret, struct err **reterr);
 /* `tag` NULL or "": latest. */

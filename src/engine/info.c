@@ -24,6 +24,8 @@
 #define API_VERSION_MIN "1.24"
 #define OS_RELEASE_MAX  (64 * 1024)
 #define FD_COUNT_MAX    65536
+/* The first API version without the sum of the build cache. */
+#define BUILDER_SIZE_MINOR 42
 
 /* Docker's word for what the kernel calls x86_64. */
 static const char *architecture_word(const char *machine)
@@ -142,7 +144,7 @@ static void fill_counts(struct engine *engine, struct system_info *info)
 	info->containers_paused = (int64_t)counts.paused;
 	info->containers_stopped = (int64_t)counts.stopped;
 	info->containers = info->containers_running + info->containers_paused + info->containers_stopped;
-	if (images_list(engine, NULL, false, 50, &images, NULL) == 0)
+	if (images_list(engine, &(struct images_wish){ .api_minor = 50 }, &images, NULL) == 0)
 		info->images = (int64_t)json_array_size(images);
 	info->events_listener_count = (int64_t)events_listeners(engine->events);
 	info->fd_count = open_descriptors();
@@ -213,26 +215,25 @@ int info_system(struct engine *engine, json_t **ret, struct err **reterr)
 	return *ret ? 0 : err_oom(reterr);
 }
 
-int info_disk_usage(struct engine *engine, json_t **ret, struct err **reterr)
+int info_disk_usage(struct engine *engine, const struct usage_wish *wish, const struct sizes *sizes, json_t **ret,
+	struct err **reterr)
 {
-	const struct inspect_list everything = { .all = true };
+	const struct inspect_list everything = { .all = true, .sizes = sizes };
+	const struct images_wish images_wish = { .shared_size = true, .api_minor = wish->api_minor };
 	_autojson_ json_t *images = NULL, *containers = NULL, *volumes = NULL;
 	int64_t layers = 0;
-	int r = store_layers_size(engine->store, &layers, reterr);
-	if (r == 0)
-		r = images_list(engine, NULL, false, 50, &images, reterr);
-	if (r == 0)
+	int r = wish->images ? store_layers_size(engine->store, &layers, reterr) : 0;
+	if (r == 0 && wish->images)
+		r = images_list(engine, &images_wish, &images, reterr);
+	if (r == 0 && wish->containers)
 		r = inspect_containers(engine, &everything, &containers, reterr);
-	if (r == 0)
-		r = volumes_list(engine->volumes, NULL, &volumes, reterr);
+	if (r == 0 && wish->volumes)
+		r = volumes_usage(engine->volumes, sizes, &volumes, reterr);
 	if (r < 0)
 		return r;
-	size_t index;
-	json_t *volume;
-	json_array_foreach (json_object_get(volumes, "Volumes"), index, volume)
-		json_object_set_new(volume, "UsageData", json_pack("{s:i, s:i}", "Size", -1, "RefCount", -1));
-	*ret = json_pack("{s:I, s:O, s:O, s:O, s:[], s:i}", "LayersSize", (json_int_t)layers, "Images", images,
-		"Containers", containers, "Volumes", json_object_get(volumes, "Volumes"), "BuildCache", "BuilderSize",
-		0);
+	*ret = json_pack("{s:I, s:O?, s:O?, s:O?, s:o?}", "LayersSize", (json_int_t)layers, "Images", images,
+		"Containers", containers, "Volumes", volumes, "BuildCache", wish->build_cache ? json_array() : NULL);
+	if (*ret && wish->api_minor < BUILDER_SIZE_MINOR)
+		json_object_set_new(*ret, "BuilderSize", json_integer(0));
 	return *ret ? 0 : err_oom(reterr);
 }

@@ -135,8 +135,18 @@ static void fill_network(struct container_network_settings *settings, struct map
 	};
 }
 
-static int write_inspect(struct container *container, const struct paths *paths, char *const *command, char **execs,
-	struct map *networks, json_t **ret)
+/* What the container has written, and that with its image's layers; false if it was not counted. */
+static bool sizes_for(const struct container *container, const struct sizes *sizes, int64_t *ret_rw, int64_t *ret_root)
+{
+	*ret_rw = sizes_of_container(sizes, container->id);
+	if (*ret_rw < 0 || store_lease_size(container->engine->store, container->id, ret_root, NULL) < 0)
+		return false;
+	*ret_root += *ret_rw;
+	return true;
+}
+
+static int write_inspect(struct container *container, const struct sizes *sizes, const struct paths *paths,
+	char *const *command, char **execs, struct map *networks, json_t **ret)
 {
 	char created[CLOCK_RFC3339_MAX], started[CLOCK_RFC3339_MAX], finished[CLOCK_RFC3339_MAX];
 	_cleanup_free_ char *name = NULL;
@@ -153,7 +163,11 @@ static int write_inspect(struct container *container, const struct paths *paths,
 	if (!driver_data || map_set(driver_data, "UpperDir", paths->upper) < 0)
 		return -ENOMEM;
 	struct container_record *record = &container->record;
+	struct json_opt_int rw = { 0 }, root = { 0 };
+	rw.set = root.set = sizes_for(container, sizes, &rw.value, &root.value);
 	const struct container_inspect inspect = {
+		.size_rw = rw,
+		.size_root_fs = root,
 		.id = container->id,
 		.created = (char *)time_text(record->created_ns, created),
 		.path = command && command[0] ? command[0] : (char *)"",
@@ -183,7 +197,7 @@ static int write_inspect(struct container *container, const struct paths *paths,
 	return *ret ? 0 : -ENOMEM;
 }
 
-int inspect_container(struct container *container, json_t **ret, struct err **reterr)
+int inspect_container(struct container *container, const struct sizes *sizes, json_t **ret, struct err **reterr)
 {
 	const struct endpoint_settings endpoint = { 0 };
 	struct paths paths;
@@ -197,7 +211,7 @@ int inspect_container(struct container *container, json_t **ret, struct err **re
 	if (r == 0 && !networks)
 		r = -ENOMEM;
 	if (r == 0)
-		r = write_inspect(container, &paths, command, execs, networks, ret);
+		r = write_inspect(container, sizes, &paths, command, execs, networks, ret);
 	paths_finish(&paths);
 	return r < 0 ? err_errno(reterr, r, "cannot describe container %s", container->id) : 0;
 }
@@ -245,8 +259,10 @@ static char *command_text(const struct container_config *config)
 	return r < 0 ? NULL : buf_take(&text);
 }
 
-static json_t *summary_of(const struct container *container)
+static json_t *summary_of(const struct container *container, const struct sizes *sizes)
 {
+	int64_t rw, root;
+	bool counted = sizes_for(container, sizes, &rw, &root);
 	char status[STATUS_MAX];
 	_cleanup_free_ char *name = NULL, *command = command_text(&container->record.config);
 	const struct endpoint_settings endpoint = { 0 };
@@ -258,6 +274,8 @@ static json_t *summary_of(const struct container *container)
 	struct container_summary_networks settings = { .networks = networks };
 	const struct container_record *record = &container->record;
 	const struct container_summary summary = {
+		.size_rw = counted ? rw : 0,
+		.size_root_fs = counted ? root : 0,
 		.id = (char *)container->id,
 		.names = names,
 		.image = record->config.image,
@@ -435,7 +453,8 @@ int inspect_containers(struct engine *engine, const struct inspect_list *wish, j
 	if (all)
 		qsort(all, count, sizeof(struct container *), compare_created);
 	while (r == 0 && count-- > 0 && (wish->limit <= 0 || json_array_size(list) < (size_t)wish->limit)) {
-		if (is_selected(&selection, all[count]) && json_array_append_new(list, summary_of(all[count])) < 0)
+		if (is_selected(&selection, all[count]) &&
+			json_array_append_new(list, summary_of(all[count], wish->sizes)) < 0)
 			r = err_oom(reterr);
 	}
 	free(all);

@@ -3,9 +3,10 @@
 
 #include "engine/container.h"
 #include "engine/filters.h"
+#include "engine/sizes.h"
 
-/* GET /containers/ID/json. *ret is a new reference. Sizes are not counted: that would mean to walk trees. */
-int inspect_container(struct container *container, json_t **ret, struct err **reterr);
+/* GET /containers/ID/json. *ret is a new reference. `sizes` NULL: nothing is told of them. */
+int inspect_container(struct container *container, const struct sizes *sizes, json_t **ret, struct err **reterr);
 
 extern const char *const inspect_list_filters[];
 
@@ -13,6 +14,7 @@ struct inspect_list {
 	bool all;                      /* those that don't run too */
 	int64_t limit;                 /* the newest; 0: no limit */
 	const struct filters *filters; /* may be NULL */
+	const struct sizes *sizes;     /* likewise */
 };
 /* GET /containers/json, the newest first. */
 int inspect_containers(struct engine *engine, const struct inspect_list *wish, json_t **ret, struct err **reterr);

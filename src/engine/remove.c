@@ -291,6 +291,8 @@ const char *const remove_prune_filters[] = { "label", "label!", "until", NULL };
 
 struct pruning {
 	json_t *deleted;
+	const struct sizes *sizes;
+	int64_t reclaimed;
 	const char *id;
 	struct err *err;
 };
@@ -299,20 +301,24 @@ static void on_pruned(void *user, json_t *result, const struct err *err)
 {
 	struct pruning *pruning = user;
 	(void)result;
-	if (!err)
-		json_array_append_new(pruning->deleted, json_string(pruning->id));
-	else
+	if (err) {
 		log_warn("container %s was not pruned: %s", pruning->id, err_message(err));
+		return;
+	}
+	int64_t bytes = sizes_of_container(pruning->sizes, pruning->id);
+	pruning->reclaimed += bytes > 0 ? bytes : 0;
+	json_array_append_new(pruning->deleted, json_string(pruning->id));
 }
 
-int remove_prune(struct engine *engine, const struct filters *filters, json_t **ret, struct err **reterr)
+int remove_prune(struct engine *engine, const struct filters *filters, const struct sizes *sizes, json_t **ret,
+	struct err **reterr)
 {
 	int64_t until;
 	int r = times_until(filters, &until, reterr);
 	if (r < 0)
 		return r;
 	containers_sync(engine);
-	struct pruning pruning = { .deleted = json_array() };
+	struct pruning pruning = { .deleted = json_array(), .sizes = sizes };
 	struct container *container;
 	size_t cursor = 0;
 	while ((container = containers_next(engine->containers, &cursor))) {
@@ -327,7 +333,8 @@ int remove_prune(struct engine *engine, const struct filters *filters, json_t **
 		remove_container(container, false, false, on_pruned, &pruning);
 		container_unref(container);
 	}
-	*ret = json_pack("{s:o, s:i}", "ContainersDeleted", pruning.deleted, "SpaceReclaimed", 0);
+	*ret = json_pack("{s:o, s:I}", "ContainersDeleted", pruning.deleted, "SpaceReclaimed",
+		(json_int_t)pruning.reclaimed);
 	return *ret ? 0 : err_oom(reterr);
 }
 

@@ -7,6 +7,7 @@
 
 #include "engine/container.h"
 #include "engine/filters.h"
+#include "engine/sizes.h"
 
 /* With `force` a running container is killed first; with `volumes` its anonymous volumes go too. */
 void remove_container(struct container *container, bool force, bool volumes, engine_done_fn *done, void *user);
@@ -17,7 +18,8 @@ void remove_container_resume(struct container *container);
 
 extern const char *const remove_prune_filters[];
 /* Those that don't run. *ret is Docker's document, a new reference. */
-int remove_prune(struct engine *engine, const struct filters *filters, json_t **ret, struct err **reterr);
+int remove_prune(struct engine *engine, const struct filters *filters, const struct sizes *sizes, json_t **ret,
+	struct err **reterr);
 
 /* At start-up: folders and leases of containers that no row knows (AutoRemove ones after a reboot). */
 int remove_sweep(struct engine *engine, struct err **reterr);

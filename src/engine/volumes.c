@@ -13,6 +13,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "engine/events.h"
+#include "engine/sizes.h"
 #include "engine/workers.h"
 #include "spec/system_info.h"
 #include "store/trash.h"
@@ -273,20 +274,31 @@ int volumes_create(struct volumes *volumes, const char *name, const char *driver
 	return volumes_need(volumes, name, labels, NULL, ret, &created, reterr);
 }
 
+static bool uses(const struct container *container, const char *name)
+{
+	for (size_t i = 0; i < container->record.mount_count; i++) {
+		const struct mount_point *mount = &container->record.mounts[i];
+		if (mount->name && strcmp(mount->name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
 static const struct container *user_of(const struct volumes *volumes, const char *name, const struct container *except)
 {
 	const struct container *container;
 	size_t cursor = 0;
 	while ((container = containers_next(volumes->engine->containers, &cursor))) {
-		if (container == except)
-			continue;
-		for (size_t i = 0; i < container->record.mount_count; i++) {
-			const struct mount_point *mount = &container->record.mounts[i];
-			if (mount->name && strcmp(mount->name, name) == 0)
-				return container;
-		}
+		if (container != except && uses(container, name))
+			return container;
 	}
 	return NULL;
+}
+
+const char *volumes_next(const struct volumes *volumes, size_t *cursor)
+{
+	struct map_entry *entry = map_next(volumes->by_name, cursor);
+	return entry ? entry->key : NULL;
 }
 
 static int destroy(struct volumes *volumes, const char *name, struct err **reterr)
@@ -346,7 +358,7 @@ int volumes_sweep(struct volumes *volumes, struct err **reterr)
 
 /* --- documents --- */
 
-static json_t *document(struct volumes *volumes, const struct volume *volume)
+static json_t *document(struct volumes *volumes, const struct volume *volume, const struct volume_usage *usage)
 {
 	char created[CLOCK_RFC3339_MAX];
 	clock_format_rfc3339(volume->created_ns / NS_PER_SEC * NS_PER_SEC, created);
@@ -359,6 +371,7 @@ static json_t *document(struct volumes *volumes, const struct volume *volume)
 		.name = volume->name,
 		.options = volume->options,
 		.scope = (char *)"local",
+		.usage = (struct volume_usage *)usage,
 	};
 	return path ? json_write(&volume_info_table, &info) : NULL;
 }
@@ -368,7 +381,7 @@ int volumes_inspect(struct volumes *volumes, const char *name, json_t **ret, str
 	const struct volume *volume = volumes_get(volumes, name);
 	if (!volume)
 		return err_set(reterr, ERR_NOT_FOUND, 0, "get %s: no such volume", name);
-	*ret = document(volumes, volume);
+	*ret = document(volumes, volume, NULL);
 	return *ret ? 0 : err_oom(reterr);
 }
 
@@ -389,18 +402,45 @@ int volumes_list(struct volumes *volumes, const struct filters *filters, json_t 
 			continue;
 		if (filters_has(filters, "dangling") && dangling == (user_of(volumes, volume->name, NULL) != NULL))
 			continue;
-		json_array_append_new(list, document(volumes, volume));
+		json_array_append_new(list, document(volumes, volume, NULL));
 	}
 	*ret = json_pack("{s:O, s:n}", "Volumes", list, "Warnings");
 	return *ret ? 0 : err_oom(reterr);
 }
 
+static int64_t count_users(const struct volumes *volumes, const char *name)
+{
+	const struct container *container;
+	size_t cursor = 0;
+	int64_t users = 0;
+	while ((container = containers_next(volumes->engine->containers, &cursor)))
+		users += uses(container, name);
+	return users;
+}
+
+int volumes_usage(struct volumes *volumes, const struct sizes *sizes, json_t **ret, struct err **reterr)
+{
+	json_t *list = json_array();
+	struct map_entry *entry;
+	map_foreach (entry, volumes->by_name) {
+		const struct volume *volume = entry->value;
+		const struct volume_usage usage = {
+			.ref_count = count_users(volumes, volume->name),
+			.size = sizes_of_volume(sizes, volume->name),
+		};
+		json_array_append_new(list, document(volumes, volume, &usage));
+	}
+	*ret = list;
+	return list ? 0 : err_oom(reterr);
+}
+
 const char *const volumes_prune_filters[] = { "label", "label!", "all", NULL };
 
-int volumes_prune(struct volumes *volumes, const struct filters *filters, bool named_too, json_t **ret,
-	struct err **reterr)
+int volumes_prune(struct volumes *volumes, const struct filters *filters, bool named_too, const struct sizes *sizes,
+	json_t **ret, struct err **reterr)
 {
 	bool all;
+	int64_t reclaimed = 0;
 	int r = filters_bool(filters, "all", named_too, &all, reterr);
 	if (r < 0)
 		return r;
@@ -413,10 +453,12 @@ int volumes_prune(struct volumes *volumes, const struct filters *filters, bool n
 			!filters_refuse_labels(filters, "label!", volume->labels))
 			continue;
 		json_array_append_new(deleted, json_string(volume->name));
+		int64_t bytes = sizes_of_volume(sizes, volume->name);
+		reclaimed += bytes > 0 ? bytes : 0;
 		r = destroy(volumes, volume->name, reterr);
 		if (r < 0)
 			return r;
 	}
-	*ret = json_pack("{s:O, s:i}", "VolumesDeleted", deleted, "SpaceReclaimed", 0);
+	*ret = json_pack("{s:O, s:I}", "VolumesDeleted", deleted, "SpaceReclaimed", (json_int_t)reclaimed);
 	return *ret ? 0 : err_oom(reterr);
 }

@@ -9,6 +9,7 @@
 
 #define VOLUME_NAME_MAX 255
 
+struct sizes;
 struct volumes;
 
 struct volume {
@@ -30,6 +31,8 @@ int volumes_create(struct volumes *volumes, const char *name, const char *driver
 int volumes_need(struct volumes *volumes, const char *name, const struct map *labels, const char *owner,
 	struct volume **ret, bool *ret_created, struct err **reterr);
 struct volume *volumes_get(const struct volumes *volumes, const char *name);
+/* Names, borrowed: start with *cursor = 0; NULL at the end. */
+const char *volumes_next(const struct volumes *volumes, size_t *cursor);
 
 /* ERR_NOT_FOUND, or ERR_CONFLICT "volume is in use" unless nobody uses it. */
 int volumes_remove(struct volumes *volumes, const char *name, bool force, struct err **reterr);
@@ -47,10 +50,12 @@ int volume_name_check(const char *name, struct err **reterr);
 int volumes_inspect(struct volumes *volumes, const char *name, json_t **ret, struct err **reterr);
 extern const char *const volumes_list_filters[];
 int volumes_list(struct volumes *volumes, const struct filters *filters, json_t **ret, struct err **reterr);
+/* All of them for GET /system/df: an array, each with how many containers use it and how much it holds. */
+int volumes_usage(struct volumes *volumes, const struct sizes *sizes, json_t **ret, struct err **reterr);
 extern const char *const volumes_prune_filters[];
 /* API before 1.42 takes named ones too; later only with the filter all=1. */
-int volumes_prune(struct volumes *volumes, const struct filters *filters, bool named_too, json_t **ret,
-	struct err **reterr);
+int volumes_prune(struct volumes *volumes, const struct filters *filters, bool named_too, const struct sizes *sizes,
+	json_t **ret, struct err **reterr);
 
 /* At start-up, when the containers are loaded: those whose AutoRemove container is gone. */
 int volumes_sweep(struct volumes *volumes, struct err **reterr);

@@ -18,8 +18,6 @@
 
 #define WORKER_ANSWER_MS 30000
 #define WORKER_ID_SIZE   33
-/* The only request on a worker's channel. */
-#define WORKER_REQUEST_ID 1
 /* A worker that can't be started, or dies over and over, is not tried again at once. */
 #define TRASH_RETRY_MS       10000
 #define TRASH_BEGIN_AGAIN_MS 1000
@@ -282,6 +280,25 @@ int workers_handover(struct workers *workers, const struct handover *handover, i
 	}
 	worker->on_answer = on_answer;
 	worker->user = user;
+	return 0;
+}
+
+int workers_ask(struct workers *workers, json_t *body, int64_t deadline_ms, worker_answer_fn *on_answer, void *user,
+	struct err **reterr)
+{
+	_autojson_ json_t *owned = body;
+	struct worker *worker;
+	int r = worker_new(workers, HOLDER_WORKER, &worker, reterr);
+	if (r < 0)
+		return r;
+	r = worker_send(worker, TAKE(owned), NULL, 0, NULL, 0, reterr);
+	if (r < 0) {
+		worker_free(worker);
+		return r;
+	}
+	worker->on_answer = on_answer;
+	worker->user = user;
+	loop_timer_set(worker->deadline, clock_monotonic_ms() + deadline_ms);
 	return 0;
 }
 

@@ -26,6 +26,11 @@ int workers_handover(struct workers *workers, const struct handover *handover, i
 	size_t surplus_len, const struct workers_loan *loan, worker_answer_fn *on_answer, void *user,
 	struct err **reterr);
 
+/* A job for a worker of its own: sends `body`, which is taken and has WORKER_REQUEST_ID, and hears its answer as above. */
+#define WORKER_REQUEST_ID 1
+int workers_ask(struct workers *workers, json_t *body, int64_t deadline_ms, worker_answer_fn *on_answer, void *user,
+	struct err **reterr);
+
 /* Something was moved into trash/: a worker deletes it soon. */
 void workers_empty_trash(struct workers *workers);
 

@@ -96,6 +96,13 @@ int store_lease_list(struct store *store, char ***ret, struct err **reterr)
 	return 0;
 }
 
+int store_lease_size(struct store *store, const char *id, int64_t *ret_bytes, struct err **reterr)
+{
+	return db_get_int(store->db, 0, ret_bytes, reterr,
+		"SELECT COALESCE(SUM(size), 0) FROM lease_layers JOIN layers USING (diff_id) WHERE lease = ?1", "s",
+		id);
+}
+
 /*
  * From the topmost down; nothing below a layer whose root is opaque is seen, and overlay itself does not look for that
  * mark on the root of a lower folder.

@@ -18,6 +18,9 @@ int store_lease_release(struct store *store, const char *id, struct err **reterr
 /* IDs of all containers' leases. */
 int store_lease_list(struct store *store, char ***ret, struct err **reterr);
 
+/* Bytes of a lease's layers, unpacked. */
+int store_lease_size(struct store *store, const char *id, int64_t *ret_bytes, struct err **reterr);
+
 /* Absolute paths of the layers' folders, the topmost first: the overlay's lower folders. */
 int store_lease_paths(struct store *store, const char *id, char ***ret, struct err **reterr);
 int store_layers_paths(struct store *store, const struct store_image *image, char ***ret, struct err **reterr);

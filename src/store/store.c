@@ -213,6 +213,14 @@ int store_sweep(struct store *store, bool *ret_trash, struct err **reterr)
 	return 0;
 }
 
+int store_images_size(struct store *store, int64_t *ret_bytes, struct err **reterr)
+{
+	return db_get_int(store->db, 0, ret_bytes, reterr,
+		"SELECT (SELECT COALESCE(SUM(size), 0) FROM layers WHERE state = 1)"
+		" + (SELECT COALESCE(SUM(size), 0) FROM blobs WHERE state = 1)",
+		"");
+}
+
 int store_layers_size(struct store *store, int64_t *ret_bytes, struct err **reterr)
 {
 	return db_get_int(store->db, 0, ret_bytes, reterr, "SELECT COALESCE(SUM(size), 0) FROM layers WHERE state = 1",

@@ -44,3 +44,5 @@ bool store_has_trash(const struct store *store);
 
 /* Bytes of all unpacked layers (GET /system/df). */
 int store_layers_size(struct store *store, int64_t *ret_bytes, struct err **reterr);
+/* The same with what they came in: all that images take. */
+int store_images_size(struct store *store, int64_t *ret_bytes, struct err **reterr);

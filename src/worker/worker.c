@@ -18,6 +18,7 @@
 #include "store/store.h"
 #include "store/trash.h"
 #include "sys/channel.h"
+#include "worker/measure.h"
 
 #define CHANNEL_FD 3
 
@@ -179,11 +180,35 @@ static int handle_handover(struct worker *worker, const struct message *message,
 	return EXIT_SUCCESS;
 }
 
+/* A folder that is not there has nothing in it: a container that was never started has written nothing. */
+static int64_t size_of(int data_root_fd, const char *folder)
+{
+	int64_t bytes = 0;
+	int r = measure(data_root_fd, folder, &bytes);
+
+	return r == 0 || r == -ENOENT ? bytes : -1;
+}
+
+static int measure_folders(struct worker *worker, const struct message *message)
+{
+	_autoclose_ int fd = open(worker->data_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	json_t *sizes = json_array(), *body = message_done(message->id), *folder;
+	size_t i;
+
+	json_array_foreach (json_object_get(message->body, "folders"), i, folder)
+		json_array_append_new(sizes, json_integer(size_of(fd, json_string_value(folder) ?: "")));
+	message_add(body, "sizes", sizes);
+	send_message(body);
+	return EXIT_SUCCESS;
+}
+
 static int handle_job(struct worker *worker, const struct message *message)
 {
 	const char *kind = message_string(message, "kind");
 	_autofree_(err) struct err *err = NULL;
 
+	if (kind && strcmp(kind, "measure") == 0)
+		return measure_folders(worker, message);
 	if (!kind || strcmp(kind, "remove") != 0) {
 		send_message(message_unsupported(message->id, kind ? kind : "job"));
 		return EXIT_FAILURE;

@@ -244,6 +244,7 @@ static void lease_keeps_layers_without_the_image(void **state)
 	struct store_removed *removed;
 	char id[STORE_DIGEST_SIZE], layer[96], expected[192];
 	size_t count;
+	int64_t bytes;
 
 	fixture_make_image(fixture, "abc", "x", "debian:12", id);
 	assert_int_equal(store_lease_create(fixture->store, "container", id, false, NULL), 0);
@@ -257,6 +258,8 @@ static void lease_keeps_layers_without_the_image(void **state)
 
 	assert_int_equal(store_lease_paths(fixture->store, "container", &paths, NULL), 0);
 	assert_int_equal(strv_count(paths), 3);
+	assert_int_equal(store_lease_size(fixture->store, "container", &bytes, NULL), 0);
+	assert_int_equal(bytes, 300);
 	snprintf(expected, sizeof(expected), "%s/layers/%s", fixture->path, fixture_diff_id('c') + 7);
 	assert_string_equal(paths[0], expected);
 	assert_int_equal(store_lease_list(fixture->store, &ids, NULL), 0);
@@ -285,6 +288,8 @@ static void shared_layers_stay(void **state)
 	assert_int_equal(fixture_count(fixture, "layers"), 3);
 	assert_int_equal(store_layers_size(fixture->store, &bytes, NULL), 0);
 	assert_int_equal(bytes, 300);
+	assert_int_equal(store_images_size(fixture->store, &bytes, NULL), 0);
+	assert_int_equal(bytes, 303);
 	assert_int_equal(store_image_remove(fixture->store, "one", &options, &removed, &count, NULL), 0);
 	/* Untagged, the image, and the chain of its upper layer alone. */
 	assert_int_equal(count, 3);
