@@ -1,5 +1,6 @@
 /* login and logout: the engine asks the registry, what is kept is the client's (credentials.h). */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +8,9 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <sys/signalfd.h>
+
+#include "base/cleanup.h"
 #include "base/io.h"
 #include "cli/client.h"
 #include "cli/credentials.h"
@@ -41,23 +45,21 @@ static char *server_of(const struct invocation *invocation)
 
 /* ---- asking the user */
 
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int signal)
+/* One line; -EINTR if Ctrl-C was typed, which waits for whoever lets it through. */
+static int read_line(const sigset_t *interrupt, char **ret)
 {
-	interrupted = signal;
-}
-
-/* One line; -EINTR if Ctrl-C was typed. */
-static int read_line(char **ret)
-{
+	_autoclose_ int signal_fd = signalfd(-1, interrupt, SFD_CLOEXEC);
+	struct pollfd wanted[] = { { signal_fd, POLLIN, 0 }, { STDIN_FILENO, POLLIN, 0 } };
 	char *line = NULL;
 	size_t size = 0;
-	ssize_t len = getline(&line, &size, stdin);
 
-	if (len < 0) {
+	if (signal_fd < 0 || poll(wanted, ARRAY_SIZE(wanted), -1) < 0)
+		return -errno;
+	if (wanted[0].revents)
+		return -EINTR;
+	if (getline(&line, &size, stdin) < 0) {
 		free(line);
-		return interrupted ? -EINTR : -ENODATA;
+		return -ENODATA;
 	}
 	line[strcspn(line, "\r\n")] = '\0';
 	*ret = line;
@@ -67,11 +69,13 @@ static int read_line(char **ret)
 /* The terminal is put back before Ctrl-C has its usual end. */
 static int ask(const char *prompt, bool secret, char **ret, struct err **reterr)
 {
-	struct sigaction action = { .sa_handler = on_interrupt }, before;
 	struct termios shown, hidden;
 	bool hide = secret && tcgetattr(STDIN_FILENO, &shown) == 0;
+	sigset_t interrupt, before;
 
-	sigaction(SIGINT, &action, &before);
+	sigemptyset(&interrupt);
+	sigaddset(&interrupt, SIGINT);
+	sigprocmask(SIG_BLOCK, &interrupt, &before);
 	if (hide) {
 		hidden = shown;
 		hidden.c_lflag &= ~(tcflag_t)ECHO;
@@ -79,14 +83,12 @@ static int ask(const char *prompt, bool secret, char **ret, struct err **reterr)
 	}
 	printf("%s: ", prompt); /* last: whoever answers at once is not shown or flushed away */
 	fflush(stdout);
-	int r = read_line(ret);
+	int r = read_line(&interrupt, ret);
 	if (hide) {
 		tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
 		putchar('\n');
 	}
-	sigaction(SIGINT, &before, NULL);
-	if (r == -EINTR)
-		raise(SIGINT);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	return r < 0 ? err_set(reterr, ERR_INVALID, EINVAL, "%s: nothing was given", prompt) : 0;
 }
 
