@@ -142,6 +142,25 @@ static int fill_bind(struct plan_mount *out, const struct oci_mount *spec, const
 	return 0;
 }
 
+/* procfs and sysfs label their files themselves; the kernel made mqueue's instance before us, with labels of its own. */
+static bool takes_label(const char *type)
+{
+	return strcmp(type, "proc") != 0 && strcmp(type, "sysfs") != 0 && strcmp(type, "mqueue") != 0;
+}
+
+/* SELinux: what is on a new instance is the container's. */
+static int add_label(struct plan_mount *out, const char *label, struct err **reterr)
+{
+	if (!label || !*label || out->kind != PLAN_MOUNT_NEW || !takes_label(out->type))
+		return 0;
+	struct mount_option *options = reallocarray(out->options, out->option_count + 1, sizeof(*options));
+	if (!options)
+		return err_oom(reterr);
+	options[out->option_count++] = (struct mount_option){ .key = "context", .value = label };
+	out->options = options;
+	return 0;
+}
+
 static int fill_mount(struct plan *plan, struct plan_mount *out, const struct oci_mount *spec, int bundle_fd,
 	struct err **reterr)
 {
@@ -218,6 +237,8 @@ int plan_mounts(struct plan *plan, const struct oci_spec *spec, const struct con
 		mount->tree_fd = -1;
 		int r = i < spec->mount_count ? fill_mount(plan, mount, &spec->mounts[i], options->bundle_fd, reterr)
 					      : fill_file(mount, &options->files[i - spec->mount_count], reterr);
+		if (r == 0)
+			r = add_label(mount, spec->linux_config.mount_label, reterr);
 		if (r < 0)
 			return r;
 	}

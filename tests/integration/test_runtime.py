@@ -395,11 +395,29 @@ def test_sc14_sysctls(box):
     assert result.returncode != 0 and "host" in result.stderr and "ip_forward" in result.stderr
 
 
-def test_sc11_labels_without_lsm(box):
-    if pathlib.Path("/sys/module/apparmor/parameters/enabled").exists():
-        pytest.skip("this kernel has AppArmor")
-    box.spec["process"]["apparmorProfile"] = "some"
-    assert "apparmor" in box.run("true").stderr
+def test_sc11_apparmor(box):
+    box.spec["process"]["apparmorProfile"] = "no-such"
+    enabled = pathlib.Path("/sys/module/apparmor/parameters/enabled")
+    if enabled.exists() and enabled.read_text() == "Y\n":
+        assert "no such AppArmor profile is loaded" in box.run("true").stderr
+        box.spec["process"]["apparmorProfile"] = "unconfined"
+        assert box.output("cat /proc/self/attr/current") == "unconfined\n"
+    else:
+        assert "apparmor not supported" in box.run("true").stderr
+
+
+def test_sc11_selinux(box):
+    box.spec["linux"]["mountLabel"] = "system_u:object_r:tmp_t:s0"
+    if pathlib.Path("/sys/fs/selinux/enforce").exists():
+        box.spec["mounts"].append({"destination": "/scratch", "type": "tmpfs", "source": "tmpfs", "options": ["size=1m"]})
+        mounts = box.output("cat /proc/self/mounts")
+        for point in ("/scratch", "/dev"):
+            assert re.search(rf" {point} tmpfs [^ ]*context=\"?system_u:object_r:tmp_t:s0\"?[, ]", mounts), mounts
+    else:
+        assert "selinux is disabled or not supported" in box.run("true").stderr
+        del box.spec["linux"]["mountLabel"]
+        box.spec["process"]["selinuxLabel"] = "system_u:system_r:container_t:s0"
+        assert "selinux is disabled or not supported" in box.run("true").stderr
 
 
 def test_seccomp(box):
