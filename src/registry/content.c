@@ -1,6 +1,7 @@
 /* What is small enough to be held in memory: manifests and configs. */
 #include "registry/content.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -52,6 +53,8 @@ static void take_head(const struct answer *answer, struct registry_content *cont
 
 	snprintf(content->media_type, sizeof(content->media_type), "%.*s",
 		(int)(len < sizeof(content->media_type) ? len : 0), type);
+	for (char *c = content->media_type; *c; c++) /* case means nothing in them */
+		*c = (char)tolower((unsigned char)*c);
 	if (answer->content_digest && oci_digest_is_valid(answer->content_digest))
 		snprintf(content->digest, sizeof(content->digest), "%s", answer->content_digest);
 }

@@ -12,7 +12,8 @@
 #include "codec/json.h"
 
 #define CHALLENGES_MAX 2
-#define RETRY_FIRST_MS 400
+#define RETRY_FIRST_MS 200
+#define RETRIES_MAX    100 /* of one transfer, however much each of them brings */
 #define SEND_BYTES     (512L * 1024)
 #define ANSWER_S       120L
 
@@ -191,13 +192,14 @@ static size_t on_read(char *data, size_t one, size_t len, void *user)
 	return CURL_READFUNC_ABORT;
 }
 
-/* libcurl wants it on another connection: the one it took was closed meanwhile. */
+/* libcurl wants it on another connection: the one it took was closed meanwhile. Who asks for one attempt gets no second one: the
+ * server may have taken a part of the first. */
 static int on_seek(void *user, curl_off_t offset, int origin)
 {
 	struct exchange *exchange = user;
 
-	if (offset != 0 || origin != SEEK_SET)
-		return CURL_SEEKFUNC_CANTSEEK;
+	if (offset != 0 || origin != SEEK_SET || (exchange->once && exchange->body_touched))
+		return CURL_SEEKFUNC_FAIL;
 	return exchange->body->rewind(exchange) < 0 ? CURL_SEEKFUNC_FAIL : CURL_SEEKFUNC_OK;
 }
 
@@ -394,6 +396,7 @@ static bool is_worth_another(const struct exchange *exchange, CURLcode code)
 		return !exchange->any_status && (status == 429 || (status >= 500 && status != 501 && status != 505));
 	case CURLE_RECV_ERROR:
 	case CURLE_SEND_ERROR:
+	case CURLE_SEND_FAIL_REWIND:
 	case CURLE_PARTIAL_FILE:
 	case CURLE_GOT_NOTHING:
 	case CURLE_OPERATION_TIMEDOUT:
@@ -418,8 +421,10 @@ int64_t exchange_pause_ms(unsigned failures, int64_t retry_after_ms)
 /* True: it will be tried again. */
 static bool plan_retry(struct exchange *exchange)
 {
-	exchange->attempts = exchange->received > exchange->received_before ? 1 : exchange->attempts + 1;
-	if (exchange->once || exchange->attempts >= EXCHANGE_ATTEMPTS)
+	bool further = exchange->resumable && exchange->received > exchange->received_before;
+
+	exchange->attempts = further ? 1 : exchange->attempts + 1;
+	if (exchange->once || exchange->attempts >= EXCHANGE_ATTEMPTS || ++exchange->retries > RETRIES_MAX)
 		return false;
 	if (!exchange->resumable)
 		exchange->received = 0; /* small: all of it again */

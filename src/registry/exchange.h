@@ -69,6 +69,7 @@ struct exchange {
 	int64_t received;  /* good bytes, over all attempts */
 	int64_t received_before;
 	unsigned attempts; /* without a new byte */
+	unsigned retries;
 	unsigned challenges;
 	unsigned redirects;
 	unsigned token_number;

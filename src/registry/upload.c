@@ -254,19 +254,32 @@ static int take_location(struct upload *upload, const struct exchange *exchange,
 	return 0;
 }
 
-/* What was lost may have been the answer alone: then it is there. */
+/* The registry gets an open upload back first. What was lost may have been the answer alone: then the blob is there. */
 static void begin_anew(struct upload *upload)
 {
-	free(TAKE(upload->location));
 	upload->offset = 0;
-	go_to(upload, upload->digest ? STEP_LOOK : STEP_OPEN, 0);
+	if (upload->location)
+		go_to(upload, STEP_DROP, 0);
+	else
+		go_to(upload, upload->digest ? STEP_LOOK : STEP_OPEN, 0);
+}
+
+static void dropped(struct upload *upload)
+{
+	free(TAKE(upload->location));
+	if (upload->err)
+		finish(upload, REGISTRY_SENT, upload->err);
+	else
+		begin_anew(upload);
 }
 
 static void opened(struct upload *upload, const struct exchange *exchange)
 {
 	_autofree_(err) struct err *err = NULL;
 
-	if (take_location(upload, exchange, &err) < 0)
+	if (upload->step == STEP_MOUNT && !exchange->answer.location)
+		go_to(upload, STEP_OPEN, 0);
+	else if (take_location(upload, exchange, &err) < 0)
 		give_up(upload, err);
 	else
 		go_to(upload, upload->wish.size == 0 ? STEP_CLOSE : STEP_SEND, 0);
@@ -333,7 +346,7 @@ static void step_done(struct upload *upload, const struct exchange *exchange)
 	case STEP_ASK: asked(upload, exchange); break;
 	case STEP_CLOSE: closed(upload, exchange); break;
 	case STEP_DROP:
-	default: finish(upload, REGISTRY_SENT, upload->err);
+	default: dropped(upload);
 	}
 }
 
@@ -341,6 +354,8 @@ static void step_done(struct upload *upload, const struct exchange *exchange)
 static void recover(struct upload *upload, const struct exchange *exchange, const struct err *err)
 {
 	if (upload->step == STEP_ASK) {
+		if (exchange->answer.status == 404)
+			free(TAKE(upload->location));
 		begin_anew(upload);
 		return;
 	}
@@ -383,7 +398,7 @@ static void step_failed(struct upload *upload, const struct exchange *exchange, 
 		else
 			give_up(upload, err);
 		break;
-	case STEP_DROP: finish(upload, REGISTRY_SENT, upload->err); break;
+	case STEP_DROP: dropped(upload); break;
 	case STEP_OPEN:
 	default: give_up(upload, err);
 	}

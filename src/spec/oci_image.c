@@ -339,10 +339,25 @@ void oci_content_finish(struct oci_content *content)
 	content->is_index = false;
 }
 
+/* Whatever else a manifest describes, and however much its config looks like an image's. Old registries do not know theirs. */
+static bool is_image_config(const char *media_type)
+{
+	static const char *const known[] = { OCI_MEDIA_TYPE_CONFIG, DOCKER_MEDIA_TYPE_CONFIG,
+		"application/octet-stream", "" };
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (!media_type || strcmp(media_type, known[i]) == 0)
+			return true;
+	return false;
+}
+
 int oci_manifest_check_config(const struct oci_manifest *manifest, const struct oci_image_config *config,
 	struct err **reterr)
 {
 	size_t diff_ids = strv_count(config->rootfs.diff_ids);
+	if (!is_image_config(manifest->config.media_type))
+		return err_set(reterr, ERR_UNSUPPORTED, 0,
+			"what the manifest describes is no image (its config is of type %.100s)",
+			manifest->config.media_type);
 	if (manifest->layer_count == diff_ids)
 		return 0;
 	return err_set(reterr, ERR_INVALID, 0, "invalid manifest, layers length mismatch: expected %zu, got %zu",
