@@ -81,10 +81,52 @@ static void changes(struct request *request)
 		hand_over(request, container, HANDOVER_CHANGES, &tree);
 }
 
+static void hand_over_commit(struct request *request, struct container *container, json_t *config, char **changes)
+{
+	const struct query *query = request->query;
+	struct handover_tree tree = { 0 };
+	struct handover_commit parameters = {
+		.repo = (char *)query_get(query, "repo"),
+		.tag = (char *)query_get(query, "tag"),
+		.comment = (char *)query_get(query, "comment"),
+		.author = (char *)query_get(query, "author"),
+		.changes = changes,
+		.image = container->record.image_id,
+		.config = config,
+	};
+	struct handover handover = {
+		.kind = (char *)handover_kind_name(HANDOVER_COMMIT), .tree = &tree, .commit = &parameters
+	};
+	hand_over_tree(request, container, &handover, query_bool(query, "pause", true));
+}
+
+/* The body says what is to be other than in the container. */
+static void commit(struct request *request)
+{
+	_autofree_(err) struct err *err = NULL;
+	_autofree_(strv) char **changes = NULL;
+	_autojson_ json_t *config = NULL;
+	struct container_config body = { 0 };
+	struct container *container = find(request, query_get(request->query, "container") ?: "");
+	if (!container)
+		return;
+	int r = request_read_body(request, &container_config_table, true, &body, &err);
+	if (r == 0 && param_list(request->query, "changes", &changes) < 0)
+		r = err_oom(&err);
+	if (r == 0)
+		r = tree_commit_config(container, &body, &config, &err);
+	json_finish(&container_config_table, &body);
+	if (r < 0)
+		respond_error(request, err);
+	else
+		hand_over_commit(request, container, config, changes);
+}
+
 static const struct route routes[] = {
 	{ "GET", "/containers/{}/archive", 0, ROUTE_UNREAD, get_archive },
 	{ "PUT", "/containers/{}/archive", 0, ROUTE_UNREAD, put_archive },
 	{ "GET", "/containers/{}/export", 0, ROUTE_UNREAD, export },
 	{ "GET", "/containers/{}/changes", 0, ROUTE_UNREAD, changes },
+	{ "POST", "/commit", 0, 0, commit },
 };
 const struct route_table archive_routes = ROUTE_TABLE(routes);

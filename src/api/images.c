@@ -108,16 +108,6 @@ static int check_name(const char *repository, const char *tag_name, struct err *
 	return r < 0 ? err_set(reterr, ERR_INVALID, 0, "%s", problem) : 0;
 }
 
-static int read_changes(const struct query *query, char ***ret)
-{
-	size_t cursor = 0;
-	const char *line;
-	while ((line = query_next(query, "changes", &cursor)))
-		if (strv_append(ret, line) < 0)
-			return -ENOMEM;
-	return 0;
-}
-
 static void import(struct request *request)
 {
 	_autofree_(err) struct err *err = NULL;
@@ -130,7 +120,7 @@ static void import(struct request *request)
 		.platform = (char *)query_get(query, "platform"),
 	};
 	int r = check_name(parameters.repo, parameters.tag, &err);
-	if (r == 0 && read_changes(query, &changes) < 0)
+	if (r == 0 && param_list(query, "changes", &changes) < 0)
 		r = err_oom(&err);
 	if (r < 0) {
 		respond_error(request, err);

@@ -1,7 +1,9 @@
 #include "api/params.h"
 
+#include <errno.h>
 #include <string.h>
 
+#include "base/strv.h"
 #include "engine/times.h"
 
 int param_time(const struct query *query, const char *key, int64_t fallback, int64_t *ret_ns, struct err **reterr)
@@ -40,4 +42,14 @@ void respond_result(struct request *request, int r, int status, json_t *document
 		respond_error(request, err);
 	else
 		respond_json(request, status, document);
+}
+
+int param_list(const struct query *query, const char *key, char ***ret)
+{
+	size_t cursor = 0;
+	const char *value;
+	while ((value = query_next(query, key, &cursor)))
+		if (strv_append(ret, value) < 0)
+			return -ENOMEM;
+	return 0;
 }

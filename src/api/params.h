@@ -13,6 +13,9 @@ int param_time(const struct query *query, const char *key, int64_t fallback, int
 int param_int(const struct query *query, const char *key, int64_t fallback, int64_t min, int64_t max, int64_t *ret,
 	struct err **reterr);
 
+/* Every value of a parameter that may come more than once, appended. Returns 0 or -ENOMEM. */
+int param_list(const struct query *query, const char *key, char ***ret);
+
 /* The parameter "filters"; answers the request and returns NULL if it is wrong. */
 struct filters *param_filters(struct request *request, const char *const *known);
 

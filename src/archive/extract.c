@@ -443,18 +443,32 @@ static int make_symlink(struct extract *x, struct archive_entry *entry, int dir_
 	return set_attributes_at(x, entry, dir_fd, name);
 }
 
+static void drop_top(char *path)
+{
+	char *rest = strchr(path, '/');
+
+	if (rest)
+		memmove(path, rest + 1, strlen(rest + 1) + 1);
+	else
+		*path = '\0';
+}
+
 /* A cleaned path of the archive becomes one below the root. */
 static int to_place(const struct extract *x, char path[static LIMIT_PATH_BYTES + 1])
 {
-	size_t place = x->options->place ? strlen(x->options->place) : 0, len = strlen(path);
+	size_t place = x->options->place ? strlen(x->options->place) : 0, len;
 
+	if (x->options->renames && x->options->has_top)
+		drop_top(path);
+	len = strlen(path);
 	if (place == 0)
 		return 0;
 	if (place + 1 + len > LIMIT_PATH_BYTES)
 		return -ENAMETOOLONG;
-	memmove(path + place + 1, path, len + 1);
+	memmove(path + place + (len > 0), path, len + 1);
 	memcpy(path, x->options->place, place);
-	path[place] = '/';
+	if (len > 0)
+		path[place] = '/';
 	return 0;
 }
 
@@ -684,7 +698,7 @@ static int one_entry(struct extract *x, struct archive_entry *entry)
 
 	if (r < 0)
 		return r;
-	if (!*x->path)
+	if (!*x->path && !x->options->renames)
 		return root_entry(x, entry);
 	r = to_place(x, x->path);
 	if (r < 0)

@@ -50,6 +50,8 @@ struct extract_options {
 	int64_t entries_max;
 	/* COPY alone: */
 	const char *place; /* where to, below the root: cleaned, without a slash at either end; NULL or "": the root */
+	bool renames;      /* `place` is what the archive's top becomes, and not where it is put */
+	bool has_top;      /* with it: the top is the first component of every path; else it is the archive's root */
 	bool no_overwrite; /* no folder by something else, nor the other way round */
 	enum extract_owner owner;
 	uid_t uid;

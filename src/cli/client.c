@@ -558,10 +558,12 @@ static int exchange(struct response *response, const struct request *request, co
 	return read_head(response);
 }
 
-static int response_new(struct client *client, struct response **ret, struct err **reterr)
+static int response_new(struct client *client, const struct request *request, struct response **ret,
+	struct err **reterr)
 {
 	struct response *response = calloc(1, sizeof *response);
-	struct http_head *head = http_head_new(HTTP_RESPONSE_HEAD);
+	struct http_head *head = http_head_new(strcmp(request->method, "HEAD") == 0 ? HTTP_RESPONSE_TO_HEAD
+										    : HTTP_RESPONSE_HEAD);
 	if (!response || !head) {
 		free(response);
 		http_head_free(head);
@@ -624,7 +626,7 @@ int client_send(struct client *client, const struct request *request, struct res
 {
 	_autofree_(response) struct response *response = NULL;
 	_cleanup_(buf_finish) struct buf text = BUF_INIT(CLIENT_ANSWER_MAX);
-	int r = response_new(client, &response, reterr);
+	int r = response_new(client, request, &response, reterr);
 	if (r == 0 && (r = build_request(client, request, &text, &response->upload.left)) < 0)
 		r = err_errno(reterr, r, "cannot make the request");
 	if (r == 0)
@@ -649,7 +651,7 @@ int response_wait(struct response *response, struct err **reterr)
 static int client_try(struct client *client, const struct request *request, struct response **ret, struct err **reterr)
 {
 	_autofree_(response) struct response *response = NULL;
-	int r = response_new(client, &response, reterr);
+	int r = response_new(client, request, &response, reterr);
 	if (r == 0)
 		r = send_request(client, request, response, reterr);
 	if (r < 0)

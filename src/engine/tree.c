@@ -8,6 +8,7 @@
 #include "base/strv.h"
 #include "engine/core.h"
 #include "engine/launch.h"
+#include "engine/merge.h"
 #include "engine/monitor_link.h"
 #include "engine/mounts.h"
 
@@ -34,6 +35,21 @@ char *tree_clean_path(const char *path)
 	if (strcmp(clean, "/") == 0)
 		return strdup(strcmp(end, "/.") == 0 ? "/." : "/");
 	return asprintf(&out, "%s%s", clean, end) < 0 ? NULL : out;
+}
+
+int tree_commit_config(const struct container *container, struct container_config *body, json_t **ret,
+	struct err **reterr)
+{
+	_autojson_ json_t *own = json_write(&container_config_table, &container->record.config);
+	struct oci_image_run run = { 0 };
+	int r = own ? json_read(&oci_image_run_table, own, &run, reterr) : err_oom(reterr);
+
+	if (r < 0)
+		return r;
+	r = merge_image(body, &run);
+	json_finish(&oci_image_run_table, &run);
+	*ret = r < 0 ? NULL : json_write(&container_config_table, body);
+	return *ret ? 0 : err_oom(reterr);
 }
 
 /* ---- what the worker is told */

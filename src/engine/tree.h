@@ -23,5 +23,10 @@ struct tree_job {
 };
 int tree_handover(struct container *container, const struct tree_job *job, struct err **reterr);
 
+/* The config of an image made of the container: `body`, which is changed, and where that is silent the container's. A document
+ * that reads as struct oci_image_run, a new reference. */
+int tree_commit_config(const struct container *container, struct container_config *body, json_t **ret,
+	struct err **reterr);
+
 /* "/a/./b/../c/" to "/a/c/": lexically, but what is said at the end ("/", "/.") stays. NULL when out of memory. */
 char *tree_clean_path(const char *path);

@@ -1,3 +1,4 @@
+#include "worker/commit.h"
 #include "worker/copy_in.h"
 #include "worker/copy_out.h"
 #include "worker/diff.h"
@@ -10,6 +11,7 @@ static const struct worker_job jobs[] = {
 	{ HANDOVER_LOAD, load_run, load_check },
 	{ HANDOVER_IMPORT, import_run },
 	{ HANDOVER_SAVE, save_run },
+	{ HANDOVER_COMMIT, commit_run },
 	{ HANDOVER_ARCHIVE_STAT, copy_stat_run, .without_store = true },
 	{ HANDOVER_ARCHIVE_GET, copy_out_run, .without_store = true },
 	{ HANDOVER_ARCHIVE_PUT, copy_in_run, .without_store = true },

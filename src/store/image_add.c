@@ -125,6 +125,13 @@ int store_image_add(struct job *job, const char *config, size_t config_len, char
 	return r;
 }
 
+int store_image_set_parent(struct job *job, const char *id, const char *parent, struct err **reterr)
+{
+	return db_run(job_store(job)->db, reterr,
+		"UPDATE images SET parent = ?2 WHERE id = ?1 AND id <> ?2 AND EXISTS (SELECT 1 FROM images WHERE id = ?2)",
+		"ss", id, parent);
+}
+
 void image_added_finish(struct image_added *added)
 {
 	strv_free(added->renamed);

@@ -20,4 +20,6 @@ struct image_added {
  */
 int store_image_add(struct job *job, const char *config, size_t config_len, char *const *names, struct image_added *ret,
 	struct err **reterr);
+/* What it was made of on this machine; nothing if that is no longer here. */
+int store_image_set_parent(struct job *job, const char *id, const char *parent, struct err **reterr);
 void image_added_finish(struct image_added *added);

@@ -24,6 +24,8 @@
 /* How long a client may take to read an answer, and to send the rest of a body that is not wanted any more. */
 #define WRITE_IDLE_MS 60000
 #define LINGER_MS     10000
+/* How often somebody's patience is asked. */
+#define PATIENCE_MS 200
 /* The same for an archive, which goes on to wherever the client sends it: perhaps that asks for a password first. */
 #define BYTES_IDLE_MS (3600 * 1000)
 
@@ -36,6 +38,8 @@ struct client {
 	bool sends_bytes;    /* not messages: client_answer_bytes */
 	bool streams_errors; /* client_stream_errors */
 	bool head_only;
+	client_patience_fn *patience;
+	void *patience_data;
 	bool broken;
 	char *input; /* undecoded: from `start`, `len` bytes */
 	size_t start;
@@ -110,9 +114,25 @@ bool client_is_gone(const struct client *client)
 
 /* ---- reading */
 
+/* In pieces, if somebody's patience is to be asked in between. */
+static int wait_for_client(struct client *client, short events, int timeout_ms)
+{
+	int64_t deadline = clock_monotonic_ms() + timeout_ms;
+	int r;
+
+	if (!client->patience)
+		return wait_for(client->fd, events, timeout_ms);
+	do {
+		r = wait_for(client->fd, events, PATIENCE_MS);
+		if (r == -ETIMEDOUT && client->patience(client->patience_data) != 0)
+			return -ECANCELED;
+	} while (r == -ETIMEDOUT && clock_monotonic_ms() < deadline);
+	return r;
+}
+
 static void wait_for_reader(struct client *client)
 {
-	client->broken = wait_for(client->fd, POLLOUT, client->sends_bytes ? BYTES_IDLE_MS : WRITE_IDLE_MS) < 0;
+	client->broken = wait_for_client(client, POLLOUT, client->sends_bytes ? BYTES_IDLE_MS : WRITE_IDLE_MS) < 0;
 }
 
 static void send_all(struct client *client, const char *data, size_t len)
@@ -152,7 +172,7 @@ static ssize_t receive(struct client *client, void *data, size_t size, int timeo
 			continue;
 		if (errno != EAGAIN)
 			return -errno;
-		r = wait_for(client->fd, POLLIN, timeout_ms);
+		r = wait_for_client(client, POLLIN, timeout_ms);
 		if (r < 0)
 			return r;
 	}
@@ -339,6 +359,22 @@ int client_send_file(struct client *client, int fd, int64_t len)
 			return -errno;
 	}
 	return client->broken ? -EPIPE : 0;
+}
+
+void client_answer(struct client *client, int status, json_t *document)
+{
+	_autojson_ json_t *taken = document;
+
+	if (taken)
+		answer(client, status, taken);
+	else
+		client->broken = true;
+}
+
+void client_set_patience(struct client *client, client_patience_fn *patience, void *data)
+{
+	client->patience = patience;
+	client->patience_data = data;
 }
 
 void client_head_only(struct client *client)

@@ -33,10 +33,16 @@ ssize_t client_read(struct client *client, void *data, size_t size, struct err *
  * any client_read. */
 #define CLIENT_PEEK_BYTES 16
 ssize_t client_peek(struct client *client, void *data, size_t size, struct err **reterr);
+/* Asked from time to time while the client is waited for, to read or to write: non-zero breaks the connection off. NULL: nobody.
+ */
+typedef int client_patience_fn(void *data);
+void client_set_patience(struct client *client, client_patience_fn *patience, void *data);
 /* Nobody is at the other end any more. */
 bool client_is_gone(const struct client *client);
 int client_fd(const struct client *client);
 
+/* The whole answer, a JSON document; takes `document`. */
+void client_answer(struct client *client, int status, json_t *document);
 /* One JSON message of the stream; takes `message`, NULL being out of memory. What can't be sent is dropped. */
 void client_tell(struct client *client, json_t *message);
 /*

@@ -15,38 +15,16 @@
 #include "worker/layers.h"
 #include "worker/platform.h"
 
-#define LAYER_FOLDER "layer"
-
 /* ---- the layer */
 
-/* The diff ID comes out of unpacking: the claim is made afterwards, and what is there already makes the work void. */
 static int import_layer(struct task *task, char ret_diff_id[static STORE_DIGEST_SIZE], struct err **reterr)
 {
 	_autoclose_ int fd = -1, link_fd = -1;
-	char digest[STORE_DIGEST_SIZE];
-	struct layer_content content = { .folder = LAYER_FOLDER, .blob_digest = digest };
-	struct unpacked unpacked;
-	enum layer_claim claim;
-	int r;
+	int r = task_spool(task, &fd, &link_fd, reterr);
 
-	r = task_spool(task, &fd, &link_fd, reterr);
-	if (r >= 0)
-		r = file_digest(fd, digest, &content.blob_size_bytes, reterr);
-	if (r >= 0 && content.blob_size_bytes == 0)
+	if (r >= 0 && lseek(fd, 0, SEEK_END) == 0)
 		r = err_set(reterr, ERR_INVALID, ENODATA, "the archive is empty");
-	if (r >= 0)
-		r = layer_unpack(task, LAYER_FOLDER, fd, true, NULL, &unpacked, reterr);
-	if (r >= 0)
-		r = layer_claim_waiting(task, unpacked.diff_id, &claim, reterr);
-	if (r < 0)
-		return r;
-	snprintf(ret_diff_id, STORE_DIGEST_SIZE, "%s", unpacked.diff_id);
-	if (claim == LAYER_READY)
-		return 0;
-	content.size_bytes = unpacked.size_bytes;
-	content.opaque_root = unpacked.opaque_root;
-	content.blob_fd = link_fd;
-	return layer_commit(task->job, unpacked.diff_id, &content, reterr);
+	return r < 0 ? r : layer_add(task, fd, link_fd, ret_diff_id, reterr);
 }
 
 /* ---- the config */

@@ -146,3 +146,29 @@ int layer_obtain(struct task *task, const struct layer_file *file, struct err **
 
 	return r < 0 || claim == LAYER_READY ? r : make_layer(task, file, reterr);
 }
+
+/* The claim is made after unpacking, and what is there already makes the work void. */
+int layer_add(struct task *task, int fd, int link_fd, char ret_diff_id[static STORE_DIGEST_SIZE], struct err **reterr)
+{
+	char digest[STORE_DIGEST_SIZE] = "";
+	struct layer_content content = { .folder = LAYER_FOLDER, .blob_digest = digest, .blob_fd = link_fd };
+	struct unpacked unpacked;
+	enum layer_claim claim;
+	int r = is_compressed(fd) ? file_digest(fd, digest, NULL, reterr) : 0;
+
+	if (r >= 0)
+		r = layer_unpack(task, LAYER_FOLDER, fd, true, NULL, &unpacked, reterr);
+	if (r >= 0)
+		r = layer_claim_waiting(task, unpacked.diff_id, &claim, reterr);
+	if (r < 0)
+		return r;
+	snprintf(ret_diff_id, STORE_DIGEST_SIZE, "%s", unpacked.diff_id);
+	if (claim == LAYER_READY)
+		return 0;
+	if (!*digest)
+		snprintf(digest, sizeof(digest), "%s", unpacked.diff_id);
+	content.blob_size_bytes = lseek(fd, 0, SEEK_END);
+	content.size_bytes = unpacked.size_bytes;
+	content.opaque_root = unpacked.opaque_root;
+	return layer_commit(task->job, unpacked.diff_id, &content, reterr);
+}

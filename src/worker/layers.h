@@ -20,5 +20,8 @@ int layer_obtain(struct task *task, const struct layer_file *file, struct err **
 /* For content whose diff ID is known only after unpacking: unpacks into the job's folder `name`. */
 int layer_unpack(struct task *task, const char *name, int file_fd, bool needs_end_marker, const char *label,
 	struct unpacked *ret, struct err **reterr);
+/* A whole layer, of which nothing is known before: `fd` reads it from its beginning, `link_fd` is the same file. Held by the
+ * task's job afterwards. */
+int layer_add(struct task *task, int fd, int link_fd, char ret_diff_id[static STORE_DIGEST_SIZE], struct err **reterr);
 /* The claim, waiting while it is busy. */
 int layer_claim_waiting(struct task *task, const char *diff_id, enum layer_claim *ret, struct err **reterr);

@@ -175,12 +175,18 @@ static int attach_all(struct stage *stage, const struct handover_tree *tree, str
 	return r < 0 ? err_errno(reterr, r, "cannot protect the container's root") : 0;
 }
 
+static int patience(void *data)
+{
+	return stage_check(data, NULL);
+}
+
 int stage_open(struct stage *stage, struct task *task, const struct handover_tree *tree, bool with_mounts,
 	struct err **reterr)
 {
 	int r = leave_host(stage, tree, reterr);
 
 	stage->task = task;
+	client_set_patience(task->client, patience, stage);
 	if (r == 0)
 		r = open_root(stage, tree, reterr);
 	if (r == 0)
@@ -244,6 +250,8 @@ int stage_open_layers(struct stage *stage, struct task *task, const struct hando
 /* The root goes before the lock does: whoever waits for that mounts it at once. */
 void stage_finish(struct stage *stage)
 {
+	if (stage->task)
+		client_set_patience(stage->task->client, NULL, NULL);
 	if (stage->top_fd >= 0 && fchdir(stage->top_fd) == 0) {
 		umount2("root", MNT_DETACH);
 		if (chdir("/") < 0)

@@ -71,6 +71,12 @@ int task_spool(struct task *task, int *ret_fd, int *ret_link_fd, struct err **re
 	return 0;
 }
 
+void task_give_back(struct task *task)
+{
+	for (size_t i = 0; i < TASK_LENT; i++)
+		fd_close(&task->lent[i]);
+}
+
 bool task_is_cancelled(void *user)
 {
 	const struct task *task = user;

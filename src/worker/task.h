@@ -17,7 +17,7 @@ struct task {
 	struct job *job;
 	struct client *client;
 	int empty_fd;         /* an empty folder of the job's */
-	int lent[TASK_LENT];  /* what came with the client, borrowed; -1: nothing */
+	int *lent;            /* TASK_LENT that came with the client; -1: nothing */
 	bool quiet;           /* no progress */
 	task_event_fn *event; /* tells the engine what was done */
 	void *event_data;
@@ -30,6 +30,8 @@ int task_folder(struct task *task, const char *name, mode_t mode);
 int task_spool(struct task *task, int *ret_fd, int *ret_link_fd, struct err **reterr);
 /* For registry_options: whether the client of the task `user` is gone. */
 bool task_is_cancelled(void *user);
+/* Closes what was lent: whoever waits for that goes on. */
+void task_give_back(struct task *task);
 /* What names an image in a registry; without a tag it gets the default one. ERR_INVALID says what is wrong. */
 int task_reference(const char *name, struct reference *ret, struct err **reterr);
 /* Docker's message {"stream": text}. */

@@ -106,7 +106,7 @@ static int run_job(struct worker *worker, const struct worker_job *job, struct c
 {
 	struct task task = { .client = client,
 		.empty_fd = -1,
-		.lent = { worker->lent[0], worker->lent[1] },
+		.lent = worker->lent,
 		.event = tell_event,
 		.data_root = worker->data_root };
 	int r = job->check ? job->check(handover, reterr) : 0;
@@ -253,11 +253,13 @@ static int one_message(struct worker *worker)
 		log_error("the engine's message: %s", err_message(err));
 		return EXIT_FAILURE;
 	}
-	worker->lent[0] = fds[1];
-	worker->lent[1] = fds[2];
+	for (size_t i = 0; i < TASK_LENT; i++)
+		worker->lent[i] = TAKE_FD(fds[1 + i]);
 	status = handle(worker, &message, &fds[0]);
 	for (size_t i = 0; i < CHANNEL_FDS_MAX; i++)
 		fd_close(&fds[i]);
+	for (size_t i = 0; i < TASK_LENT; i++)
+		fd_close(&worker->lent[i]);
 	message_finish(&message);
 	return status;
 }

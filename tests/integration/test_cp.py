@@ -4,13 +4,14 @@ import io
 import json
 import os
 import pathlib
+import signal
 import tarfile
 import time
 import urllib.parse
 
 import pytest
 
-from harness.engine import UnixConnection, wait_for
+from harness.engine import UnixConnection, processes, wait_for
 from helpers import trees
 
 SLEEP = ("busybox", "sleep", "1000")
@@ -249,3 +250,229 @@ def test_events(engine):
     events = wait_for(told, "three events")
     assert events == ["extract-to-dir", "archive-path", "export"]
     engine.docker("rm", "-f", container)
+
+
+# --- commit
+
+
+def config_of(engine, image):
+    return engine.api("GET", f"/images/{image}/json")[1]
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_commit(engine, state, tmp_path):
+    """A layer of what was changed on top of the image's; it runs, is saved and loaded."""
+    container = make(engine, state, "-e", "OWN=1", "--label", "a=b", "-v", "/vol")
+    files = trees.tar(trees.folder("new", mode=0o711, uid=5), trees.entry("new/file", data=b"new", mode=0o4755, xattrs={"user.x": "y"}),
+                      trees.hardlink("new/hard", "new/file"), trees.symlink("new/soft", "file"))
+    assert put(engine, container, "/root", files)[0] == 200
+    if state in ("running", "paused"):
+        engine.docker("unpause", container, check=False)
+        engine.docker("exec", container, "sh", "-c", "rm -r /home /etc/group; mkdir /home; touch /home/again; echo x >/vol/x")
+        if state == "paused":
+            engine.docker("pause", container)
+    image = engine.docker("commit", "-m", "a note", "-a", "Ada", "-c", "ENV MORE=2", "-c", "CMD [\"cat\", \"/root/new/file\"]",
+                          container, "made:1").stdout.strip()
+    assert engine.docker("inspect", "-f", "{{.State.Status}}", container).stdout.strip() == {"stopped": "exited"}.get(state, state)
+    made, base = config_of(engine, "made:1"), config_of(engine, "busybox")
+    assert made["Id"] == image and made["Author"] == "Ada" and made["Comment"] == "a note" and made["Parent"] == base["Id"]
+    assert made["RootFS"]["Layers"][:-1] == base["RootFS"]["Layers"]
+    assert made["Config"]["Cmd"] == ["cat", "/root/new/file"] and made["Config"]["Labels"] == {"a": "b"}
+    assert {"PATH=/bin", "OWN=1", "MORE=2"} <= set(made["Config"]["Env"]) and made["Config"]["Volumes"] in ({"/vol": {}}, None)
+    top = json.loads(engine.docker("history", "--format", "json", "made:1").stdout.splitlines()[0])
+    assert top["Comment"] == "a note" and top["CreatedBy"] == "sleep 1000"
+    engine.docker("save", "-o", tmp_path / "made.tar", "made:1")
+    engine.docker("rm", "-fv", container)
+    engine.docker("rmi", "made:1")
+    engine.docker("load", "-q", "-i", tmp_path / "made.tar")
+    assert engine.docker("run", "--rm", "made:1").stdout == "new"
+    again = make(engine, "created", command=("made:1",))
+    with fetch(engine, again, "/root/new") as archive:
+        found = {member.name: member for member in archive}
+    assert (found["new"].mode, found["new"].uid, found["new/file"].mode) == (0o711, 5, 0o4755)
+    assert found["new/hard"].islnk() and found["new/soft"].linkname == "file"
+    assert found["new/file"].pax_headers["SCHILY.xattr.user.x"] == "y"
+    if state in ("running", "paused"):
+        assert fetch(engine, again, "/home").getnames() == ["home", "home/again"]
+        assert ask(engine, "HEAD", f"/containers/{again}/archive?path=/etc/group")[0] == 404
+    assert ask(engine, "HEAD", f"/containers/{again}/archive?path=/vol/x")[0] == 404
+    engine.docker("rm", again)
+    engine.docker("rmi", "made:1")
+
+
+def test_commit_of_nothing(engine):
+    """What only the start did, to mount files of ours, is no change."""
+    container = make(engine, "running")
+    image = engine.docker("commit", container).stdout.strip()
+    layer = config_of(engine, image)["RootFS"]["Layers"][-1]
+    engine.docker("save", "-o", engine.root / "x.tar", image)
+    with tarfile.open(engine.root / "x.tar") as outer:
+        inner = outer.extractfile(f"blobs/sha256/{layer.split(':')[1]}")
+        names = tarfile.open(fileobj=inner).getnames()
+    assert names in ([], ["etc"]), names
+    engine.docker("rm", "-f", container)
+    engine.docker("rmi", image)
+
+
+def test_commit_and_its_body(engine):
+    container = make(engine, "created", "--entrypoint", "busybox", command=("busybox", "echo", "own"))
+    status, made = engine.api("POST", f"/commit?container={container}&repo=body&pause=0",
+                              {"Cmd": ["echo", "body"], "User": "user", "ExposedPorts": {"80/tcp": {}}})
+    assert status == 201
+    config = config_of(engine, made["Id"])["Config"]
+    assert (config["Cmd"], config["Entrypoint"], config["User"], config["ExposedPorts"]) == (
+        ["echo", "body"], ["busybox"], "user", {"80/tcp": {}})
+    assert engine.docker("run", "--rm", "body").stdout == "body\n"
+    for query, status in (("container=nowhere", 404), (f"container={container}&repo=BAD", 400), (f"container={container}&changes=FROM%20x", 400)):
+        assert engine.api("POST", f"/commit?{query}")[0] == status
+    engine.docker("rm", container)
+    engine.docker("rmi", "body")
+
+
+def test_commit_pauses(engine):
+    """Events say so, and it goes on whatever becomes of the worker."""
+    container = make(engine, "running", command=("busybox", "sh", "-c", "dd if=/dev/zero of=/big bs=1M count=300 2>/dev/null; touch /done; sleep 1000"))
+    wait_for(lambda: ask(engine, "HEAD", f"/containers/{container}/archive?path=/done")[0] == 200, "a large file")
+    client = UnixConnection(engine.socket)
+    client.request("POST", f"/v1.50/commit?container={container}")
+    wait_for(lambda: engine.api("GET", f"/containers/{container}/json")[1]["State"]["Status"] == "paused", "the pause")
+    for pid in processes(lambda c: c[0].endswith("tare-worker") and str(engine.data) in c):
+        os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: engine.api("GET", f"/containers/{container}/json")[1]["State"]["Status"] == "running", "going on")
+    client.close()
+    engine.docker("rm", "-f", container)
+
+
+# --- the command, beside the stock one
+
+SOURCES = ("file", "dir", "dir/", "dir/.", "link", "dlink", "dlink/", "dlink/.", "dangling", "none", "file/", "empty")
+DESTINATIONS = ("new", "folder", "plain", "clash", "new/", "folder/", "plain/", "to-folder", "to-plain", "none/new", ".")
+OPTIONS = ((), ("-L",))
+
+
+def fill_side(path):
+    """The same on either side: what is copied, and where to."""
+    return trees.tar(
+        trees.folder(f"{path}/from"), trees.entry(f"{path}/from/file", data=b"file", mode=0o640),
+        trees.folder(f"{path}/from/dir", mode=0o750), trees.entry(f"{path}/from/dir/a", data=b"a"),
+        trees.folder(f"{path}/from/dir/sub"), trees.symlink(f"{path}/from/dir/sub/l", "../a"), trees.folder(f"{path}/from/empty"),
+        trees.symlink(f"{path}/from/link", "file"), trees.symlink(f"{path}/from/dlink", "dir"), trees.symlink(f"{path}/from/dangling", "nowhere"),
+        trees.folder(f"{path}/to"), trees.folder(f"{path}/to/folder"), trees.entry(f"{path}/to/folder/old", data=b"old"),
+        trees.entry(f"{path}/to/plain", data=b"plain"), trees.symlink(f"{path}/to/to-folder", "folder"),
+        trees.symlink(f"{path}/to/to-plain", "plain"), trees.folder(f"{path}/to/clash"), trees.folder(f"{path}/to/clash/file"),
+        trees.entry(f"{path}/to/clash/dir", data=b"no folder"))
+
+
+def unpack_here(folder):
+    with tarfile.open(fileobj=io.BytesIO(fill_side("x"))) as archive:
+        archive.extractall(folder, filter="fully_trusted") if hasattr(tarfile, "data_filter") else archive.extractall(folder)
+    return folder / "x"
+
+
+def tree_of(engine, container, path):
+    with fetch(engine, container, path) as archive:
+        return {member.name: (member.type, member.mode, member.linkname,
+                              archive.extractfile(member).read() if member.isreg() else None) for member in archive}
+
+
+def outcome(engine, program, *arguments, cwd=None):
+    done = (engine.tare if program == "tare" else engine.docker)("cp", *arguments, check=False, cwd=cwd)
+    return done.returncode, done.stdout + done.stderr
+
+
+def plain(text, *names):
+    """A message without what differs by nature, and without the stock command's stutter."""
+    for name in names:
+        text = text.replace(str(name), "X")
+    return text.replace("tare: ", "").strip()
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda options: "".join(options) or "plain")
+@pytest.mark.parametrize("direction", ("out", "in"))
+def test_as_the_stock_command(engine, direction, options, tmp_path):
+    """Every source to every destination: what comes of it is the same, and so is whether it is refused."""
+    container = make(engine, "created")
+    number, wrong = 0, []
+    for source in SOURCES if not options else ("link", "dlink", "dangling"):
+        for destination in DESTINATIONS if source in ("file", "dir") else DESTINATIONS[:3]:
+            results = []
+            number += 1
+            for program in ("docker", "tare"):
+                side = f"{program}{number}"
+                if direction == "out":
+                    if number == 1:
+                        put(engine, container, "/", fill_side("x"))
+                    (tmp_path / side).mkdir()
+                    here = unpack_here(tmp_path / side)
+                    code, text = outcome(engine, program, *options, f"{container}:/x/from/{source}", f"{here}/to/{destination}")
+                    results.append((code, trees.describe(here / "to", times=False)))
+                else:
+                    if number == 1 and program == "docker":
+                        unpack_here(tmp_path)
+                    put(engine, container, "/", fill_side(side))
+                    code, text = outcome(engine, program, *options, f"{tmp_path}/x/from/{source}", f"{container}:/{side}/to/{destination}")
+                    results.append((code, tree_of(engine, container, f"/{side}/to")))
+                results[-1] += (plain(text, side, container),)
+            same = results[0][0] == results[1][0] and {k.replace("docker", "").replace("tare", ""): v for k, v in results[0][1].items()} == {
+                k.replace("docker", "").replace("tare", ""): v for k, v in results[1][1].items()}
+            if not same:
+                wrong.append((source, destination, results[0][0], results[0][2], results[1][0], results[1][2]))
+    assert not wrong, "\n".join(map(str, wrong))
+    engine.docker("rm", "-f", container)
+
+
+def test_names_of_all_sorts(engine, tmp_path):
+    """Long ones, such that are no ASCII, and such that are no UTF-8; there and back by our own command."""
+    container = make(engine, "created")
+    folder = tmp_path / "names"
+    folder.mkdir()
+    for name in (b"f\xc3\xbcr", b"\xff\xfe", b"x" * 255, b"with space", b"new\nline", b"-dash", b"\xe2\x82\xac" * 80):
+        with open(os.path.join(os.fsencode(folder), name), "wb") as file:
+            file.write(name)
+    deep = folder / "/".join(["d" * 50] * 30)
+    deep.mkdir(parents=True)
+    (deep / "bottom").write_text("deep")
+    engine.tare("cp", folder, f"{container}:/names")
+    engine.tare("cp", f"{container}:/names", tmp_path / "back")
+    assert trees.difference(trees.describe(os.fsencode(folder).decode(errors="surrogateescape")), trees.describe(str(tmp_path / "back"))) == {}
+    engine.docker("rm", container)
+
+
+def test_standard_streams(engine, tmp_path):
+    container = make(engine, "running")
+    archive = trees.tar(trees.folder("d"), trees.entry("d/f", data=b"piped"))
+    for program in (engine.docker, engine.tare):
+        program("cp", "-", f"{container}:/tmp", input=archive, text=False)
+        out = program("cp", f"{container}:/tmp/d", "-", text=False).stdout
+        with tarfile.open(fileobj=io.BytesIO(out)) as back:
+            assert back.extractfile("d/f").read() == b"piped"
+        for arguments in (("cp", "-", f"{container}:/tmp/d/f"), ("cp", "a", "b"), ("cp", "a:/b", "c:/d"), ("cp", f"{container}:/none", str(tmp_path)),
+                          ("cp", str(tmp_path / "none"), f"{container}:/tmp"), ("diff", "nowhere"), ("export", "nowhere"), ("commit", "nowhere")):
+            done = program(*arguments, input=archive, text=False, check=False)
+            assert done.returncode == 1 and done.stderr, arguments
+    ours = engine.tare("export", container, text=False).stdout
+    assert tarfile.open(fileobj=io.BytesIO(ours)).extractfile("tmp/d/f").read() == b"piped"
+    assert engine.tare("diff", container).stdout == engine.docker("diff", container).stdout == "C /tmp\nA /tmp/d\nA /tmp/d/f\n"
+    image = engine.tare("commit", "-m", "note", "-a", "me", "--pause=false", "-c", "LABEL x=y", container, "ours:2").stdout.strip()
+    assert config_of(engine, "ours:2")["Id"] == image and config_of(engine, image)["Config"]["Labels"] == {"x": "y"}
+    engine.docker("rm", "-f", container)
+    engine.docker("rmi", "ours:2")
+
+
+def test_docker_py(engine):
+    import docker
+    client = docker.DockerClient(base_url=f"unix://{engine.socket}", version="1.50")
+    try:
+        container = client.containers.create("busybox", ["sleep", "1000"])
+        assert container.put_archive("/root", trees.tar(trees.entry("f", data=b"by python")))
+        chunks, found = container.get_archive("/root/f")
+        assert found["size"] == 9 and tarfile.open(fileobj=io.BytesIO(b"".join(chunks))).extractfile("f").read() == b"by python"
+        assert {(change["Path"], change["Kind"]) for change in container.diff()} == {("/root", 0), ("/root/f", 1)}
+        names = tarfile.open(fileobj=io.BytesIO(b"".join(container.export()))).getnames()
+        assert "root/f" in names
+        image = container.commit("python", "1", message="m", author="a", changes="ENV P=1")
+        assert image.tags == ["python:1"] and "P=1" in image.attrs["Config"]["Env"]
+        container.remove()
+        client.images.remove("python:1")
+    finally:
+        client.close()
