@@ -15,22 +15,14 @@ import pytest
 
 from harness import images, leaks
 from harness.engine import Engine, processes, wait_for
-from harness.strike import HELPER, KILL, Striker
+from harness.strike import HELPER, KILL, NEVER, SAMPLE, Striker, chosen
 
 # A sanitizer's programs can't look for leaks while they are traced.
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not HELPER.exists(), reason="no striking on this machine")]
 
-SAMPLE = 5
-ERRORS = [errno.ENOMEM, errno.ENOSPC, errno.EIO, errno.EMFILE]
-NEVER = 10**9
+ERRORS = [errno.ENOMEM, errno.ENOSPC, errno.EIO, errno.EMFILE, errno.EINTR, errno.EAGAIN]
 # In any action: with fewer the wrong thing is watched. The holder and, in a load, the engine have little to do.
 CALLS_AT_LEAST = {"tare-engine": 4, "tare-monitor": 20, "tare-worker": 4, "tared": 1}
-
-
-def chosen(total):
-    if os.environ.get("TARE_KILLS") == "all":
-        return range(1, total + 1)
-    return range(max(1, total // (2 * SAMPLE)), total + 1, max(1, total // SAMPLE))
 
 
 class Scene:
