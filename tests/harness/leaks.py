@@ -51,12 +51,13 @@ def zombies():
 def snapshot(engine):
     return {
         "monitors": processes(lambda c: "tare-monitor" in c[0] and str(engine.exec_root) in c),
-        "workers": processes(lambda c: "tare-worker" in c[0] and str(engine.data) in c),
+        "workers": processes(lambda c: ("tare-worker" in c[0] or "tare-transfer" in c[0]) and str(engine.data) in c),
         "cgroups": container_groups(),
         "mounts": mounts(engine),
         "run folders": entries(engine.exec_root / "containers"),
         "container folders": entries(engine.data / "containers"),
         "jobs": entries(engine.data / "tmp"),
+        "partial downloads": entries(engine.data / "partial"),
         "trash": entries(engine.data / "trash"),
         "sockets": sockets(engine),
         "zombies": zombies(),

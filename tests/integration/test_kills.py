@@ -14,6 +14,7 @@ import time
 import pytest
 
 from harness import images, leaks
+from harness.distribution import Registry
 from harness.engine import Engine, processes, wait_for
 from harness.strike import HELPER, KILL, NEVER, SAMPLE, Striker, chosen
 
@@ -22,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(not HELPER.exists(), reason="
 
 ERRORS = [errno.ENOMEM, errno.ENOSPC, errno.EIO, errno.EMFILE, errno.EINTR, errno.EAGAIN]
 # In any action: with fewer the wrong thing is watched. The holder and, in a load, the engine have little to do.
-CALLS_AT_LEAST = {"tare-engine": 4, "tare-monitor": 20, "tare-worker": 4, "tared": 1}
+CALLS_AT_LEAST = {"tare-engine": 4, "tare-monitor": 20, "tare-worker": 4, "tare-transfer": 20, "tared": 1}
 
 
 class Scene:
@@ -35,6 +36,11 @@ class Scene:
         self.engine.tare("load", "-q", "-i", images.busybox())
         self.engine.tare("run", "-d", "--name", "kept", "busybox", "sleep", "100000")
         self.engine.tare("run", "--name", "ended", "busybox", "sh", "-c", "exit 3", check=False)
+        self.registry = None
+        if program == "tare-transfer":
+            self.registry = Registry(self.top / "registry").start()
+            self.registry.fill(f"docker-archive:{other_image()}", "team/other:latest")
+            self.engine.pulled = f"{self.registry.host}/team/other"
         self.striker.trace()
         self.restart()
         self.before = self.facts()
@@ -79,11 +85,13 @@ class Scene:
         self.striker.disarm()
         self.revive()
         left = self.engine.stop()
+        if self.registry:
+            self.registry.stop()
         shutil.rmtree(self.top, ignore_errors=True)
         assert not left, left
 
 
-@pytest.fixture(params=["tare-engine", "tare-monitor", "tare-worker", "tared"])
+@pytest.fixture(params=["tare-engine", "tare-monitor", "tare-worker", "tare-transfer", "tared"])
 def scene(request):
     scene = Scene(request.param)
     try:
@@ -138,6 +146,10 @@ def remove_and_empty(engine):
 
 def load(engine):
     return attempt(engine, "load", "-q", "-i", other_image())
+
+
+def pull(engine):
+    return attempt(engine, "pull", "-q", engine.pulled)
 
 
 def kill_engine(engine):
@@ -195,6 +207,10 @@ def prepare_load(scene):
     scene.engine.tare("rmi", "-f", "other", check=False)
 
 
+def prepare_pull(scene):
+    scene.engine.tare("rmi", "-f", scene.engine.pulled, check=False)
+
+
 def verify_made(scene, done, what):
     assert exists(scene.engine) or not done, f"acknowledged and lost after {what}"
     remove_victim(scene, what)
@@ -215,6 +231,12 @@ def verify_load(scene, done, what):
     assert engine.tare("run", "--rm", "other").stdout == "whole\n", what
 
 
+def verify_pull(scene, done, what):
+    engine = scene.engine
+    assert engine.tare("images", "-q", engine.pulled).stdout or not done, f"acknowledged and lost after {what}"
+    assert engine.tare("run", "--rm", engine.pulled).stdout == "whole\n", what
+
+
 ACTIONS = {
     "run": (prepare_nothing, make_and_start, verify_made),
     "run-rm": (prepare_nothing, run_briefly, lambda scene, done, what: remove_victim(scene, what)),
@@ -222,6 +244,7 @@ ACTIONS = {
     "rm": (prepare_victim, remove, verify_removed),
     "trash": (prepare_victim, remove_and_empty, verify_removed),
     "load": (prepare_load, load, verify_load),
+    "pull": (prepare_pull, pull, verify_pull),
     "recover": (prepare_victim, kill_engine, verify_made),
     "begin": (prepare_victim, start_tared, verify_made),
 }
@@ -229,6 +252,7 @@ STRUCK = {
     "tare-engine": ["run", "run-rm", "stop-start", "rm", "load", "recover"],
     "tare-monitor": ["run", "run-rm", "stop-start", "rm"],
     "tare-worker": ["load", "trash"],
+    "tare-transfer": ["pull"],
     "tared": ["run", "run-rm", "rm", "recover", "begin"],
 }
 
@@ -296,7 +320,7 @@ def test_killed_anywhere(scene):
 def test_any_call_fails(scene):
     every = os.environ.get("TARE_KILLS") == "all"
     for errors in [[error] for error in ERRORS] if every else [ERRORS]:
-        sweep(scene, {"tare-worker": ["load"]}.get(scene.striker.name, ["run-rm"]), errors)
+        sweep(scene, {"tare-worker": ["load"], "tare-transfer": ["pull"]}.get(scene.striker.name, ["run-rm"]), errors)
 
 
 @pytest.mark.parametrize("scene", ["tare-engine"], indirect=True)
