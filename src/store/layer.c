@@ -145,7 +145,7 @@ static int place_tree(struct job *job, const char *diff_id, const struct layer_c
 	const char *hex = store_digest_hex(diff_id);
 	int r;
 
-	if (syncfs(store->layers_fd) < 0)
+	if (!content->synced && syncfs(store->layers_fd) < 0)
 		return err_errno(reterr, -errno, "cannot write layer %s", diff_id);
 	r = store_trash(store, store->layers_fd, hex, reterr);
 	if (r < 0)

@@ -25,6 +25,7 @@ struct layer_content {
 	const char *folder; /* below the job's folder: the unpacked tree */
 	int64_t size_bytes;
 	bool opaque_root; /* hides every layer below it */
+	bool synced;      /* the caller has seen to it that the tree is on disk */
 	/* The layer as it came, compressed or not: linked under its digest, which the caller has verified. */
 	int blob_fd; /* borrowed; a regular file of this filesystem that nobody writes any more */
 	const char *blob_digest;

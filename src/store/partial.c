@@ -70,15 +70,18 @@ int partial_open(struct store *store, const char *digest, struct partial *ret, s
 	return r < 0 ? err_errno(reterr, r, "cannot keep the download of %s", digest) : 0;
 }
 
-void partial_close(struct partial *partial, bool remove)
+int partial_close(struct partial *partial, bool remove)
 {
 	struct stat st;
+	int r = 0;
 
 	if (partial->fd < 0)
-		return;
-	if (remove || fstat(partial->fd, &st) < 0 || st.st_size < PARTIAL_BYTES_MIN)
-		(void)unlinkat(partial->store->partial_fd, store_digest_hex(partial->digest), 0);
+		return 0;
+	if ((remove || fstat(partial->fd, &st) < 0 || st.st_size < PARTIAL_BYTES_MIN) &&
+		unlinkat(partial->store->partial_fd, store_digest_hex(partial->digest), 0) < 0)
+		r = -errno;
 	fd_close(&partial->fd);
+	return r;
 }
 
 void partial_set_etag(const struct partial *partial, const char *etag)
@@ -122,7 +125,7 @@ static bool is_kept(const struct store *store, const char *name, time_t now, str
 	if (fstatat(store->partial_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
 		return false;
 	*ret = (struct kept){ .name = name, .size_bytes = st.st_size, .written_s = st.st_mtime };
-	return st.st_size >= PARTIAL_BYTES_MIN && st.st_mtime <= now + PARTIAL_KEEP_S &&
+	return st.st_size >= PARTIAL_BYTES_MIN && st.st_nlink == 1 && st.st_mtime <= now + PARTIAL_KEEP_S &&
 	       st.st_mtime >= now - PARTIAL_KEEP_S;
 }
 

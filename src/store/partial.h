@@ -28,8 +28,8 @@ struct partial {
 
 /* Opens or makes and locks it. -EWOULDBLOCK, without an error: somebody else works on it. Keep it where it is: no copies. */
 int partial_open(struct store *store, const char *digest, struct partial *ret, struct err **reterr);
-/* Lets go of it for the next; with `remove`, its name goes. */
-void partial_close(struct partial *partial, bool remove);
+/* Lets go of it for the next; with `remove`, its name goes. -errno: it is still there, for the next sweep. */
+int partial_close(struct partial *partial, bool remove);
 
 /* What the server called this version of the blob, to ask for more of the same; "" if it is not known. Where the filesystem
  * keeps no attributes, it is not. */

@@ -339,7 +339,8 @@ static int begin(struct layer *layer, struct err **reterr)
 static void let_go(struct layer *layer, bool remove)
 {
 	drop_unpacker(layer);
-	partial_close(&layer->partial, remove);
+	if (partial_close(&layer->partial, remove) < 0)
+		layer->fetch->task->leaves = true;
 	sha256_free(layer->hash);
 	layer->hash = NULL;
 }
@@ -350,6 +351,7 @@ static int commit(struct layer *layer, struct err **reterr)
 		.folder = layer->folder,
 		.size_bytes = layer->outcome.size_bytes,
 		.opaque_root = layer->outcome.opaque_root,
+		.synced = true,
 		.blob_fd = layer->partial.fd,
 		.blob_digest = layer->descriptor->digest,
 		.blob_size_bytes = layer->descriptor->size,

@@ -19,6 +19,7 @@ struct task {
 	int empty_fd;         /* an empty folder of the job's */
 	int *lent;            /* TASK_LENT that came with the client; -1: nothing */
 	bool quiet;           /* no progress */
+	bool leaves;          /* something is left that the engine has to sweep */
 	task_event_fn *event; /* tells the engine what was done */
 	void *event_data;
 	const char *data_root;

@@ -77,6 +77,8 @@ static int run(const struct unpacker_options *options, int input_fd, int leash_f
 	if (r < 0)
 		return r;
 	words.result = unpack(&how, &words.unpacked, &err);
+	if (words.result == 0 && syncfs(fds[2]) < 0)
+		words.result = err_errno(&err, -errno, "cannot write the layer");
 	if (words.result < 0) {
 		words.kind = err ? err->kind : ERR_INTERNAL;
 		words.errnum = -words.result;

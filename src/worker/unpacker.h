@@ -6,8 +6,8 @@
  *	file ─→ feed ─→ [unpack: inflate, hash, extract] ─→ folder
  *
  * Several run beside each other and beside a download. The file is the buffer between network and unpacking: pages go from
- * it into the pipe without being copied, as many as there is room for. If the parent dies or frees it, it ends its children
- * and then itself.
+ * it into the pipe without being copied, as many as there is room for. What it has unpacked is on disk when it ends: the
+ * parent has others to look after meanwhile. If the parent dies or frees it, it ends its children and then itself.
  */
 #pragma once
 

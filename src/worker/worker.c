@@ -129,7 +129,7 @@ static int run_job(struct worker *worker, const struct worker_job *job, struct c
 	r = task.empty_fd < 0 ? err_errno(reterr, task.empty_fd, "cannot make a folder")
 			      : job->run(&task, handover, reterr);
 	fd_close(&task.empty_fd);
-	worker->leaves = job_end(task.job) < 0;
+	worker->leaves = job_end(task.job) < 0 || task.leaves;
 	return r;
 }
 
