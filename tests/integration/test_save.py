@@ -14,7 +14,7 @@ import pytest
 from harness import images
 from harness.engine import Engine, docker_program, processes, wait_for
 from helpers import layouts, worker
-from helpers.trees import entry, tar
+from helpers.trees import by_tar, describe, difference, entry, rich_entries, tar, without_implied
 
 BIG = 24 << 20  # more than a socket and a pipe hold
 
@@ -349,6 +349,19 @@ def test_there_and_back(engine, fresh_engine, client, tmp_path):
         assert was == now
         assert saved(engine, name) == saved(fresh_engine, name)
     assert fresh_engine.tare("run", "--rm", "--network", "none", "team/three:1", "/bin/busybox", "wc", "-c", "/big").stdout.split()[0] == str(BIG)
+
+
+def test_trees_are_the_same_there_and_back(engine, fresh_engine, tmp_path):
+    """One of everything a layer may hold, file for file: as tar unpacks what was saved, here, and where it was loaded."""
+    data = tar(*rich_entries())
+    engine.tare("load", input=layouts.pack(layouts.docker_files([data], ("rich:1",))), text=False)
+    files = files_of(saved(engine, "rich:1"))
+    (layer,) = json.loads(files["manifest.json"])[0]["Layers"]
+    assert files[layer] == data
+    fresh_engine.tare("load", input=saved(engine, "rich:1"), text=False)
+    expected = without_implied(describe(by_tar(files[layer], tmp_path / "tar")), data)
+    for one in (engine, fresh_engine):
+        assert not difference(without_implied(describe(one.data / "layers" / hashlib.sha256(data).hexdigest()), data), expected)
 
 
 @pytest.mark.parametrize("kind", ["docker-archive", "oci-archive"])

@@ -3,6 +3,7 @@ import hashlib
 import io
 import os
 import stat
+import subprocess
 import tarfile
 
 
@@ -89,3 +90,43 @@ def names(root):
         found += [os.path.relpath(os.path.join(base, name), root) for name in
                   files + [name for name in folders if os.path.islink(os.path.join(base, name))]]
     return sorted(found)
+
+
+def rich_entries():
+    """One of everything that a layer may hold and that tar can restore."""
+    when = 1_600_000_000.123456
+    return [
+        folder("./", mode=0o750, uid=7, gid=8, mtime=when),
+        folder("usr", mtime=1), folder("usr/bin", mode=0o2755, gid=42, mtime=2),
+        entry("usr/bin/su", data=b"#!", mode=0o4755, uid=0, gid=5, mtime=3),
+        entry("usr/bin/odd", data=b"x" * 70000, mode=0o6711, uid=1000, gid=1001, mtime=when),
+        entry("usr/bin/cap", data=b"c", mode=0o755, uid=33,
+              xattrs={"security.capability": "\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"}),
+        entry("none", data=b"", mode=0, mtime=5),
+        entry("user", data=b"u", xattrs={"user.note": "hello", "user.empty": ""}),
+        hardlink("second", "usr/bin/odd"), hardlink("usr/third", "second"),
+        symlink("bin", "usr/bin", uid=3, mtime=6), symlink("absolute", "/usr/bin/odd", mtime=7),
+        symlink("dangling", "../../../nowhere", mtime=8), hardlink("link to a link", "dangling"),
+        entry("bin/through", data=b"written through the link", mtime=9),
+        folder("tmp", mode=0o1777, mtime=10), folder("closed", mode=0, mtime=11), entry("closed/inside", data=b"i", mtime=12),
+        entry("grüße/" + "ä" * 100, data=b"utf-8", mtime=13), entry("l" * 255, data=b"long", mtime=14),
+        entry("/".join(["deep"] * 60) + "/file", data=b"d", mtime=15),
+        entry("big id", data=b"b", uid=4294967294, gid=3000000000), entry("new\nline", data=b"n", mtime=16),
+        device("dev/null", tarfile.CHRTYPE, 1, 3, mode=0o666, mtime=17), device("dev/sda", tarfile.BLKTYPE, 8, 0, mtime=18),
+        entry("fifo", tarfile.FIFOTYPE, mode=0o622, mtime=19),
+    ]
+
+
+def by_tar(data, where):
+    """The same by GNU tar. Folders that no entry names are made by whoever needs them: their times are nobody's."""
+    where.mkdir()
+    os.chmod(where, 0o755)
+    subprocess.run(["tar", "-x", "-p", "--numeric-owner", "--same-owner", "--xattrs", "--xattrs-include=*", "--delay-directory-restore",
+                    "-C", where], input=data, check=True)
+    return where
+
+
+def without_implied(description, data):
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        named = {os.path.normpath(name) for name in archive.getnames()}
+    return {path: value if path in named else value[:-1] for path, value in description.items()}
