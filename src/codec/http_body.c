@@ -170,6 +170,11 @@ static void take_data(struct http_body *body, size_t *len)
 		body->state = body->kind == HTTP_BODY_CHUNKED ? HTTP_BODY_DATA_CR : HTTP_BODY_DONE;
 }
 
+void http_body_pass(struct http_body *body, size_t len)
+{
+	take_data(body, &len);
+}
+
 /* `left` has no other use any more: it keeps the errno for later calls. */
 static int fail(struct http_body *body, int ret)
 {

@@ -78,6 +78,8 @@ bool http_body_is_done(const struct http_body *body);
 /* How many bytes come next that are all the body's own, without framing between them: they may be received where they are
  * wanted, and decoded there. 0 if framing comes next. */
 uint64_t http_body_ahead(const struct http_body *body);
+/* So many of them, at least one, went somewhere else undecoded. */
+void http_body_pass(struct http_body *body, size_t len);
 
 /* Says that the connection ended: 0 if the body is complete (then it is done), -ENODATA if it was cut off. */
 int http_body_end(struct http_body *body);

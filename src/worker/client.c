@@ -1,6 +1,7 @@
 #include "worker/client.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -254,6 +255,32 @@ ssize_t client_read(struct client *client, void *data, size_t size, struct err *
 	memmove(client->peeked, client->peeked + len, client->peeked_len - len);
 	client->peeked_len -= len;
 	return (ssize_t)len;
+}
+
+ssize_t client_move(struct client *client, int pipe_fd, size_t size, uint64_t keep, struct err **reterr)
+{
+	uint64_t ahead = client->body.kind == HTTP_BODY_LENGTH ? http_body_ahead(&client->body) : 0;
+	ssize_t n;
+	int r;
+
+	if (client->len > 0 || client->peeked_len > 0 || ahead <= keep)
+		return 0;
+	send_continue(client);
+	if (size > ahead - keep)
+		size = (size_t)(ahead - keep);
+	/* What the splice then waits for can only be the pipe. */
+	r = wait_for(client->fd, POLLIN, LIMIT_BODY_IDLE_MS);
+	if (r < 0)
+		return cannot_read(r, reterr);
+	do
+		n = splice(client->fd, NULL, pipe_fd, NULL, size, SPLICE_F_NONBLOCK);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && (errno == EAGAIN || errno == EPIPE))
+		return -errno;
+	if (n <= 0)
+		return cannot_read(n < 0 ? -errno : 0, reterr);
+	http_body_pass(&client->body, (size_t)n);
+	return n;
 }
 
 ssize_t client_peek(struct client *client, void *data, size_t size, struct err **reterr)

@@ -29,6 +29,12 @@ DEFINE_AUTOFREE(client, struct client *, client_free);
 
 /* Decoded bytes of the body; 0 at its end. An upload that stops before its end or idles too long is an error. */
 ssize_t client_read(struct client *client, void *data, size_t size, struct err **reterr);
+/*
+ * Moves bytes of the body into a pipe without looking at them: as many as there are, at most `size`, and never one of the last
+ * `keep` or any but those of a body whose length is known. 0: none can go this way (any more), the rest is for client_read;
+ * -EAGAIN: the pipe is full; -EPIPE: nobody reads it. Those two are no errors of the client's, and without a message.
+ */
+ssize_t client_move(struct client *client, int pipe_fd, size_t size, uint64_t keep, struct err **reterr);
 /* The body's first bytes, which client_read gives again: as many as there are up to `size`, at most CLIENT_PEEK_BYTES. Before
  * any client_read. */
 #define CLIENT_PEEK_BYTES 16

@@ -343,9 +343,36 @@ static int take(struct run *run, size_t len, struct err **reterr)
 	return count(run, len, reterr);
 }
 
+/* From the client to the child, unseen but for the tail: where nothing is hashed. 0: the rest is to be copied. */
+static ssize_t pump_move(struct run *run, struct err **reterr)
+{
+	for (;;) {
+		ssize_t n = client_move(run->unpack->client, run->sink_fd, PIPE_BYTES, END_MARKER_BYTES, reterr);
+		int r;
+
+		if (n == -EPIPE) {
+			fd_close(&run->sink_fd);
+			return 0;
+		}
+		if (n != -EAGAIN) {
+			r = n > 0 ? count(run, (size_t)n, reterr) : 0;
+			return r < 0 ? r : n;
+		}
+		r = wait_sink(run, reterr);
+		if (r < 0)
+			return r;
+	}
+}
+
 /* From a file or the client, by copying. Returns what came; 0 at the end. */
 static ssize_t pump_copy(struct run *run, struct err **reterr)
 {
+	if (run->source_fd < 0 && !run->hash) {
+		ssize_t moved = pump_move(run, reterr);
+		if (moved != 0 || run->sink_fd < 0)
+			return moved;
+	}
+
 	ssize_t n = run->source_fd < 0 ? client_read(run->unpack->client, run->buffer, BUFFER_BYTES, reterr)
 				       : pump_read(run, BUFFER_BYTES, reterr);
 	int r;

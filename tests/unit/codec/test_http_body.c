@@ -16,7 +16,13 @@ static ssize_t decode(struct http_body *body, const char *data, size_t len, size
 		uint64_t ahead = http_body_ahead(body);
 		const char *piece;
 		size_t piece_len;
+		struct http_body passed = *body;
 		ssize_t used = http_body_decode(body, data + at, now, &piece, &piece_len);
+		if (ahead >= now) {
+			http_body_pass(&passed, now);
+			assert_int_equal(passed.state, body->state);
+			assert_int_equal(passed.left, body->left);
+		}
 		if (ahead >= now)
 			assert_true(used == (ssize_t)now && piece == data + at && piece_len == now);
 		if (used < 0)
