@@ -10,7 +10,7 @@ int prepare_root(struct monitor *monitor, struct prepared *prepared, struct err 
 	const struct launch_rootfs *launch = &monitor->launch.rootfs;
 	struct container_rootfs *out = &prepared->options.rootfs;
 	struct rootfs *rootfs = &prepared->rootfs;
-	int ret = rootfs_open_folder(rootfs, launch->container_dir, reterr);
+	int ret = rootfs_open_folder(rootfs, launch->container_dir, true, reterr);
 
 	if (ret == 0)
 		ret = rootfs_lock(rootfs, true, reterr);

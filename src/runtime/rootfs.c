@@ -29,9 +29,9 @@ void rootfs_finish(struct rootfs *rootfs)
 	rootfs->lowers = NULL;
 }
 
-int rootfs_open_folder(struct rootfs *rootfs, const char *path, struct err **reterr)
+int rootfs_open_folder(struct rootfs *rootfs, const char *path, bool make, struct err **reterr)
 {
-	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+	if (make && mkdir(path, 0700) < 0 && errno != EEXIST)
 		return err_errno(reterr, -errno, "cannot make the container's folder %s", path);
 	rootfs->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (rootfs->dir_fd < 0)

@@ -31,8 +31,8 @@ struct rootfs {
 
 void rootfs_finish(struct rootfs *rootfs);
 
-/* Makes the folder where it is missing. `path` is absolute and ours. */
-int rootfs_open_folder(struct rootfs *rootfs, const char *path, struct err **reterr);
+/* `path` is absolute and ours. `make`: where it is missing; a job on a container that has just been removed must not. */
+int rootfs_open_folder(struct rootfs *rootfs, const char *path, bool make, struct err **reterr);
 /* Takes the lock, waiting up to ROOTFS_WAIT_MS; ERR_CONFLICT then. `urgent`: others are asked to give way. */
 int rootfs_lock(struct rootfs *rootfs, bool urgent, struct err **reterr);
 /* `lowers` are absolute paths. */

@@ -57,7 +57,7 @@ static int keep(const void *data, size_t len, void *user, struct err **reterr)
 static int open_upper(struct task *task, const struct handover_tree *tree, struct err **reterr)
 {
 	_cleanup_(rootfs_finish) struct rootfs rootfs = ROOTFS_INIT;
-	int r = rootfs_open_folder(&rootfs, tree->folder, reterr);
+	int r = rootfs_open_folder(&rootfs, tree->folder, false, reterr);
 	int fd;
 
 	if (r == 0)

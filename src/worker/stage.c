@@ -52,7 +52,7 @@ static int leave_host(struct stage *stage, const struct handover_tree *tree, str
 
 	if (r < 0)
 		return err_errno(reterr, r, "cannot make a mount namespace");
-	return rootfs_open_folder(&stage->rootfs, tree->folder, reterr);
+	return rootfs_open_folder(&stage->rootfs, tree->folder, false, reterr);
 }
 
 /* ---- the root */

@@ -1,5 +1,6 @@
 """A process of the container swaps a folder for a link to the host's files while they are copied; and what else may go wrong on
 the way: clients that leave, starts, removals, kills."""
+import http.client
 import io
 import json
 import os
@@ -181,3 +182,22 @@ def test_nothing_of_the_container_is_run(engine):
     assert put(engine, container, "/root", packed, "&copyUIDGID=1") == (200, "")
     assert ask(engine, "HEAD", f"/containers/{container}/archive?path=/ran")[0] == 404
     engine.docker("rm", "-f", container)
+
+
+def test_removed_before(engine):
+    """Jobs that cross with a removal leave no folder behind."""
+    for _ in range(10):
+        container = make(engine, "created")
+        clients = []
+        for path in ("export", "changes", "archive?path=/etc"):
+            client = UnixConnection(engine.socket)
+            client.request("GET", f"/v1.50/containers/{container}/{path}")
+            clients.append(client)
+        engine.api("DELETE", f"/containers/{container}")
+        for client in clients:
+            try:
+                client.getresponse().read()
+            except http.client.HTTPException:
+                pass
+            client.close()
+        assert not (engine.data / "containers" / container).exists()
