@@ -330,3 +330,12 @@ def test_a_client_of_rm_gets_its_end_though_a_call_fails(scene):
     total = scene.striker.count()
     struck = [one(scene, "run-rm", at, errno.ENOSPC) for at in range(total - 30, total, 3)]
     assert sum(struck) > len(struck) // 2, struck
+
+
+@pytest.mark.parametrize("scene", ["tare-monitor"], indirect=True)
+def test_a_client_gets_its_end_though_the_monitor_is_short_of_memory(scene):
+    """At its beginning, when it answers engine and clients for the first time, and at the container's end."""
+    assert not one(scene, "run-rm", NEVER, KILL)
+    total = scene.striker.count()
+    struck = [one(scene, "run-rm", at, errno.ENOMEM) for at in [*range(15, 25), *range(total - 25, total, 2)]]
+    assert sum(struck) > len(struck) // 2, struck
