@@ -26,13 +26,17 @@ class Terminal:
     def type(self, text):
         os.write(self.master, text.encode())
 
-    def expect(self, text, timeout=15):
-        """Reads until `text` was seen; returns everything up to its end and forgets it."""
+    def expect(self, text, timeout=15, nudge=None):
+        """Reads until `text` was seen, calling `nudge` whenever nothing comes; returns everything up to its end and forgets it."""
         timeout *= SLOW
         wanted = text.encode()
         deadline = time.monotonic() + timeout
         while wanted not in self.seen:
-            ready, _, _ = select.select([self.master], [], [], max(0, deadline - time.monotonic()))
+            left = max(0, deadline - time.monotonic())
+            ready, _, _ = select.select([self.master], [], [], min(left, 0.5) if nudge else left)
+            if not ready and nudge and left:
+                nudge()
+                continue
             if not ready:
                 raise AssertionError(f"not seen in {timeout} s: {text!r}; seen: {self.seen!r}")
             try:
