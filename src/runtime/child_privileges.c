@@ -88,8 +88,7 @@ static void set_labels(const struct child *child)
 	int r = process->apparmor ? lsm_set_exec_apparmor(child->proc_fd, process->apparmor) : 0;
 
 	if (r < 0)
-		child_fail(child, STAGE_LABEL, r, r == -ENOENT ? "%s (no such AppArmor profile is loaded)" : "%s",
-			process->apparmor);
+		child_fail(child, r == -ENOENT ? STAGE_NO_PROFILE : STAGE_LABEL, r, "%s", process->apparmor);
 	r = process->selinux ? lsm_set_exec_selinux(child->proc_fd, process->selinux) : 0;
 	if (r < 0)
 		child_fail(child, STAGE_LABEL, r, "%s", process->selinux);

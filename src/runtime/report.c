@@ -34,6 +34,7 @@ static const char *const sentences[] = {
 	[STAGE_CAPABILITIES] = "cannot set the capabilities",
 	[STAGE_NO_NEW_PRIVILEGES] = "cannot set no_new_privs",
 	[STAGE_LABEL] = "cannot set the security label",
+	[STAGE_NO_PROFILE] = "no such AppArmor profile is loaded:",
 	[STAGE_SECCOMP] = "cannot install the seccomp filter",
 	[STAGE_CWD] = "chdir to cwd",
 	[STAGE_CWD_OUTSIDE] = "the working folder is outside of the container",
@@ -132,6 +133,7 @@ int report_to_err(const struct report *report, struct err **reterr)
 	case STAGE_MOUNT_FORBIDDEN:
 	case STAGE_CWD_OUTSIDE:
 	case STAGE_DEV_FOLDER:
+	case STAGE_NO_PROFILE: /* with the kernel's text it would read as a command that is not found */
 		return err_set(reterr, ERR_INVALID, errnum, "%s%s%s", sentence, *detail ? " " : "", detail);
 	default: break;
 	}
