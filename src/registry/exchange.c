@@ -13,6 +13,7 @@
 
 #define CHALLENGES_MAX 2
 #define RETRY_FIRST_MS 200
+#define PROBE_ATTEMPTS 3   /* of who only asks whether anybody is there */
 #define RETRIES_MAX    100 /* of one transfer, however much each of them brings */
 #define SEND_BYTES     (512L * 1024)
 #define ANSWER_S       120L
@@ -422,9 +423,10 @@ int64_t exchange_pause_ms(unsigned failures, int64_t retry_after_ms)
 static bool plan_retry(struct exchange *exchange)
 {
 	bool further = exchange->resumable && exchange->received > exchange->received_before;
+	unsigned most = exchange->any_status ? PROBE_ATTEMPTS : EXCHANGE_ATTEMPTS;
 
 	exchange->attempts = further ? 1 : exchange->attempts + 1;
-	if (exchange->once || exchange->attempts >= EXCHANGE_ATTEMPTS || ++exchange->retries > RETRIES_MAX)
+	if (exchange->once || exchange->attempts >= most || ++exchange->retries > RETRIES_MAX)
 		return false;
 	if (!exchange->resumable)
 		exchange->received = 0; /* small: all of it again */

@@ -5,6 +5,7 @@ import json
 import pathlib
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -21,13 +22,14 @@ def free_port():
 
 
 class Registry:
-    """Plain HTTP; with `users` ({name: password}) it asks for Basic authentication."""
+    """Plain HTTP unless `tls` (certificate, key) is given; with `users` ({name: password}) it asks for Basic authentication."""
 
-    def __init__(self, root, users=None):
+    def __init__(self, root, users=None, tls=None, address="127.0.0.1"):
         self.root = pathlib.Path(root)
         self.users = users or {}
+        self.tls = tls
         self.port = free_port()
-        self.host = f"127.0.0.1:{self.port}"
+        self.host = f"{address}:{self.port}"
         self.process = None
 
     def configuration(self):
@@ -39,8 +41,9 @@ class Registry:
                 subprocess.run(["htpasswd", "-Bb", *([] if path.exists() else ["-c"]), path, name, password],
                                check=True, stderr=subprocess.DEVNULL)
             auth = f"auth: {{htpasswd: {{realm: tests, path: {path}}}}}\n"
+        tls = ", tls: {certificate: %s, key: %s}" % self.tls if self.tls else ""
         return (f"version: 0.1\nlog: {{level: warn}}\nstorage: {{filesystem: {{rootdirectory: {self.root}/data}}, delete: {{enabled: true}}}}\n"
-                f"http: {{addr: {self.host}}}\n{auth}")
+                f"http: {{addr: {self.host}{tls}}}\n{auth}")
 
     def start(self):
         self.root.mkdir(parents=True, exist_ok=True)
@@ -49,7 +52,7 @@ class Registry:
             self.process = subprocess.Popen([shutil.which(PROGRAM), "serve", self.root / "config.yml"], stdout=log, stderr=log)
         for _ in range(400):
             try:
-                urllib.request.urlopen(f"http://{self.host}/v2/", timeout=1)
+                urllib.request.urlopen(f"{'https' if self.tls else 'http'}://{self.host}/v2/", timeout=1, context=ssl._create_unverified_context())
                 return self
             except urllib.error.HTTPError:
                 return self

@@ -177,14 +177,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class HostileRegistry:
-    def __init__(self, address="127.0.0.1", context=None, family=socket.AF_INET):
+    def __init__(self, address="127.0.0.1", context=None, family=socket.AF_INET, port=0):
         self.blobs, self.manifests, self.uploads, self.seen = {}, {}, {}, []
         self.faults, self.lock, self.closed = [], threading.Lock(), threading.Event()
         self.users = self.realm = None  # {name: password}; the URL of a token server
         self.tokens = {}                # token -> how many requests it is still good for
         self.location = None            # base of the places of uploads
         self.server = type("Server", (http.server.ThreadingHTTPServer,), {"address_family": family, "daemon_threads": True, "request_queue_size": 128})(
-            (address, 0), Handler)
+            (address, port), Handler)
         self.server.registry = self
         if context:
             self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
