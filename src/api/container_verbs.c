@@ -121,8 +121,11 @@ static void resize(struct request *request)
 	struct container *container = find(request);
 	if (!container)
 		return;
-	int r = param_int(request->query, "h", 0, 0, TERMINAL_CELLS_MAX, &height, &err);
-	r = r ?: param_int(request->query, "w", 0, 0, TERMINAL_CELLS_MAX, &width, &err);
+	int r = param_int(request->query, "h", -1, -1, TERMINAL_CELLS_MAX, &height, &err);
+	r = r ?: param_int(request->query, "w", -1, -1, TERMINAL_CELLS_MAX, &width, &err);
+	if (r == 0 && (height < 0 || width < 0))
+		r = err_set(&err, ERR_INVALID, 0, "invalid resize %s \"\": invalid syntax",
+			height < 0 ? "height" : "width");
 	if (r < 0)
 		respond_error(request, err);
 	else

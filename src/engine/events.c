@@ -273,6 +273,17 @@ void events_tell_container_about(struct container *container, const char *action
 	events_publish(container->engine->events, &event);
 }
 
+void events_tell_prune(struct engine *engine, const char *type, uint64_t reclaimed)
+{
+	struct map *attributes = map_new(free);
+	char *text = NULL;
+	if (asprintf(&text, "%llu", (unsigned long long)reclaimed) < 0)
+		text = NULL;
+	if (!attributes || !text || map_set(attributes, "reclaimed", text) < 0)
+		free(text);
+	events_tell(engine, type, "prune", "", attributes);
+}
+
 void events_tell_container_with(struct container *container, const char *action, const char *key, const char *value)
 {
 	events_tell_container_about(container, action, &key, &value, 1);

@@ -39,6 +39,7 @@ int events_publish(struct events *events, const struct event *event);
 /* Shortcuts: an event of now. `attributes` is taken and may be NULL. */
 void events_tell(struct engine *engine, const char *type, const char *action, const char *actor,
 	struct map *attributes);
+void events_tell_prune(struct engine *engine, const char *type, uint64_t reclaimed);
 void events_tell_container(struct container *container, const char *action);
 /* Once, however often the removal is begun anew: it is numbered past all that a monitor can say. */
 void events_tell_destroy(struct container *container);

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/strv.h"
+#include "codec/reference.h"
 #include "engine/container.h"
 #include "engine/events.h"
 #include "engine/times.h"
@@ -330,7 +331,7 @@ int images_tag(struct engine *engine, const char *name, const char *repository, 
 	if (r == 0)
 		r = store_image_tag(engine->store, name, reference, reterr);
 	if (r == 0)
-		tell(engine, "tag", image->id, reference);
+		tell(engine, "tag", image->id, reference_familiar(reference));
 	return r;
 }
 

@@ -1,12 +1,14 @@
 #include "engine/inspect.h"
 
 #include <errno.h>
+#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "base/strv.h"
 #include "codec/reference.h"
 #include "engine/execs.h"
@@ -14,7 +16,8 @@
 #include "engine/times.h"
 #include "engine/volumes.h"
 
-#define STATUS_MAX 96
+#define STATUS_MAX       96
+#define NAME_PATTERN_MAX 256
 
 /* Everything here is written at once: pointers are borrowed, and casts take away a const that the writer keeps. */
 
@@ -304,6 +307,15 @@ struct selection {
 	char **ancestors;  /* IDs of images; with the filter but without any, nothing fits */
 };
 
+static int refuse_word(const char *key, const char *value, const char *const *words, size_t count, struct err **reterr)
+{
+	_cleanup_(buf_finish) struct buf text = BUF_INIT(1024);
+	for (size_t i = 0; i < count; i++)
+		buf_printf(&text, "%s%s", i ? ", " : "", words[i]);
+	return err_set(reterr, ERR_INVALID, 0, "invalid filter '%s=%s': invalid value for %s (%s): must be one of %s",
+		key, value, strcmp(key, "status") == 0 ? "state" : key, value, text.data ? text.data : "");
+}
+
 static int check_words(const struct filters *filters, struct err **reterr)
 {
 	static const char *const statuses[] = { "created", "running", "paused", "restarting", "removing", "exited",
@@ -320,9 +332,23 @@ static int check_words(const struct filters *filters, struct err **reterr)
 			for (size_t k = 0; k < checks[i].count; k++)
 				known = known || strcmp(*value, checks[i].words[k]) == 0;
 			if (!known)
-				return err_set(reterr, ERR_INVALID, 0, "invalid filter '%s=%s'", checks[i].key, *value);
+				return refuse_word(checks[i].key, *value, checks[i].words, checks[i].count, reterr);
 		}
 	}
+	return 0;
+}
+
+/* What can't be a filter's value, in Docker's words. */
+static int check_values(const struct filters *filters, struct err **reterr)
+{
+	int64_t number;
+	bool flag;
+	strv_foreach (value, filters_values(filters, "exited"))
+		if (parse_i64(*value, INT32_MIN, INT32_MAX, &number) < 0)
+			return err_set(reterr, ERR_INVALID, 0, "invalid filter 'exited=%s'", *value);
+	strv_foreach (value, filters_values(filters, "is-task"))
+		if (parse_bool(*value, &flag) < 0)
+			return err_set(reterr, ERR_INVALID, 0, "invalid filter 'is-task=%s'", *value);
 	return 0;
 }
 
@@ -351,6 +377,8 @@ static int selection_init(struct engine *engine, const struct inspect_list *wish
 	*selection = (struct selection){ .wish = wish, .before_ns = INT64_MAX, .since_ns = INT64_MIN };
 	int r = check_words(wish->filters, reterr);
 	if (r == 0)
+		r = check_values(wish->filters, reterr);
+	if (r == 0)
 		r = look_up_times(engine, wish->filters, selection, reterr);
 	strv_foreach (name, filters_values(wish->filters, "ancestor")) {
 		_autofree_(store_image) struct store_image *image = NULL;
@@ -361,26 +389,30 @@ static int selection_init(struct engine *engine, const struct inspect_list *wish
 	return r;
 }
 
+/* A pattern is an extended regular expression, without what takes the library more than a moment to look for: counted repeats,
+ * which it multiplies out, and references back. */
+static bool pattern_matches(const char *pattern, const char *text)
+{
+	regex_t regex;
+	if (strlen(pattern) > NAME_PATTERN_MAX || strchr(pattern, '{') || strchr(pattern, '\\'))
+		return strstr(text, pattern) != NULL;
+	if (regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB) != 0)
+		return false;
+	bool matches = regexec(&regex, text, 0, NULL, 0) == 0;
+	regfree(&regex);
+	return matches;
+}
+
 /* The name matches with and without its slash. */
 static bool match_name(const struct filters *filters, const char *name)
 {
 	if (!filters_has(filters, "name"))
 		return true;
+	_cleanup_free_ char *rooted = NULL;
+	if (asprintf(&rooted, "/%s", name) < 0)
+		rooted = NULL;
 	strv_foreach (wanted, filters_values(filters, "name")) {
-		const char *text = *wanted;
-		bool at_start = text[0] == '^';
-		text += at_start;
-		text += text[0] == '/';
-		size_t len = strlen(text);
-		bool at_end = len > 0 && text[len - 1] == '$';
-		len -= at_end;
-		const char *found = at_start ? (strncmp(name, text, len) == 0 ? name : NULL)
-					     : memmem(name, strlen(name), text, len);
-		if (at_end && !at_start)
-			found = strlen(name) >= len && strncmp(name + strlen(name) - len, text, len) == 0
-					? name + strlen(name) - len
-					: NULL;
-		if (found && (!at_end || found[len] == '\0'))
+		if (pattern_matches(*wanted, name) || (rooted && pattern_matches(*wanted, rooted)))
 			return true;
 	}
 	return false;
@@ -393,6 +425,25 @@ static bool match_exited(const struct filters *filters, const struct container *
 		return true;
 	snprintf(code, sizeof(code), "%lld", (long long)container->state.exit_code);
 	return has_run(container) && !container_is_running(container) && filters_match(filters, "exited", code);
+}
+
+/* "80", "80/udp", "8000-8010/tcp": any port of it that the container exposes. */
+static bool match_exposed(const struct filters *filters, const struct container_record *record)
+{
+	if (!filters_has(filters, "expose"))
+		return true;
+	strv_foreach (wanted, filters_values(filters, "expose")) {
+		unsigned first = 0, last = 0, port = 0;
+		const char *protocol = strchr(*wanted, '/');
+		int found = sscanf(*wanted, "%u-%u", &first, &last);
+		if (found < 2)
+			last = first;
+		strv_foreach (exposed, record->config.exposed_ports)
+			if (found >= 1 && sscanf(*exposed, "%u", &port) == 1 && port >= first && port <= last &&
+				strcmp(strchr(*exposed, '/') ?: "/tcp", protocol ?: "/tcp") == 0)
+				return true;
+	}
+	return false;
 }
 
 static bool match_volume(const struct filters *filters, const struct container *container)
@@ -427,8 +478,8 @@ static bool is_selected(const struct selection *selection, const struct containe
 	       filters_match(filters, "status", container_status(container)) &&
 	       filters_match(filters, "health", health) && filters_match_prefix(filters, "id", container->id) &&
 	       match_name(filters, container->name) && filters_match_labels(filters, "label", record->config.labels) &&
-	       filters_match(filters, "network", record->host.network_mode) && match_exited(filters, container) &&
-	       match_volume(filters, container);
+	       filters_match(filters, "network", record->host.network_mode) && match_exposed(filters, record) &&
+	       match_exited(filters, container) && match_volume(filters, container);
 }
 
 static int compare_created(const void *a, const void *b)

@@ -88,6 +88,19 @@ static int check_network(const char *mode, struct err **reterr)
 	return err_set(reterr, ERR_NOT_FOUND, 0, "failed to set up container networking: network %s not found", mode);
 }
 
+/* Who shares his IPC namespace, and with it /dev/shm, has said so. */
+static int check_shareable(const struct container *container, struct err **reterr)
+{
+	struct container *other;
+	int r = find_joined(container, container->record.host.ipc_mode, "IPC", &other, reterr);
+	if (r < 0 || !other || is_mode(other->record.host.ipc_mode, "shareable"))
+		return r;
+	return err_set(reterr, ERR_INVALID, 0,
+		"failed to join IPC namespace: container %s: non-shareable IPC (hint: use IpcMode:shareable for the donor "
+		"container)",
+		other->id);
+}
+
 int launch_check(struct container *container, struct err **reterr)
 {
 	const struct host_config *host = &container->record.host;
@@ -96,6 +109,8 @@ int launch_check(struct container *container, struct err **reterr)
 		r = check_joined(container, host->network_mode, "network", reterr);
 	if (r == 0)
 		r = check_joined(container, host->ipc_mode, "IPC", reterr);
+	if (r == 0)
+		r = check_shareable(container, reterr);
 	return r < 0 ? r : check_joined(container, host->pid_mode, "PID", reterr);
 }
 

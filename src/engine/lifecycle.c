@@ -152,6 +152,18 @@ static int ask_stop(struct operation *operation, struct err **reterr)
 		reterr);
 }
 
+/* One that waited for its restart has given that up, and said so in its state alone. */
+static int stopped(struct operation *operation, const struct message *answer, struct err **reterr)
+{
+	struct container *container = operation->container;
+	(void)answer;
+	(void)reterr;
+	if (container_is_restarting(container))
+		monitor_link_refresh(container);
+	events_tell_container(container, "stop");
+	return STEP_NEXT;
+}
+
 static int ask_stop_if_alive(struct operation *operation, struct err **reterr)
 {
 	return is_alive(operation->container) ? ask_stop(operation, reterr) : STEP_NEXT;
@@ -241,10 +253,10 @@ static int take_top(struct operation *operation, const struct message *answer, s
 static const struct step start_steps[] = { { check_start }, { mark_user_start }, { ask_start, started } };
 static const struct verb start_verb = { "start", STEPS(start_steps), .queued = true, .ended = start_ended };
 
-static const struct step stop_steps[] = { { check_stop }, { mark_user_stop }, { ask_stop } };
+static const struct step stop_steps[] = { { check_stop }, { mark_user_stop }, { ask_stop, stopped } };
 static const struct verb stop_verb = { "stop", STEPS(stop_steps) };
 
-static const struct step restart_steps[] = { { ask_stop_if_alive }, { check_start }, { mark_user_start },
+static const struct step restart_steps[] = { { ask_stop_if_alive, stopped }, { check_start }, { mark_user_start },
 	{ ask_start, started }, { tell_restart } };
 static const struct verb restart_verb = { "restart", STEPS(restart_steps), .queued = true, .ended = start_ended };
 

@@ -37,14 +37,12 @@ static int unite(char ***own, char *const *image)
 	return 0;
 }
 
-/*
- * The image's variables come first, each unless the request has it; in the request a name alone takes a variable out. An
- * image's entry without "=" says nothing.
- */
+/* The request's variables come first, then the image's that it does not have; in the request a name alone takes a variable out.
+ * An image's entry without "=" says nothing. */
 static int merge_env(struct container_config *config, char *const *image)
 {
-	_autofree_(strv) char **env = NULL;
-	int r = 0;
+	_autofree_(strv) char **env = strv_copy(config->env);
+	int r = env || strv_count(config->env) == 0 ? 0 : -ENOMEM;
 	strv_foreach (entry, image) {
 		const char *equals = strchr(*entry, '=');
 		if (!equals || equals == *entry)
@@ -57,8 +55,6 @@ static int merge_env(struct container_config *config, char *const *image)
 		if (!overridden && r == 0)
 			r = strv_append(&env, *entry);
 	}
-	if (r == 0)
-		r = strv_extend(&env, config->env);
 	if (r < 0)
 		return r;
 	strv_free(config->env);

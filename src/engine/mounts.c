@@ -11,6 +11,8 @@
 #include "spec/defaults.h"
 
 #define MOUNTS_MAX 1000
+/* What Docker's inspect shows of a volume for which nothing was asked. */
+#define VOLUME_MODE_DEFAULT "z"
 
 /* --- places --- */
 
@@ -153,6 +155,8 @@ static int add_bind_or_volume(struct container_record *record, const char *sourc
 		r = set_text(is_volume ? &mount->name : &mount->source, source, reterr);
 	if (r == 0 && !is_volume)
 		r = set_text(&mount->propagation, "rprivate", reterr);
+	if (r == 0 && is_volume)
+		r = set_text(&mount->mode, VOLUME_MODE_DEFAULT, reterr);
 	return r < 0 || !mode ? r : read_mode(mode, is_volume, mount, reterr);
 }
 
@@ -232,8 +236,9 @@ static int add_mount(struct container_record *record, const struct mount_config 
 				reterr);
 	} else if (is_volume) {
 		r = set_text(&mount->name, source, reterr);
-		if (r == 0 && config->volume && config->volume->no_copy)
-			r = set_text(&mount->mode, "nocopy", reterr);
+		bool no_copy = config->volume && config->volume->no_copy;
+		if (r == 0)
+			r = set_text(&mount->mode, no_copy ? "nocopy" : VOLUME_MODE_DEFAULT, reterr);
 	}
 	return r;
 }

@@ -92,8 +92,8 @@ static int check_remove(struct operation *operation, struct err **reterr)
 			"cannot remove container \"%s\": container is paused and must be unpaused first",
 			container->name);
 	return err_set(reterr, ERR_CONFLICT, 0,
-		"cannot remove container \"%s\": container is %s: stop the container before removing or force remove",
-		container->name, container->state.status);
+		"cannot remove container \"%s\": container is running: stop the container before removing or force remove",
+		container->name);
 }
 
 static json_t *kill_message(void)
@@ -333,6 +333,7 @@ int remove_prune(struct engine *engine, const struct filters *filters, const str
 		remove_container(container, false, false, on_pruned, &pruning);
 		container_unref(container);
 	}
+	events_tell_prune(engine, "container", (uint64_t)pruning.reclaimed);
 	*ret = json_pack("{s:o, s:I}", "ContainersDeleted", pruning.deleted, "SpaceReclaimed",
 		(json_int_t)pruning.reclaimed);
 	return *ret ? 0 : err_oom(reterr);

@@ -459,6 +459,7 @@ int volumes_prune(struct volumes *volumes, const struct filters *filters, bool n
 		if (r < 0)
 			return r;
 	}
+	events_tell_prune(volumes->engine, "volume", (uint64_t)reclaimed);
 	*ret = json_pack("{s:O, s:I}", "VolumesDeleted", deleted, "SpaceReclaimed", (json_int_t)reclaimed);
 	return *ret ? 0 : err_oom(reterr);
 }

@@ -151,7 +151,7 @@ static int exec_add(struct monitor *monitor, const char *id, struct exec_config 
 	return 0;
 }
 
-/* "exec_create: ls -l" */
+/* "exec_create: ls -l"; Docker puts a blank behind a program without arguments. */
 static void exec_event(const struct exec *exec, const char *what)
 {
 	_cleanup_(buf_finish) struct buf type = BUF_INIT(EVENT_TYPE_MAX);
@@ -159,7 +159,7 @@ static void exec_event(const struct exec *exec, const char *what)
 		return;
 	int ret = buf_printf(&type, "%s:", what);
 	for (size_t i = 0; ret == 0 && exec->config.cmd && exec->config.cmd[i]; i++)
-		ret = buf_printf(&type, " %s", exec->config.cmd[i]);
+		ret = buf_printf(&type, " %s%s", exec->config.cmd[i], i == 0 && !exec->config.cmd[1] ? " " : "");
 	state_event(exec->monitor, type.data ?: what, "execID", exec->id, NULL);
 }
 

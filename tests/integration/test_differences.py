@@ -270,3 +270,77 @@ def test_a_stream_of_stats_outlives_the_engine_and_ends_with_the_container(engin
     docker("rm", "streamed")
     wait_for(lambda: response.readline() == b"" or None, "the stream's end")
     connection.close()
+
+
+# --- what is told and listed ---
+
+def told(docker, *filters):
+    """Actions since the beginning, of one container."""
+    arguments = [word for wanted in filters for word in ("--filter", wanted)]
+    return docker("events", "--since", "1h", "--until", str(time.time() + 0.1), *arguments, "--format", "{{.Action}}").stdout.splitlines()
+
+
+def test_a_stop_is_an_event(docker):
+    docker("run", "-d", "--name", "told", "busybox", "sleep", "1000")
+    docker("exec", "told", "true")
+    docker("stop", "-t", "0", "told")
+    docker("start", "told")
+    docker("restart", "-t", "0", "told")
+    actions = [action for action in told(docker, "container=told") if action != "kill"]
+    assert actions == ["create", "start", "exec_create: true ", "exec_start: true ", "exec_die", "die", "stop", "start", "die", "stop",
+                       "start", "restart"]
+    docker("tag", "busybox", "told:1")
+    assert docker("events", "--since", "1h", "--until", str(time.time() + 0.1), "--filter", "event=tag", "--format",
+                  "{{.Actor.Attributes.name}}").stdout.splitlines()[-1] == "told:1"
+    docker("rmi", "told:1")
+
+
+def test_what_waits_for_its_restart_can_be_stopped(docker):
+    docker("run", "-d", "--name", "flapping", "--restart", "always", "busybox", "sh", "-c", "exit 3")
+
+    def state():
+        return docker("inspect", "-f", "{{.State.Status}} {{.RestartCount}}", "flapping").stdout.split()
+    wait_for(lambda: state()[0] == "restarting" and int(state()[1]) > 3, "a long pause")
+    assert "container is running" in docker("rm", "flapping").stderr
+    assert docker("stop", "-t", "0", "flapping").returncode == 0
+    assert state()[0] == "exited"
+    assert docker("rm", "flapping").returncode == 0
+
+
+def test_ps_filters(docker):
+    docker("run", "-d", "--name", "web-1", "--expose", "80", "busybox", "sleep", "1000")
+    docker("create", "--name", "web-2", "--expose", "8000/udp", "busybox")
+    docker("create", "--name", "db", "busybox")
+
+    def names(*filters):
+        arguments = [word for wanted in filters for word in ("-f", wanted)]
+        return sorted(docker("ps", "-a", *arguments, "--format", "{{.Names}}").stdout.split())
+    for wanted, found in {
+        "name=web": ["web-1", "web-2"], "name=^/web-1$": ["web-1"], "name=^web": ["web-1", "web-2"], "name=1$": ["web-1"],
+        "name=db|web-2": ["db", "web-2"], "name=web-[12]": ["web-1", "web-2"], "name=w.*2": ["web-2"], "name=[": [], "name=(": [],
+        "expose=80": ["web-1"], "expose=80/tcp": ["web-1"], "expose=8000": [], "expose=7999-8001/udp": ["web-2"],
+    }.items():
+        assert names(wanted) == found, wanted
+    for wanted, text in {
+        "status=bogus": "invalid filter 'status=bogus': invalid value for state (bogus): must be one of created, running, paused,",
+        "health=bogus": "invalid filter 'health=bogus': invalid value for health (bogus): must be one of none, starting,",
+        "exited=x": "invalid filter 'exited=x'",
+        "is-task=x": "invalid filter 'is-task=x'",
+    }.items():
+        assert text in docker("ps", "-f", wanted).stderr
+
+
+def test_joined_ipc_is_shared_on_purpose(docker):
+    docker("run", "-d", "--name", "private", "busybox", "sleep", "1000")
+    done = docker("run", "--rm", "--ipc", "container:private", "busybox", "true")
+    assert done.returncode == 125 and "non-shareable IPC (hint: use IpcMode:shareable for the donor container)" in done.stderr
+
+
+def test_variables_and_modes_are_in_dockers_order(docker):
+    docker("create", "--name", "shown", "-e", "A=b", "-e", "C=", "-v", "named:/n", "-v", "named:/r:ro", "-v", "/anonymous", "busybox", "env")
+    assert docker("inspect", "-f", "{{json .Config.Env}}", "shown").stdout == '["A=b","C=","PATH=/bin"]\n'
+    assert docker("start", "-a", "shown").stdout.splitlines()[2:4] == ["A=b", "C="]
+    modes = docker("inspect", "-f", "{{range .Mounts}}{{.Destination}}={{.Mode}} {{end}}", "shown").stdout.split()
+    assert sorted(modes)[1:] == ["/n=z", "/r=ro"] and sorted(modes)[0] in ("/anonymous=", "/anonymous=z")
+    docker("rm", "-v", "shown")
+    docker("volume", "rm", "named")

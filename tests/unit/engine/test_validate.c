@@ -233,7 +233,7 @@ static void test_merge_env(void **state)
 		&image);
 	assert_int_equal(merge_image(&config, &image), 0);
 	_cleanup_free_ char *env = strv_join(config.env, " ");
-	assert_string_equal(env, "B=image A=own GONE");
+	assert_string_equal(env, "A=own GONE B=image");
 	assert_string_equal(map_get(config.labels, "l"), "own");
 	assert_string_equal(map_get(config.labels, "m"), "image");
 	assert_string_equal(config.user, "7");
