@@ -93,7 +93,7 @@ class Engine:
         if self.holder.poll() is not None:
             raise AssertionError(f"tared ended with {self.holder.returncode}: {self.tail_log()}")
         try:
-            return self.api("GET", "/_ping", timeout=SLOW)[0] == 200
+            return self.api("GET", "/_ping", timeout=1)[0] == 200
         except OSError:
             return False
 
@@ -138,9 +138,9 @@ class Engine:
 
     # Clients
 
-    def api(self, method, path, body=None, headers=None, timeout=TIMEOUT, raw=False):
+    def api(self, method, path, body=None, headers=None, timeout=60, raw=False):
         """(status, parsed JSON or None). `body`: a document, bytes, or a file object."""
-        connection = UnixConnection(self.socket, timeout)
+        connection = UnixConnection(self.socket, timeout * SLOW)
         headers = dict(headers or {})
         if isinstance(body, (dict, list)):
             body = json.dumps(body).encode()
@@ -158,12 +158,12 @@ class Engine:
         except ValueError:
             return response.status, data
 
-    def run(self, program, *arguments, check=True, timeout=TIMEOUT, **options):
+    def run(self, program, *arguments, check=True, timeout=60, **options):
         """A client's finished run; `check` asserts exit code 0. Output is text unless given otherwise."""
         options.setdefault("text", True)
         command = [program, *map(str, arguments)]
         done = subprocess.run(command, env=self.env, stdin=options.pop("stdin", subprocess.DEVNULL) if "input" not in options else None,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout, **options)
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout * SLOW, **options)
         if check and done.returncode != 0:
             raise AssertionError(f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}\n{self.tail_log()}")
         return done

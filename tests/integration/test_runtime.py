@@ -283,7 +283,7 @@ def test_sc11_apparmor(box):
     if enabled.exists() and enabled.read_text() == "Y\n":
         assert "no such AppArmor profile is loaded" in box.run("true").stderr
         box.spec["process"]["apparmorProfile"] = "unconfined"
-        assert box.output("cat /proc/self/attr/current") == "unconfined\n"
+        assert box.output("cat /proc/self/attr/current") == "unconfined"
     else:
         assert "apparmor not supported" in box.run("true").stderr
 

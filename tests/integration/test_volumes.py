@@ -11,7 +11,7 @@ import time
 import pytest
 
 from harness import images
-from harness.engine import PROGRAMS, Engine, UnixConnection, docker_program, processes, wait_for
+from harness.engine import PROGRAMS, SLOW, Engine, UnixConnection, docker_program, processes, wait_for
 
 FILES, FOLDERS = 5000, 40
 
@@ -111,7 +111,7 @@ class Copy:
 
     def end(self, line=""):
         self.waiting.close()
-        return self.client.communicate(line, timeout=60)
+        return self.client.communicate(line, timeout=60 * SLOW)
 
 
 @pytest.mark.parametrize("program", ["tare", "docker"])
@@ -133,7 +133,7 @@ def test_all_answer_during_the_copying(engine, whole, program):
     out, _ = copy.end("\n")
     assert out == f"{FILES}\n"
     if second:
-        second.communicate(timeout=20)
+        second.communicate(timeout=20 * SLOW)
     assert picture(copy.data) == whole
     ask("rm", copy.id)
 
