@@ -1,4 +1,4 @@
-"""The rows of registries: pulls from Debian's docker-registry on loopback, and what a pull of ours needs of memory."""
+"""The rows of registries: pulls from Debian's docker-registry on loopback, pushes to an empty one, and what a pull of ours needs of memory."""
 import gzip
 import hashlib
 import json
@@ -40,11 +40,31 @@ def write_layout(folder):
     return plain
 
 
+def plain_http(one):
+    return ["--tls-verify=false"] if one.name.startswith("podman") else []
+
+
 def pull(one, name):
     def go():
-        taken = one.ms("pull", "-q", *(["--tls-verify=false"] if one.name.startswith("podman") else []), name)
+        taken = one.ms("pull", "-q", *plain_http(one), name)
         one.cli("rmi", name)
         return taken
+    return go
+
+
+def push(one, name, folder):
+    """What was just pulled, to a registry that has nothing of it."""
+    def go():
+        empty = Registry(folder).start()
+        target = f"{empty.host}/bench/pushed:1"
+        try:
+            one.cli("pull", "-q", *plain_http(one), name)
+            one.cli("tag", name, target)
+            taken = one.ms("push", "-q", *plain_http(one), target)
+            one.cli("rmi", name, target)
+            return taken
+        finally:
+            empty.stop()
     return go
 
 
@@ -78,6 +98,8 @@ class Peak:
 
 
 def rows(context):
+    if context.storage != "tmpfs":
+        return
     registry = Registry(context.work / "registry").start()
     layout = context.work / "layout"
     try:
@@ -91,5 +113,8 @@ def rows(context):
             with Peak() as peak:
                 pull(context.engines[0], name)()
             verdict("a pull's memory, all of its processes at once, PSS", peak.kb >> 10, "MB", PEAK_MB)
+            if source.startswith("oci:"):
+                pushes = {one.name: push(one, name, context.work / "empty") for one in context.engines}
+                yield Row("push of the same", pushes, [Target(1 / 5, "docker")], rounds=1)
     finally:
         registry.stop()
