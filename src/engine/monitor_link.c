@@ -672,9 +672,8 @@ void monitor_link_child_ended(struct engine *engine, const char *id, int pid, in
 	if (!container || !container->link || pid != 0)
 		return;
 	/* It was never there: what waits for it learns why. The end of file says the rest. */
-	_cleanup_free_ char *text = NULL;
-	if (asprintf(&text, "cannot start the container's monitor: %s", strerror(-status)) < 0)
-		text = NULL;
-	log_error("container %s: %s", id, text ? text : "cannot start its monitor");
-	pending_fail_all(container->link, ERR_INTERNAL, text ? text : "cannot start the container's monitor");
+	_autofree_(err) struct err *err = NULL;
+	err_errno(&err, status, "cannot start the container's monitor");
+	log_error("container %s: %s", id, err_message(err));
+	pending_fail_all(container->link, ERR_INTERNAL, err_message(err));
 }

@@ -376,10 +376,9 @@ void workers_child_ended(struct workers *workers, const char *id, int pid, int s
 	list_foreach_safe (worker, next, &workers->all, link) {
 		if (pid != 0 || strcmp(worker->id, id) != 0)
 			continue;
-		_cleanup_free_ char *text = NULL;
-		if (asprintf(&text, "cannot start a worker: %s", strerror(-status)) < 0)
-			text = NULL;
-		worker_fail(worker, ERR_INTERNAL, text ? text : "cannot start a worker");
+		_autofree_(err) struct err *err = NULL;
+		err_errno(&err, status, "cannot start a worker");
+		worker_fail(worker, ERR_INTERNAL, err_message(err));
 	}
 	if (pid == 0 || status == 0)
 		return;
