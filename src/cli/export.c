@@ -16,17 +16,10 @@ static int export_run(const struct invocation *invocation, struct err **reterr)
 {
 	const struct export_options *options = invocation->options;
 	_cleanup_(buf_finish) struct buf path = BUF_INIT(CLIENT_PATH_MAX);
-	_cleanup_(output_finish) struct output output;
-	_autofree_(response) struct response *response = NULL;
-	int ret = output_open(options->output, &output, reterr);
-	if (ret == 0 && client_path(&path, "/containers/", invocation->args[0], "/export") < 0)
-		ret = err_oom(reterr);
-	const struct request request = { .method = "GET", .path = path.data };
-	if (ret == 0)
-		ret = client_request(invocation->client, &request, &response, reterr);
-	if (ret == 0)
-		ret = response_copy(response, output.fd, reterr);
-	return ret < 0 ? ret : output_commit(&output, reterr);
+
+	if (client_path(&path, "/containers/", invocation->args[0], "/export") < 0)
+		return err_oom(reterr);
+	return output_get(invocation->client, path.data, options->output, reterr);
 }
 
 const struct command export_command = {

@@ -14,6 +14,12 @@
 
 #define RANDOM_BYTES 6
 
+struct output {
+	int fd;
+	const char *path; /* borrowed */
+	char *temporary;  /* NULL: nothing to be renamed */
+};
+
 static int open_standard(struct output *output, struct err **reterr)
 {
 	if (isatty(STDOUT_FILENO))
@@ -41,7 +47,7 @@ static int open_new(const char *path, struct output *output, struct err **reterr
 	return err_errno(reterr, r, "cannot write %s", path);
 }
 
-int output_open(const char *path, struct output *ret, struct err **reterr)
+static int output_open(const char *path, struct output *ret, struct err **reterr)
 {
 	struct stat st;
 
@@ -54,7 +60,7 @@ int output_open(const char *path, struct output *ret, struct err **reterr)
 	return ret->fd < 0 ? err_errno(reterr, -errno, "cannot write %s", path) : 0;
 }
 
-int output_commit(struct output *output, struct err **reterr)
+static int output_commit(struct output *output, struct err **reterr)
 {
 	if (output->temporary && rename(output->temporary, output->path) < 0)
 		return err_errno(reterr, -errno, "cannot write %s", output->path);
@@ -63,10 +69,25 @@ int output_commit(struct output *output, struct err **reterr)
 	return 0;
 }
 
-void output_finish(struct output *output)
+/* Removes what was not committed. */
+static void output_finish(struct output *output)
 {
 	if (output->temporary)
 		unlink(output->temporary);
 	free(output->temporary);
 	fd_close(&output->fd);
+}
+
+int output_get(struct client *client, const char *request_path, const char *path, struct err **reterr)
+{
+	_cleanup_(output_finish) struct output output;
+	_autofree_(response) struct response *response = NULL;
+	const struct request request = { .method = "GET", .path = request_path };
+	int ret = output_open(path, &output, reterr);
+
+	if (ret == 0)
+		ret = client_request(client, &request, &response, reterr);
+	if (ret == 0)
+		ret = response_copy(response, output.fd, reterr);
+	return ret < 0 ? ret : output_commit(&output, reterr);
 }

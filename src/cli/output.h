@@ -5,15 +5,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "cli/client.h"
 
-struct output {
-	int fd;
-	const char *path; /* borrowed */
-	char *temporary;  /* NULL: nothing to be renamed */
-};
-
-/* `path` NULL or "": standard output. */
-int output_open(const char *path, struct output *ret, struct err **reterr);
-int output_commit(struct output *output, struct err **reterr);
-/* Removes what was not committed. */
-void output_finish(struct output *output);
+/* The engine's answer to GET `request_path`, into the file `path`; NULL or "": standard output. */
+int output_get(struct client *client, const char *request_path, const char *path, struct err **reterr);

@@ -31,17 +31,9 @@ static int save_run(const struct invocation *invocation, struct err **reterr)
 {
 	const struct save_options *options = invocation->options;
 	_cleanup_(buf_finish) struct buf path = BUF_INIT(CLIENT_PATH_MAX);
-	_cleanup_(output_finish) struct output output;
-	_autofree_(response) struct response *response = NULL;
-	int ret = output_open(options->output, &output, reterr);
-	if (ret == 0)
-		ret = build_path(invocation, &path, reterr);
-	const struct request request = { .method = "GET", .path = path.data };
-	if (ret == 0)
-		ret = client_request(invocation->client, &request, &response, reterr);
-	if (ret == 0)
-		ret = response_copy(response, output.fd, reterr);
-	return ret < 0 ? ret : output_commit(&output, reterr);
+	int ret = build_path(invocation, &path, reterr);
+
+	return ret < 0 ? ret : output_get(invocation->client, path.data, options->output, reterr);
 }
 
 const struct command save_command = {

@@ -546,13 +546,3 @@ def test_one_leaves_others_go_on(engine, registry):
         engine.api("POST", "/images/prune")
         first.leave()
         assert all(other.result()[0] for other in others)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def stalled_for_good(engine):
-    """One pull from a registry that falls silent, beside all others: it ends by itself."""
-    registry = HostileRegistry()
-    registry.image("a", "1", [BIG])
-    registry.fault("GET", first_layer(registry), stall(1000), times=1000)
-    yield
-    registry.stop()
