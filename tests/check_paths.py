@@ -49,7 +49,7 @@ FILES = {
     "monitor/prepare_joins.c": ("open", "the run folder of another container, by its ID"),
     "monitor/prepare_programs.c": ("mkdir open", "our own programs and compiled filters"),
     "monitor/prepare_sources.c": ("mkdir open openat stat", "-v: a path of the host that the user named, whose links count; a volume; a layer"),
-    "monitor/treecopy.c": ("faccessat fchownat fstatat linkat mkdirat mknodat openat readlinkat symlinkat utimensat",
+    "monitor/treecopy.c": ("faccessat fstatat linkat mkdirat mknodat openat readlinkat symlinkat",
                            "single names below open folders, none of which is followed"),
     "registry/session.c": ("open", "the administrator's certificates"),
     "runtime/child.c": ("chdir", "the working folder, as the container's user and in its root; getcwd afterwards (I7)"),

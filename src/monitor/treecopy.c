@@ -57,7 +57,7 @@ static int copy_xattrs(int from, int to)
 	return 0;
 }
 
-/* What is there already is kept, whatever it is: an earlier copy's, or somebody else's. */
+/* What is there already is kept: an earlier copy's, or somebody else's. */
 static int made(int ret)
 {
 	return ret < 0 && errno != EEXIST ? -errno : 0;
@@ -109,13 +109,27 @@ static int copy_regular(int from_dir, int to_dir, const char *name)
 	return ret ?: made(linkat(to, "", to_dir, name, AT_EMPTY_PATH));
 }
 
+/* Whether `now` may be what an earlier copy of `st` made and was killed before it gave it away. */
+static bool is_half_made(const struct stat *now, const struct stat *st)
+{
+	return (now->st_mode & S_IFMT) == (st->st_mode & S_IFMT) && now->st_rdev == st->st_rdev &&
+	       now->st_size == st->st_size && now->st_uid == 0 && now->st_nlink == 1;
+}
+
+/* Of a node or link, just made or there already. By descriptor: a container may put something else under the name. */
 static int name_metadata(int to_dir, const char *name, const struct stat *st)
 {
 	const struct timespec times[] = { st->st_atim, st->st_mtim };
+	struct stat now;
+	_autoclose_ int to = openat(to_dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 
-	if (fchownat(to_dir, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
+	if (to < 0 || fstat(to, &now) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!is_half_made(&now, st))
+		return 0;
+	if (utimensat(to, "", times, AT_EMPTY_PATH) < 0)
 		return -errno;
-	return utimensat(to_dir, name, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+	return fchownat(to, "", st->st_uid, st->st_gid, AT_EMPTY_PATH) < 0 ? -errno : 0;
 }
 
 static int copy_link(int from_dir, int to_dir, const char *name, const struct stat *st)
@@ -125,17 +139,15 @@ static int copy_link(int from_dir, int to_dir, const char *name, const struct st
 	if (len < 0)
 		return -errno;
 	target[len] = '\0';
-	if (symlinkat(target, to_dir, name) < 0)
-		return made(-1);
-	return name_metadata(to_dir, name, st);
+	int ret = made(symlinkat(target, to_dir, name));
+	return ret < 0 ? ret : name_metadata(to_dir, name, st);
 }
 
 /* With its mode from birth: by name it could only be changed by following what a container may have put there. */
 static int copy_node(int to_dir, const char *name, const struct stat *st)
 {
-	if (mknodat(to_dir, name, st->st_mode, st->st_rdev) < 0)
-		return made(-1);
-	return name_metadata(to_dir, name, st);
+	int ret = made(mknodat(to_dir, name, st->st_mode, st->st_rdev));
+	return ret < 0 ? ret : name_metadata(to_dir, name, st);
 }
 
 static int copy_subfolder(int from_dir, int to_dir, const char *name, unsigned depth)
