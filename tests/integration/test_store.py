@@ -103,6 +103,15 @@ def test_a_system_is_what_tar_makes_of_it(root, tmp_path):
     assert not difference(without_implied(describe(layer), data), without_implied(describe(expected), data))
 
 
+def test_a_debian_is_what_umoci_unpacks(root, tmp_path):
+    archive, layout = images.debian("oci-archive"), tmp_path / "layout"
+    subprocess.run(["skopeo", "--insecure-policy", "copy", "-q", f"oci-archive:{archive}", f"oci:{layout}:x"], check=True)
+    subprocess.run(["umoci", "unpack", "--image", f"{layout}:x", tmp_path / "bundle"], check=True)
+    loaded(root, archive.read_bytes())
+    layer, = (root / "layers").iterdir()
+    assert not difference(describe(layer), describe(tmp_path / "bundle/rootfs"))
+
+
 def test_sparse_files_stay_sparse(root, tmp_path):
     source = tmp_path / "source"
     source.mkdir()
