@@ -8,8 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 /* The log is copied back at 1,000 pages; this holds far more than one transaction of ours. */
 #define DB_RESERVE_BYTES (1024 * 1024)
+
+#define WAL_AGAIN_MS 10
 
 static int db_errno(int code)
 {
@@ -42,6 +46,20 @@ static int db_exec(struct db *db, const char *sql, struct err **reterr)
 {
 	int code = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
 
+	return code == SQLITE_OK ? 0 : db_fail(db, code, reterr);
+}
+
+/* Going over to WAL is the one change for which SQLite does not wait: several processes may open a new database at once. */
+static int db_use_wal(struct db *db, struct err **reterr)
+{
+	int64_t deadline = clock_monotonic_ms() + DB_BUSY_TIMEOUT_MS;
+	int code;
+
+	while ((code = sqlite3_exec(db->handle, "PRAGMA journal_mode = WAL", NULL, NULL, NULL)) != SQLITE_OK) {
+		if ((code & 0xff) != SQLITE_BUSY || clock_monotonic_ms() >= deadline)
+			break;
+		sqlite3_sleep(WAL_AGAIN_MS);
+	}
 	return code == SQLITE_OK ? 0 : db_fail(db, code, reterr);
 }
 
@@ -120,7 +138,9 @@ int db_open(const char *path, const char *name, const char *const *upgrades, int
 		return err_set(reterr, ERR_INTERNAL, EROFS, "%s can't be opened for writing", name);
 	sqlite3_extended_result_codes(db->handle, 1);
 	sqlite3_busy_timeout(db->handle, DB_BUSY_TIMEOUT_MS);
-	r = db_exec(db, "PRAGMA journal_mode = WAL; PRAGMA foreign_keys = OFF", reterr);
+	r = db_use_wal(db, reterr);
+	if (r >= 0)
+		r = db_exec(db, "PRAGMA foreign_keys = OFF", reterr);
 	if (r < 0)
 		return r;
 	r = db_set_durable(db, true, reterr);
