@@ -32,6 +32,8 @@ static const struct json_table launch_rootfs_table = JSON_TABLE(struct launch_ro
 
 static const struct json_field launch_network_fields[] = {
 	JSON_FIELD(struct launch_network, mode, "mode", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
+	JSON_FIELD_ARRAY(struct launch_network, endpoints, endpoint_count, "endpoints", JSON_OBJECTS,
+		.table = &lease_endpoint_table, .flags = JSON_OMITEMPTY),
 };
 static const struct json_table launch_network_table = JSON_TABLE(struct launch_network, launch_network_fields);
 
@@ -126,7 +128,7 @@ static int check_words(const struct launch *launch, struct err **reterr)
 		return bad(reterr, "restart_policy.name", "unknown policy", policy);
 	if (!OCI_IS_ONE_OF(launch->log.driver, "json-file", "local", "none"))
 		return bad(reterr, "log.driver", "unknown driver", launch->log.driver);
-	if (!OCI_IS_ONE_OF(launch->network.mode, "none", "host", "private", "container"))
+	if (!OCI_IS_ONE_OF(launch->network.mode, "none", "host", "private", "container", "bridge"))
 		return bad(reterr, "network.mode", "unknown mode", launch->network.mode);
 	if (!OCI_IS_ONE_OF(launch->seccomp.mode, "default", "unconfined", "profile"))
 		return bad(reterr, "seccomp.mode", "unknown mode", launch->seccomp.mode);
@@ -146,6 +148,20 @@ static int check_ids(const struct launch *launch, struct err **reterr)
 		return bad(reterr, "join.pid", "not a container ID:", join->pid);
 	if ((strcmp(launch->network.mode, "container") == 0) != (join->network != NULL))
 		return bad(reterr, "join.network", "does not agree with network.mode", launch->network.mode);
+	return 0;
+}
+
+static int check_endpoints(const struct launch_network *network, struct err **reterr)
+{
+	if (network->endpoint_count > LEASE_ENDPOINTS_MAX)
+		return bad(reterr, "network.endpoints", "too many for mode", network->mode);
+	if (network->endpoint_count > 0 && strcmp(network->mode, "bridge") != 0)
+		return bad(reterr, "network.endpoints", "do not agree with network.mode", network->mode);
+	for (size_t i = 0; i < network->endpoint_count; i++) {
+		int r = lease_endpoint_validate(&network->endpoints[i], "network.endpoints", reterr);
+		if (r < 0)
+			return err_wrap(reterr, r, "invalid launch document");
+	}
 	return 0;
 }
 
@@ -176,6 +192,8 @@ int launch_validate(const struct launch *launch, struct err **reterr)
 	int r = check_words(launch, reterr);
 	if (r == 0)
 		r = check_ids(launch, reterr);
+	if (r == 0)
+		r = check_endpoints(&launch->network, reterr);
 	if (r == 0)
 		r = check_paths(launch, reterr);
 	return r;

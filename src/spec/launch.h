@@ -20,6 +20,7 @@
 #pragma once
 
 #include "spec/health.h"
+#include "spec/lease.h"
 #include "spec/oci_runtime.h"
 
 #define LAUNCH_VERSION 1
@@ -50,7 +51,9 @@ struct launch_rootfs {
 };
 
 struct launch_network {
-	char *mode; /* none, host, private, container */
+	char *mode; /* none, host, private, container, bridge: a namespace with the legs of `endpoints` */
+	struct lease_endpoint *endpoints;
+	size_t endpoint_count;
 };
 
 /* IDs of containers whose namespaces are entered: their init is found by their own state.json. */

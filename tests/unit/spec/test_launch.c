@@ -26,7 +26,18 @@
 #define NETWORK \
  "\"network\":{\"mode\":\"container\"},\"join\":{\"network\":\"" ID "\",\"ipc\":\"" ID "\",\"pid\":\"" ID "\"},"
 
+#define LEG(driver, more)                                                                                            \
+ "\"network\":{\"mode\":\"bridge\",\"endpoints\":[{\"network_id\":\"" ID                                             \
+ "\",\"network\":\"front\",\"endpoint_id\":\"" ID "\",\"driver\":\"" driver                                          \
+ "\",\"parent\":\"br0\",\"mode\":\"l2\",\"interface\":\"eth0\",\"mac\":\"02:42:ac:11:00:02\","                       \
+ "\"ipv4\":{\"address\":\"172.17.0.2\",\"prefix\":16,\"gateway\":\"172.17.0.1\",\"default\":true},"                  \
+ "\"ipv6\":{\"address\":\"fd00::2\",\"prefix\":64,\"gateway\":\"fd00::1\"},\"link_local\":[\"169.254.1.1/16\"],"     \
+ "\"mtu\":1400,\"internal\":true,\"isolated\":true,\"resolves\":true,\"names\":[\"web\"],\"sysctls\":{\"a\":\"b\"}," \
+ "\"ports\":[{\"proto\":\"tcp\",\"host_ip\":\"0.0.0.0\",\"host_port\":80,\"container_port\":8080,\"count\":2}]" more \
+ "}]},"
+
 static const char full[] = WITH("", NETWORK, "");
+static const char legs[] = WITH("", LEG("bridge", ",\"host_interface\":\"ve0\""), "");
 
 static int check(const void *object, struct err **reterr)
 {
@@ -38,6 +49,8 @@ static void nothing_is_lost_in_a_round_trip(void **state)
 	(void)state;
 	sweep_round_trip(&launch_table, full);
 	sweep_members(&launch_table, full, check);
+	sweep_round_trip(&launch_table, legs);
+	sweep_members(&launch_table, legs, check);
 }
 
 static void a_newer_engine_s_document_is_read(void **state)
@@ -55,6 +68,44 @@ static void a_newer_engine_s_document_is_read(void **state)
 	launch_finish(&launch);
 	assert_int_equal(launch_parse(text.data, text.len, &launch, NULL), 0);
 	launch_finish(&launch);
+}
+
+static void expect_leg_error(const char *text, const char *problem)
+{
+	_autofree_(err) struct err *err = NULL;
+	struct launch launch;
+	assert_int_equal(launch_parse(text, strlen(text), &launch, &err), -EINVAL);
+	if (!strstr(err_message(err), problem))
+		fail_msg("\"%s\" does not say \"%s\"", err_message(err), problem);
+}
+
+static void a_leg_s_words_are_checked(void **state)
+{
+	(void)state;
+	struct launch launch;
+	static const char macvlan[] = WITH("", LEG("macvlan", ""), "");
+	assert_int_equal(launch_parse(legs, strlen(legs), &launch, NULL), 0);
+	assert_int_equal(launch.network.endpoints[0].ports[0].count, 2);
+	launch_finish(&launch);
+	assert_int_equal(launch_parse(macvlan, strlen(macvlan), &launch, NULL), 0);
+	launch_finish(&launch);
+	expect_leg_error(WITH("", LEG("bridge", ""), ""), "endpoints.host_interface: not an interface's name: \"\"");
+#define WRONG(member) WITH("", LEG("macvlan", "," member), "")
+	expect_leg_error(WRONG("\"driver\":\"overlay\""), "driver: unknown driver");
+	expect_leg_error(WRONG("\"interface\":\"../x\""), "interface: not an interface's name");
+	expect_leg_error(WRONG("\"interface\":\"eth%d\""), "interface: not an interface's name");
+	expect_leg_error(WRONG("\"interface\":\"sixteen-letters-\""), "interface: not an interface's name");
+	expect_leg_error(WRONG("\"mac\":\"01:00:5e:00:00:01\""), "mac: not a MAC address");
+	expect_leg_error(WRONG("\"mtu\":65536"), "mtu: out of range");
+	expect_leg_error(WRONG("\"ipv4\":{\"address\":\"fd00::1\"}"), "ipv4: not an address of this family");
+	expect_leg_error(WRONG("\"ipv6\":{\"prefix\":129}"), "ipv6: the prefix is out of range");
+	expect_leg_error(WRONG("\"ipv6\":{\"gateway\":\"1.2.3.4\"}"), "ipv6: not a gateway of this family");
+	expect_leg_error(WRONG("\"link_local\":[\"169.254.1.1\"]"), "link_local: not an address with its prefix");
+#define WRONG_PORT(host, count)                                                                                        \
+ WRONG("\"ports\":[{\"proto\":\"tcp\",\"host_ip\":\"::\",\"host_port\":" host ",\"container_port\":1,\"count\":" count \
+       "}]")
+	expect_leg_error(WRONG_PORT("65535", "2"), "ports: out of range");
+	expect_leg_error(WRONG_PORT("1", "0"), "ports: out of range");
 }
 
 static void expect_error(const char *text, const char *message)
@@ -187,6 +238,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_is_lost_in_a_round_trip),
 		cmocka_unit_test(a_newer_engine_s_document_is_read),
+		cmocka_unit_test(a_leg_s_words_are_checked),
 		cmocka_unit_test(what_a_monitor_relies_on_is_checked),
 		cmocka_unit_test(run_state_keeps_its_members),
 		cmocka_unit_test(a_new_container_has_never_run),

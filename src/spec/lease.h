@@ -1,0 +1,84 @@
+/*
+ * Leases: what the engine decided about networks, written down so that it can be made, and made again, without asking.
+ *
+ *	struct lease_endpoint  one container's place on one network: in launch.json (launch.network.endpoints, by order of
+ *	                       interfaces), in the monitor's operations network-connect and network-disconnect. The monitor makes the
+ *	                       container's leg from it (network/leg.h)
+ *	struct lease_bridge    one network's bridge and rules: the engine's job for tare-network
+ *
+ * Addresses are text in the form that inet_print makes; an empty string (or an absent member) is none.
+ */
+#pragma once
+
+#include "base/inet.h"
+#include "codec/json.h"
+
+#define LEASE_ENDPOINTS_MAX 256
+#define LEASE_PORTS_MAX     65536
+/* Of an interface's name, with its NUL: IF_NAMESIZE. */
+#define LEASE_INTERFACE_SIZE 16
+
+/* Ports host_port to host_port + count - 1 of the host go to container_port to container_port + count - 1. */
+struct lease_port {
+	char *proto;   /* tcp, udp, sctp */
+	char *host_ip; /* 0.0.0.0 or :: for all of a family */
+	int64_t host_port;
+	int64_t container_port;
+	int64_t count; /* at least 1 */
+};
+
+struct lease_address {
+	char *address; /* the container's own; absent: none of this family */
+	int64_t prefix;
+	char *gateway;   /* absent: no way out by this endpoint */
+	bool is_default; /* the container's default route goes by that gateway */
+};
+
+struct lease_endpoint {
+	char *network_id; /* 64 hex digits */
+	char *network;    /* name */
+	char *endpoint_id;
+	char *driver; /* bridge, macvlan, ipvlan */
+	char *parent; /* name of the bridge, or of the parent interface */
+	char *mode;   /* of macvlan (bridge, private, vepa, passthru) and ipvlan (l2, l3, l3s); absent: the kernel's */
+	char *interface;      /* in the container: eth0 */
+	char *host_interface; /* bridge: the veth's end at the host, unique */
+	char *mac;            /* absent: ipvlan has its parent's */
+	struct lease_address ipv4;
+	struct lease_address ipv6;
+	char **link_local; /* further addresses, in the form of a subnet */
+	int64_t mtu;       /* 0: the kernel's choice */
+	bool internal;
+	bool isolated;            /* icc=false: no talk with others of the network */
+	bool resolves;            /* names of the network are answered by 127.0.0.11 (not on the default bridge) */
+	char **names;             /* that others on the network know it by: its own, aliases, the short ID */
+	struct map *sysctls;      /* net.ipv4.conf.IFNAME.x, with IFNAME as it is */
+	struct lease_port *ports; /* published on this endpoint: the one that has the gateway */
+	size_t port_count;
+};
+
+/* A network's bridge with its rules; `bridge` "" or driver macvlan or ipvlan: nothing is to be made but rules. */
+struct lease_bridge {
+	char *network_id;
+	char *network;
+	char *bridge;              /* interface */
+	struct lease_address ipv4; /* of the bridge itself: the network's gateway; prefix is the subnet's */
+	struct lease_address ipv6;
+	int64_t mtu;
+	bool internal;
+	bool isolated;
+	bool masquerade;
+	bool foreign; /* the interface is the user's own (com.docker.network.bridge.name of one that was there): never deleted */
+};
+
+extern const struct json_table lease_endpoint_table;
+extern const struct json_table lease_bridge_table;
+
+/* What who makes legs and rules relies on: addresses, MACs, interface names, known words, ranges. `path` begins the
+ * sentence. */
+int lease_endpoint_validate(const struct lease_endpoint *endpoint, const char *path, struct err **reterr);
+int lease_bridge_validate(const struct lease_bridge *bridge, const char *path, struct err **reterr);
+
+/* An interface's name as the kernel takes it: 1 to 15 bytes, no slash, no space, not "." or "..", no control character, no
+ * "%" (which it would count up) and no ":" (an alias). */
+bool lease_is_interface(const char *name);
