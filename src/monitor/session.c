@@ -86,8 +86,9 @@ static void mark_broken(struct session *session)
 	queue_finish(&session->out);
 	loop_fd_set_events(session->source, 0);
 	loop_timer_set(session->timer, clock_monotonic_ms());
-	/* It may be there still, when it was our memory that failed: then it sees that it is cut off. */
-	shutdown(session->fd, SHUT_WR);
+	/* It may be there still, when it was our memory that failed: then it sees that it is cut off, and we an end behind what it
+	 * has said. */
+	shutdown(session->fd, SHUT_RDWR);
 }
 
 static bool deliver_surplus(struct session *session)

@@ -340,8 +340,6 @@ def test_a_client_of_rm_gets_its_end_though_a_call_fails(scene):
     assert sum(struck) > len(struck) // 2, struck
 
 
-@pytest.mark.skipif(os.environ.get("TARE_KILLS") != "all",
-                    reason="an open fault: in 1 of 5 runs a monitor stayed whose container was gone, call 19 having failed with ENOMEM")
 @pytest.mark.parametrize("scene", ["tare-monitor"], indirect=True)
 def test_a_client_gets_its_end_though_the_monitor_is_short_of_memory(scene):
     """At its beginning, when it answers engine and clients for the first time, and at the container's end."""
