@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "engine/base_folder.h"
 #include "engine/container.h"
 #include "engine/events.h"
 #include "engine/execs.h"
@@ -78,6 +79,8 @@ static int open_folders(struct engine *engine, struct err **reterr)
 		r = make_folder(engine->data_fd, "containers", 0711, &engine->containers_fd, reterr);
 	if (r == 0)
 		r = make_folder(engine->data_fd, "volumes", 0701, &engine->volumes_fd, reterr);
+	if (r == 0)
+		r = base_folder_make(engine->data_fd, reterr);
 	return r < 0 ? r : make_folder(engine->exec_fd, "containers", 0711, &engine->exec_containers_fd, reterr);
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/strv.h"
+#include "runtime/overlay.h"
 
 #define LOCK_STEP_MS 20
 
@@ -96,6 +97,15 @@ int rootfs_lock(struct rootfs *rootfs, bool urgent, struct err **reterr)
 
 /* ---- layers */
 
+/* The lowest of all; not below as many layers as the kernel takes. */
+static int add_base(struct rootfs *rootfs, bool all_inside)
+{
+	if (!all_inside || strv_count(rootfs->lowers) >= OVERLAY_LAYERS_MAX ||
+		faccessat(rootfs->layers_fd, "../base", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	return strv_append(&rootfs->lowers, "../base");
+}
+
 int rootfs_open_layers(struct rootfs *rootfs, const char *data_root, char *const *lowers, struct err **reterr)
 {
 	_cleanup_free_ char *layers = NULL;
@@ -115,7 +125,7 @@ int rootfs_open_layers(struct rootfs *rootfs, const char *data_root, char *const
 	strv_foreach (lower, lowers)
 		if (strv_append(&rootfs->lowers, *lower + (all_inside ? len : 1)) < 0)
 			return err_oom(reterr);
-	return 0;
+	return add_base(rootfs, all_inside) < 0 ? err_oom(reterr) : 0;
 }
 
 /* The root folder of the container looks like that of its topmost layer: overlay takes it from upper. */

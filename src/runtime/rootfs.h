@@ -35,7 +35,7 @@ void rootfs_finish(struct rootfs *rootfs);
 int rootfs_open_folder(struct rootfs *rootfs, const char *path, bool make, struct err **reterr);
 /* Takes the lock, waiting up to ROOTFS_WAIT_MS; ERR_CONFLICT then. `urgent`: others are asked to give way. */
 int rootfs_lock(struct rootfs *rootfs, bool urgent, struct err **reterr);
-/* `lowers` are absolute paths. */
+/* `lowers` are absolute paths; data-root/base (engine/base_folder.h) is added below them, if it is there. */
 int rootfs_open_layers(struct rootfs *rootfs, const char *data_root, char *const *lowers, struct err **reterr);
 /* "upper" and "work" where they are missing. */
 int rootfs_make_upper(const struct rootfs *rootfs, struct err **reterr);

@@ -1,7 +1,9 @@
 """What was found to differ from Docker 28 when the same commands were given to both: wordings that tools match on, exit codes,
 and answers that the stock command depends on. The expected texts are what a dockerd 28.5 answered."""
+import io
 import json
 import os
+import tarfile
 import time
 
 import pytest
@@ -113,6 +115,39 @@ def test_inspect_shows_what_docker_shows(engine, docker):
 def test_hosts_has_the_domain(docker):
     hosts = docker("run", "--rm", "-h", "box", "--domainname", "dom.example", "busybox", "cat", "/etc/hosts").stdout
     assert "127.0.1.1\tbox.dom.example box\n" in hosts
+
+
+# --- what every container's tree has ---
+
+def names_in(engine, name, how):
+    archive = engine.docker(how, name, text=False).stdout
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        return {member.name.rstrip("/"): member for member in tar}
+
+
+def test_the_marks_of_a_container(engine, docker):
+    """They are below the image's layers: in the tree and in an export, but no change, and in no commit."""
+    shown = docker("run", "--name", "marked", "busybox", "stat", "-c", "%n %a %s", "/.dockerenv", "/etc/mtab").stdout
+    assert shown == "/.dockerenv 755 0\n/etc/mtab 777 12\n"
+    assert docker("diff", "marked").stdout == ""
+    exported = names_in(engine, "marked", "export")
+    assert exported["etc/mtab"].linkname == "/proc/mounts" and exported[".dockerenv"].isfile()
+    assert {"dev/console", "dev/pts", "dev/shm", "etc/hosts", "etc/hostname", "etc/resolv.conf", "proc", "sys"} <= set(exported)
+    assert docker("commit", "marked", "marked:1").returncode == 0
+    saved = engine.docker("save", "marked:1", text=False).stdout
+    with tarfile.open(fileobj=io.BytesIO(saved)) as tar:
+        layers = json.load(tar.extractfile("manifest.json"))[0]["Layers"]
+        with tarfile.open(fileobj=tar.extractfile(layers[-1])) as top:
+            assert top.getnames() == []
+    docker("rmi", "marked:1")
+
+
+def test_an_image_has_its_own_marks(docker):
+    docker("run", "--name", "own", "busybox", "sh", "-c", "rm /etc/mtab; echo mine >/etc/mtab; echo own >/.dockerenv")
+    docker("commit", "own", "marked:2")
+    assert docker("run", "--rm", "marked:2", "cat", "/etc/mtab", "/.dockerenv").stdout == "mine\nown\n"
+    docker("rm", "own")
+    docker("rmi", "marked:2")
 
 
 # --- parts that are not there ---
