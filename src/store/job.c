@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -38,6 +39,12 @@ static int folder_lock(struct store *store, const char *id, int *ret_fd)
 	return 0;
 }
 
+/* By what folder_lock said: nobody works on it. Where it could not look (no descriptor is left), somebody may. */
+static bool is_abandoned(int locked)
+{
+	return locked == 0 || locked == -ENOENT || locked == -ENOTDIR || locked == -ELOOP;
+}
+
 /* A sweeper may have locked and moved the folder between mkdir and lock: then it is not under its name any more. */
 static bool folder_is_named(struct store *store, int fd, const char *id)
 {
@@ -67,6 +74,11 @@ static int folder_make(struct job *job)
 		if (r == 0 && folder_is_named(job->store, fd, job->id)) {
 			job->folder_fd = TAKE_FD(fd);
 			return 0;
+		}
+		/* Else it is a sweeper's, who removes it, or has. */
+		if (r < 0 && r != -EWOULDBLOCK && r != -ENOENT) {
+			unlinkat(job->store->tmp_fd, job->id, AT_REMOVEDIR);
+			return r;
 		}
 		r = -EAGAIN;
 	}
@@ -187,7 +199,7 @@ bool job_is_alive(struct store *store, const char *id)
 {
 	_autoclose_ int fd = -1;
 
-	return folder_lock(store, id, &fd) == -EWOULDBLOCK;
+	return !is_abandoned(folder_lock(store, id, &fd));
 }
 
 /* Discards with the lock held, so that two sweepers do not meet in one folder. */
@@ -198,6 +210,8 @@ static int discard_if_dead(struct store *store, const char *id, struct err **ret
 
 	if (r == -EWOULDBLOCK)
 		return 0;
+	if (!is_abandoned(r))
+		return err_errno(reterr, r, "cannot look at job %s", id);
 	return job_discard(store, id, reterr);
 }
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -344,6 +345,51 @@ static void two_jobs_make_one_layer(void **state)
 	assert_int_equal(fixture_count(fixture, "tmp"), 0);
 }
 
+/* For as long as it is in effect, nothing can be opened. */
+static struct rlimit allow_no_descriptor(void)
+{
+	struct rlimit before, none;
+	int next = dup(STDERR_FILENO);
+
+	assert_true(next >= 0);
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){ .rlim_cur = (rlim_t)next, .rlim_max = before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	return before;
+}
+
+static void job_without_descriptors_leaves_no_folder(void **state)
+{
+	struct fixture *fixture = *state;
+	struct job *job;
+	struct rlimit before = allow_no_descriptor();
+	int r = job_begin(fixture->store, &job, NULL);
+
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(r, -EMFILE);
+	assert_int_equal(fixture_count(fixture, "tmp"), 0);
+}
+
+static void job_is_not_taken_for_dead_without_a_look(void **state)
+{
+	struct fixture *fixture = *state;
+	enum layer_claim claim;
+	struct job *one, *two;
+
+	assert_int_equal(job_begin(fixture->store, &one, NULL), 0);
+	assert_int_equal(job_begin(fixture->store, &two, NULL), 0);
+	assert_int_equal(layer_claim(one, fixture_diff_id('a'), &claim, NULL), 0);
+	struct rlimit before = allow_no_descriptor();
+	int r = layer_claim(two, fixture_diff_id('a'), &claim, NULL);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(r, 0);
+	assert_int_equal(claim, LAYER_BUSY);
+	assert_int_equal(fixture_count(fixture, "tmp"), 2);
+	job_end(one);
+	job_end(two);
+}
+
 static void layer_in_use_by_a_job_is_not_collected(void **state)
 {
 	struct fixture *fixture = *state;
@@ -505,6 +551,8 @@ int main(void)
 		TEST(shared_layers_stay),
 		TEST(nothing_below_an_opaque_root_is_mounted),
 		TEST(two_jobs_make_one_layer),
+		TEST(job_without_descriptors_leaves_no_folder),
+		TEST(job_is_not_taken_for_dead_without_a_look),
 		TEST(layer_in_use_by_a_job_is_not_collected),
 		TEST(sweep_clears_what_a_killed_worker_left),
 		TEST(open_clears_names_without_a_row),
