@@ -178,6 +178,7 @@ static uint32_t number(struct netlink *netlink, struct netlink_request *request,
 static int send_all(struct netlink *netlink, const struct netlink_request *request)
 {
 	netlink->complaint[0] = '\0';
+	netlink->failed = 0;
 	if (request->error < 0)
 		return request->error;
 	ssize_t sent = send(netlink->fd, request->data.data, request->data.len, MSG_NOSIGNAL);
@@ -295,8 +296,10 @@ int netlink_transact_batch(struct netlink *netlink, struct netlink_request *requ
 			if (message->nlmsg_type != NLMSG_ERROR || message->nlmsg_seq - first >= request->count)
 				continue;
 			int own = error_of(netlink, message);
-			if (error == 0)
+			if (error == 0 && own < 0) {
 				error = own;
+				netlink->failed = message->nlmsg_seq - first;
+			}
 		}
 	}
 	return r == -EAGAIN ? error : r;
@@ -349,6 +352,16 @@ int netlink_dump(struct netlink *netlink, struct netlink_request *request, netli
 int netlink_get(struct netlink *netlink, struct netlink_request *request, netlink_answer_fn *fn, void *user)
 {
 	return ask(netlink, request, NLM_F_ACK, fn, user);
+}
+
+int netlink_read(struct netlink *netlink, netlink_answer_fn *fn, void *user)
+{
+	struct answers answers;
+	const struct nlmsghdr *message;
+	int r = receive(netlink, &answers, MSG_DONTWAIT);
+	while (r == 0 && (message = next(&answers)))
+		r = fn(message, user);
+	return r;
 }
 
 /* --- reading --- */

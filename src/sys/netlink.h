@@ -33,6 +33,7 @@
 struct netlink {
 	int fd;
 	uint32_t sequence;
+	unsigned failed;     /* which message of the last batch that failed, from 0 */
 	char complaint[160]; /* the kernel's own words about the last request that failed; "" if it had none */
 };
 #define NETLINK_NONE \
@@ -92,6 +93,10 @@ int netlink_transact_batch(struct netlink *netlink, struct netlink_request *requ
 typedef int netlink_answer_fn(const struct nlmsghdr *message, void *user);
 int netlink_dump(struct netlink *netlink, struct netlink_request *request, netlink_answer_fn *fn, void *user);
 int netlink_get(struct netlink *netlink, struct netlink_request *request, netlink_answer_fn *fn, void *user);
+
+/* What has arrived without having been asked for (of a socket in groups); one read that does not wait. -EAGAIN: nothing;
+ * -ENOBUFS: some was lost. */
+int netlink_read(struct netlink *netlink, netlink_answer_fn *fn, void *user);
 
 /* --- reading --- */
 
