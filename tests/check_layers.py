@@ -23,7 +23,7 @@ DRAWING = {
     "engine": ["base", "sys", "codec", "spec", "store", "network"],
     "api": ["base", "sys", "codec", "spec", "store", "engine"],
     "cli": ["base", "sys", "codec", "archive", "spec"],
-    "main": ["base", "sys", "codec", "spec", "holder", "runtime", "store", "monitor", "worker", "engine", "api", "cli"],
+    "main": ["base", "sys", "codec", "spec", "holder", "runtime", "store", "network", "monitor", "worker", "engine", "api", "cli"],
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)

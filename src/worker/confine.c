@@ -4,17 +4,13 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <linux/audit.h>
 #include <linux/capability.h>
-#include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/sched.h>
-#include <linux/seccomp.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -30,14 +26,6 @@
 
 #define CONFINE_NAMESPACES (CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS)
 #define CHILD_NOFILE       128
-
-#if defined(__x86_64__)
-# define OUR_AUDIT_ARCH AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-# define OUR_AUDIT_ARCH AUDIT_ARCH_AARCH64
-#else
-# error "add this machine's AUDIT_ARCH"
-#endif
 
 /* A sanitizer's runtime maps terabytes and makes calls of its own. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -112,37 +100,15 @@ static const int calls_writing[] = {
 	SYS_faccessat,
 };
 
-#define FILTER_MAX (ARRAY_SIZE(calls_always) + ARRAY_SIZE(calls_reading) + ARRAY_SIZE(calls_writing) + 8)
-
-static size_t filter_allow(struct sock_filter *filter, const int *calls, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		filter[i] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)calls[i], 0, 0);
-	return count;
-}
-
-/* A list of comparisons that all jump to the last instruction, which allows. */
 static int limit_calls(const struct confine *confine)
 {
-	struct sock_filter filter[FILTER_MAX];
-	size_t first, count = 0;
+	const struct seccomp_calls lists[] = {
+		{ calls_always, ARRAY_SIZE(calls_always) },
+		{ calls_reading, confine->reads || confine->writable ? ARRAY_SIZE(calls_reading) : 0 },
+		{ calls_writing, confine->writable ? ARRAY_SIZE(calls_writing) : 0 },
+	};
 
-	filter[count++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
-	filter[count++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OUR_AUDIT_ARCH, 1, 0);
-	filter[count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
-	filter[count++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
-	first = count;
-	count += filter_allow(filter + count, calls_always, ARRAY_SIZE(calls_always));
-	if (confine->reads || confine->writable)
-		count += filter_allow(filter + count, calls_reading, ARRAY_SIZE(calls_reading));
-	if (confine->writable)
-		count += filter_allow(filter + count, calls_writing, ARRAY_SIZE(calls_writing));
-	for (size_t i = first; i < count; i++)
-		filter[i].jt = (unsigned char)(count - i);
-	filter[count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
-	filter[count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-	_Static_assert(FILTER_MAX < 250, "a jump reaches 255 instructions");
-	return seccomp_install(filter, count, 0);
+	return seccomp_allow_only(lists, ARRAY_SIZE(lists));
 }
 
 /* ---- limits, capabilities, Landlock */
