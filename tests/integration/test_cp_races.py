@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from harness.engine import BUILD, PROGRAMS, UnixConnection, processes, wait_for
+from harness.engine import BUILD, PROGRAMS, UnixConnection, docker_program, processes, wait_for
 from helpers import trees
 from test_cp import ask, content, make, put, stat
 
@@ -46,7 +46,7 @@ def test_swap(engine, canary, where):
                        trees.symlink("race/link", str(canary)), trees.entry("exchange", data=EXCHANGE.read_bytes(), mode=0o755))
     assert put(engine, container, "/", inside) == (200, "")
     mounts = describe_mounts()
-    attack = engine.popen("docker", "exec", container, "/exchange", "/race/dir", "/race/link")
+    attack = engine.popen(docker_program(), "exec", container, "/exchange", "/race/dir", "/race/link")
     seen = {"file": 0, "stat": 0, "put": 0, "whole": 0}
     try:
         for count in range(ROUNDS):
