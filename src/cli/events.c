@@ -6,11 +6,11 @@
 #include "cli/filters.h"
 #include "cli/humanize.h"
 #include "cli/print.h"
-#include "cli/template.h"
 #include "cli/timestamp.h"
 #include "cli/values.h"
 #include "cli/verbs.h"
 #include "codec/json.h"
+#include "codec/template.h"
 
 #define EXIT_BAD_TEMPLATE 64
 

@@ -5,11 +5,11 @@
 #include "cli/client.h"
 #include "cli/humanize.h"
 #include "cli/print.h"
-#include "cli/template.h"
-#include "cli/template_functions.h"
 #include "cli/values.h"
 #include "cli/verbs.h"
 #include "codec/json.h"
+#include "codec/template.h"
+#include "codec/template_functions.h"
 
 #define EXIT_BAD_TEMPLATE 64
 

@@ -8,10 +8,10 @@
 #include "cli/client.h"
 #include "cli/platform.h"
 #include "cli/print.h"
-#include "cli/template.h"
 #include "cli/values.h"
 #include "cli/verbs.h"
 #include "codec/json.h"
+#include "codec/template.h"
 
 #define EXIT_BAD_TEMPLATE 64
 #define INDENT            4

@@ -9,7 +9,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "cli/template.h"
+#include "codec/template.h"
 
 struct listing_column {
 	const char *name;    /* ".Names" */

@@ -8,10 +8,10 @@
 #include "cli/object.h"
 #include "cli/print.h"
 #include "cli/table.h"
-#include "cli/template.h"
 #include "cli/values.h"
 #include "cli/verbs.h"
 #include "codec/json.h"
+#include "codec/template.h"
 
 #define EXIT_BAD_TEMPLATE 64
 

@@ -117,7 +117,7 @@ static char *put_escaped(char *out, const uint8_t *text, size_t len)
 	return out;
 }
 
-size_t jsonlog_encode(char *out, const char *data, size_t len, const char *stream, const char *time)
+size_t jsonlog_encode(char *out, const char *data, size_t len, const char *stream, const char *attrs, const char *time)
 {
 	char *end = put_text(out, "{");
 	if (len) { /* Docker leaves an empty one out */
@@ -127,7 +127,13 @@ size_t jsonlog_encode(char *out, const char *data, size_t len, const char *strea
 	}
 	end = put_text(end, "\"stream\":\"");
 	end = put_text(end, stream);
-	end = put_text(end, "\",\"time\":\"");
+	if (attrs) {
+		end = put_text(end, "\",\"attrs\":");
+		end = put_text(end, attrs);
+		end = put_text(end, ",\"time\":\"");
+	} else {
+		end = put_text(end, "\",\"time\":\"");
+	}
 	end = put_text(end, time);
 	end = put_text(end, "\"}\n");
 	return (size_t)(end - out);
@@ -254,6 +260,21 @@ static int take_string(struct cursor *in, const char **ret, size_t *ret_len)
 	return 0;
 }
 
+/* Leaves it as it stands. */
+static int skip_string(struct cursor *in)
+{
+	in->at++;
+	for (;;) {
+		in->at += text_length((const uint8_t *)in->at, (size_t)(in->end - in->at));
+		if (in->at == in->end || (uint8_t)*in->at < 0x20)
+			return -EINVAL;
+		if (*in->at++ == '"')
+			return 0;
+		if (in->at++ == in->end)
+			return -EINVAL;
+	}
+}
+
 static int skip_scalar(struct cursor *in)
 {
 	char *start = in->at;
@@ -265,13 +286,11 @@ static int skip_scalar(struct cursor *in)
 /* One bracket or what stands for a whole value; brackets, commas and colons are not matched further than by depth. */
 static int skip_piece(struct cursor *in, unsigned *depth)
 {
-	const char *text;
-	size_t len;
 	skip_blanks(in);
 	if (in->at == in->end)
 		return -EINVAL;
 	switch (*in->at) {
-	case '"': return take_string(in, &text, &len);
+	case '"': return skip_string(in);
 	case '{':
 	case '[': in->at++; return ++*depth > JSONLOG_DEPTH_MAX ? -EINVAL : 0;
 	case '}':
@@ -306,13 +325,21 @@ static int take_member(struct cursor *in, struct jsonlog_record *ret)
 		return take_string(in, &ret->stream, &len);
 	if (strcmp(key, "time") == 0)
 		return take_string(in, &ret->time, &len);
-	return skip_value(in);
+	skip_blanks(in);
+	char *value = in->at;
+	if (skip_value(in) < 0)
+		return -EINVAL;
+	if (strcmp(key, "attrs") == 0) {
+		ret->attrs = value;
+		ret->attrs_len = (size_t)(in->at - value);
+	}
+	return 0;
 }
 
 int jsonlog_decode(char *line, size_t len, struct jsonlog_record *ret)
 {
 	struct cursor in = { line, line + len };
-	*ret = (struct jsonlog_record){ "", 0, "", "" };
+	*ret = (struct jsonlog_record){ .data = "", .stream = "", .time = "" };
 	if (!take(&in, '{'))
 		return -EINVAL;
 	if (!take(&in, '}')) {
@@ -325,4 +352,20 @@ int jsonlog_decode(char *line, size_t len, struct jsonlog_record *ret)
 	}
 	skip_blanks(&in);
 	return in.at == in.end ? 0 : -EINVAL;
+}
+
+int jsonlog_next_attr(struct jsonlog_record *record, size_t *at, const char **ret_key, const char **ret_value)
+{
+	struct cursor in = { record->attrs + *at, record->attrs + record->attrs_len };
+	size_t len;
+	if (take(&in, '}'))
+		return 0;
+	if (!take(&in, *at ? ',' : '{'))
+		return -EINVAL;
+	if (!*at && take(&in, '}'))
+		return 0;
+	if (take_string(&in, ret_key, &len) < 0 || !take(&in, ':') || take_string(&in, ret_value, &len) < 0)
+		return -EINVAL;
+	*at = (size_t)(in.at - record->attrs);
+	return 1;
 }

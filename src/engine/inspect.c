@@ -1,7 +1,6 @@
 #include "engine/inspect.h"
 
 #include <errno.h>
-#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,12 +11,12 @@
 #include "base/strv.h"
 #include "codec/reference.h"
 #include "engine/execs.h"
+#include "engine/pattern.h"
 #include "engine/security.h"
 #include "engine/times.h"
 #include "engine/volumes.h"
 
-#define STATUS_MAX       96
-#define NAME_PATTERN_MAX 256
+#define STATUS_MAX 96
 
 /* Everything here is written at once: pointers are borrowed, and casts take away a const that the writer keeps. */
 
@@ -389,20 +388,6 @@ static int selection_init(struct engine *engine, const struct inspect_list *wish
 	return r;
 }
 
-/* A pattern is an extended regular expression, without what takes the library more than a moment to look for: counted repeats,
- * which it multiplies out, and references back. */
-static bool pattern_matches(const char *pattern, const char *text)
-{
-	regex_t regex;
-	if (strlen(pattern) > NAME_PATTERN_MAX || strchr(pattern, '{') || strchr(pattern, '\\'))
-		return strstr(text, pattern) != NULL;
-	if (regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB) != 0)
-		return false;
-	bool matches = regexec(&regex, text, 0, NULL, 0) == 0;
-	regfree(&regex);
-	return matches;
-}
-
 /* The name matches with and without its slash. */
 static bool match_name(const struct filters *filters, const char *name)
 {
@@ -411,11 +396,19 @@ static bool match_name(const struct filters *filters, const char *name)
 	_cleanup_free_ char *rooted = NULL;
 	if (asprintf(&rooted, "/%s", name) < 0)
 		rooted = NULL;
+	bool matches = false;
 	strv_foreach (wanted, filters_values(filters, "name")) {
-		if (pattern_matches(*wanted, name) || (rooted && pattern_matches(*wanted, rooted)))
-			return true;
+		regex_t regex;
+		if (matches)
+			break;
+		if (pattern_compile(*wanted, &regex, NULL) < 0) {
+			matches = strstr(name, *wanted) != NULL;
+			continue;
+		}
+		matches = pattern_matches(&regex, name) || (rooted && pattern_matches(&regex, rooted));
+		regfree(&regex);
 	}
-	return false;
+	return matches;
 }
 
 static bool match_exited(const struct filters *filters, const struct container *container)

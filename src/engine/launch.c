@@ -15,6 +15,7 @@
 #include "base/strv.h"
 #include "engine/launch_resources.h"
 #include "engine/lifecycle.h"
+#include "engine/log_attrs.h"
 #include "engine/logopts.h"
 #include "engine/mounts.h"
 #include "engine/records.h"
@@ -398,8 +399,19 @@ static int fill_health(const struct container_config *config, struct launch *lau
 	return r < 0 ? r : strv_extend(&check->test, own->test + 1);
 }
 
-static int fill_log(const struct container *container, struct launch_log *log, struct err **reterr)
+/* A monitor is also made for a client that attaches before the start: what is wrong with the tag, only the start says. */
+static int fill_log_attrs(const struct container *container, struct launch *launch, struct err **reterr)
 {
+	_autofree_(err) struct err *reason = NULL;
+	if (strcmp(launch->log.driver, "json-file") != 0 ||
+		log_attrs_make(container, launch->oci.process->env, &launch->log.attrs, &reason) == 0)
+		return 0;
+	return set_text(&launch->refused, err_message(reason)) < 0 ? err_oom(reterr) : 0;
+}
+
+static int fill_log(const struct container *container, struct launch *launch, struct err **reterr)
+{
+	struct launch_log *log = &launch->log;
 	struct logopts options;
 	int r = logopts_parse(&container->record.host.log, &options, reterr);
 	if (r < 0)
@@ -415,7 +427,7 @@ static int fill_log(const struct container *container, struct launch_log *log, s
 		log->path = NULL;
 		return err_oom(reterr);
 	}
-	return 0;
+	return fill_log_attrs(container, launch, reterr);
 }
 
 static int fill_rootfs(const struct container *container, struct launch_rootfs *rootfs, struct err **reterr)
@@ -453,7 +465,7 @@ static int fill_network(const struct container *container, struct launch *launch
 	const char *word = joined(mode) ? "container" : is_private_network(mode) ? "private" : mode;
 	_autofree_(err) struct err *reason = NULL;
 	if (fill_joins(container, &launch->join, &reason) < 0) {
-		if (set_text(&launch->refused, err_message(reason)) < 0)
+		if (!launch->refused && set_text(&launch->refused, err_message(reason)) < 0)
 			return err_oom(reterr);
 		free(launch->join.network);
 		launch->join.network = NULL;
@@ -515,7 +527,7 @@ int launch_make(struct container *container, struct launch *out, struct err **re
 	if (r == 0)
 		r = mounts_launch(container, out, reterr);
 	if (r == 0)
-		r = fill_log(container, &out->log, reterr);
+		r = fill_log(container, out, reterr);
 	if (r == 0)
 		r = fill_rootfs(container, &out->rootfs, reterr);
 	if (r == 0)

@@ -4,11 +4,20 @@
 #include <string.h>
 
 #include "base/parse.h"
+#include "engine/log_attrs.h"
+
+/* What records of json-file say of their container: engine/log_attrs.h. */
+static const char *const attributes[] = { "labels", "labels-regex", "env", "env-regex", "tag" };
+
+static bool is_attribute(const char *driver, const char *key)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(attributes); i++)
+		if (strcmp(key, attributes[i]) == 0)
+			return strcmp(driver, "json-file") == 0;
+	return false;
+}
 
 /* Docker's, that our drivers would have to ignore: refused, since a log that lacks what was asked for is found out too late. */
-static const char *const unsupported_options[] = { "labels", "labels-regex", "env", "env-regex", "tag",
-	"max-buffer-size" };
-
 static int unsupported(const char *key, const char *value, struct err **reterr)
 {
 	return err_set(reterr, ERR_INVALID, 0, "log opt %s=%s is not supported by this engine's log drivers", key,
@@ -33,9 +42,10 @@ static int check_fixed_option(const char *key, const char *value, struct err **r
 
 static int read_option(const char *driver, const char *key, const char *value, struct logopts *ret, struct err **reterr)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(unsupported_options); i++)
-		if (strcmp(key, unsupported_options[i]) == 0)
-			return unsupported(key, value, reterr);
+	if (strcmp(driver, "none") == 0 || is_attribute(driver, key))
+		return 0;
+	if (strcmp(key, "max-buffer-size") == 0)
+		return unsupported(key, value, reterr);
 	if (strcmp(key, "max-size") == 0) {
 		if (strcmp(value, "-1") == 0)
 			ret->max_size = 0;
@@ -51,7 +61,10 @@ static int read_option(const char *driver, const char *key, const char *value, s
 	} else if (strcmp(key, "compress") == 0 || strcmp(key, "mode") == 0) {
 		return check_fixed_option(key, value, reterr);
 	} else {
-		return err_set(reterr, ERR_INVALID, 0, "unknown log opt '%s' for %s log driver", key, driver);
+		bool is_local = strcmp(driver, "local") == 0; /* Docker's two wordings */
+		return err_set(reterr, ERR_INVALID, 0,
+			is_local ? "unknown log opt '%s' for log driver %s" : "unknown log opt '%s' for %s log driver",
+			key, driver);
 	}
 	return 0;
 }
@@ -77,5 +90,6 @@ int logopts_parse(const struct log_config *log, struct logopts *ret, struct err 
 int logopts_validate(const struct log_config *log, struct err **reterr)
 {
 	struct logopts options;
-	return logopts_parse(log, &options, reterr);
+	int r = logopts_parse(log, &options, reterr);
+	return r < 0 ? r : log_attrs_check(log->config, reterr);
 }

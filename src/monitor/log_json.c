@@ -14,23 +14,23 @@
 static size_t json_encode(char *out, const struct log_stamp *stamp, enum log_stream stream, const char *data,
 	size_t len)
 {
-	return jsonlog_encode(out, data, len, stream == LOG_STDOUT ? "stdout" : "stderr", stamp->text);
+	return jsonlog_encode(out, data, len, stream == LOG_STDOUT ? "stdout" : "stderr", stamp->attrs, stamp->text);
 }
 
 static size_t json_decode(char *data, size_t len, struct log_record *ret)
 {
-	struct jsonlog_record line;
+	struct jsonlog_record *line = &ret->line;
 	char *newline = memchr(data, '\n', len);
 
 	*ret = (struct log_record){ .data = NULL };
 	if (!newline)
 		return 0;
 	size_t used = (size_t)(newline - data) + 1;
-	if (jsonlog_decode(data, used, &line) < 0 || clock_parse_rfc3339(line.time, &ret->time_ns) < 0)
+	if (jsonlog_decode(data, used, line) < 0 || clock_parse_rfc3339(line->time, &ret->time_ns) < 0)
 		return used;
-	ret->stream = strcmp(line.stream, "stderr") == 0 ? LOG_STDERR : LOG_STDOUT;
-	ret->data = line.data;
-	ret->len = line.len;
+	ret->stream = strcmp(line->stream, "stderr") == 0 ? LOG_STDERR : LOG_STDOUT;
+	ret->data = line->data;
+	ret->len = line->len;
 	return used;
 }
 
@@ -87,7 +87,7 @@ static off_t json_whole(int fd, off_t size)
 
 const struct log_ops log_ops_json_file = {
 	.driver = "json-file",
-	.record_max = JSONLOG_SIZE_MAX(LOG_DATA_MAX),
+	.record_max = JSONLOG_SIZE_MAX(LOG_DATA_MAX) + LOG_ATTRS_ROOM,
 	.encode = json_encode,
 	.decode = json_decode,
 	.seek_back = json_seek_back,

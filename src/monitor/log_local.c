@@ -43,7 +43,12 @@ static size_t local_decode(char *data, size_t len, struct log_record *ret)
 	memcpy(&tail, data + sizeof head + head.len, LOCAL_TAIL);
 	if (tail != head.len)
 		return len;
-	*ret = (struct log_record){ head.time_ns, (enum log_stream)head.stream, data + sizeof head, head.len };
+	*ret = (struct log_record){
+		.time_ns = head.time_ns,
+		.stream = (enum log_stream)head.stream,
+		.data = data + sizeof head,
+		.len = head.len,
+	};
 	return LOCAL_OVERHEAD + head.len;
 }
 

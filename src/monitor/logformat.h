@@ -7,10 +7,14 @@
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "codec/jsonlog.h"
 #include "monitor/logset.h"
+#include "spec/launch.h"
 
 /* A longer line is cut into records; only the last of them ends in a newline. */
 #define LOG_DATA_MAX (16 * 1024)
+/* What a record may need besides: a container's attributes (launch.json), and what stands around them. */
+#define LOG_ATTRS_ROOM (LAUNCH_LOG_ATTRS_MAX + 16)
 
 enum log_stream { LOG_STDOUT = 1, LOG_STDERR = 2 };
 
@@ -19,12 +23,14 @@ struct log_record {
 	enum log_stream stream;
 	const char *data; /* a line with its newline, or a piece of a line; NULL: the record is damaged */
 	size_t len;
+	struct jsonlog_record line; /* for its attributes */
 };
 
-/* One moment, in the form that each driver wants: made once for many records. */
+/* What many records have in common, in the form that each driver wants: the moment, and the container's attributes. */
 struct log_stamp {
 	int64_t time_ns;
 	char text[CLOCK_RFC3339_MAX];
+	const char *attrs; /* a JSON object, or NULL */
 };
 void log_stamp_set(struct log_stamp *stamp, int64_t time_ns);
 

@@ -12,12 +12,15 @@
 #include <sys/stat.h>
 
 #include "base/buf.h"
+#include "codec/percent.h"
 #include "codec/stdcopy.h"
 #include "monitor/monitor.h"
 
 #define LOGS_PIECE_MAX (64 * 1024)
-/* A record with its frame and its time. */
-#define LOGS_RECORD_MAX (LOG_DATA_MAX + STDCOPY_HEADER_SIZE + CLOCK_RFC3339_MAX + 2)
+/* Attributes as they are shown: each byte of them may be escaped by three. */
+#define LOGS_DETAILS_MAX (3 * LAUNCH_LOG_ATTRS_MAX)
+/* A record with its frame, its time and its attributes. */
+#define LOGS_RECORD_MAX (LOG_DATA_MAX + STDCOPY_HEADER_SIZE + CLOCK_RFC3339_MAX + LOGS_DETAILS_MAX + 2)
 
 struct logs {
 	struct list link;
@@ -31,8 +34,39 @@ struct logs {
 	bool multiplexed;
 };
 
-static void append_record(const struct logs *logs, const struct log_record *record, struct buf *out)
+/* As in a query: a blank becomes "+". */
+static int append_escaped(struct buf *out, const char *text)
 {
+	_cleanup_free_ char *copy = strdup(text);
+	int ret = copy ? 0 : -ENOMEM;
+	for (char *part = copy, *blank; ret == 0 && part; part = blank) {
+		blank = strchr(part, ' ');
+		if (blank)
+			*blank++ = '\0';
+		ret = percent_encode(out, part, "") ?: blank ? buf_putc(out, '+') : 0;
+	}
+	return ret;
+}
+
+/* "key=value,key=value "; a blank alone if there are none, or none that can be shown. */
+static void print_details(struct jsonlog_record *line, struct buf *out)
+{
+	const char *key, *value;
+	size_t at = 0;
+	int ret = line->attrs ? 1 : 0;
+	while (ret == 1 && (ret = jsonlog_next_attr(line, &at, &key, &value)) == 1) {
+		if ((out->len && buf_putc(out, ',') < 0) || append_escaped(out, key) < 0 || buf_putc(out, '=') < 0 ||
+			append_escaped(out, value) < 0)
+			ret = -EFBIG;
+	}
+	if (ret < 0)
+		buf_reset(out);
+	buf_putc(out, ' ');
+}
+
+static void append_record(const struct logs *logs, struct log_record *record, struct buf *out)
+{
+	_cleanup_(buf_finish) struct buf details = BUF_INIT(LOGS_DETAILS_MAX);
 	char time[CLOCK_RFC3339_MAX] = "";
 	unsigned char head[STDCOPY_HEADER_SIZE];
 	size_t time_len = 0;
@@ -42,14 +76,15 @@ static void append_record(const struct logs *logs, const struct log_record *reco
 		time_len = strlen(time);
 		time[time_len++] = ' ';
 	}
-	size_t blank = logs->details ? 1 : 0; /* where attributes would stand */
+	if (logs->details)
+		print_details(&record->line, &details);
 	if (logs->multiplexed) {
 		stdcopy_header(head, record->stream == LOG_STDOUT ? STDCOPY_STDOUT : STDCOPY_STDERR,
-			(uint32_t)(time_len + blank + record->len));
+			(uint32_t)(time_len + details.len + record->len));
 		buf_append(out, head, sizeof head);
 	}
 	buf_append(out, time, time_len);
-	buf_append(out, " ", blank);
+	buf_append(out, details.data, details.len);
 	buf_append(out, record->data, record->len);
 }
 
@@ -148,7 +183,7 @@ int logs_open_writer(struct monitor *monitor, struct err **reterr)
 	int ret = need_set(monitor, reterr);
 	if (ret < 0 || !monitor->log_ops)
 		return ret;
-	ret = logwriter_new(monitor->logset, monitor->log_ops, &monitor->logwriter);
+	ret = logwriter_new(monitor->logset, monitor->log_ops, monitor->launch.log.attrs, &monitor->logwriter);
 	return ret < 0 ? err_errno(reterr, ret, "cannot write the log %s", monitor->launch.log.path) : 0;
 }
 

@@ -24,22 +24,27 @@ struct logwriter {
 	const struct log_ops *ops;
 	struct carry carry[2];
 	struct log_stamp stamp;
+	char *attrs;
 	char *batch;
 	size_t batch_len;
 	size_t batch_max;
 	bool failing; /* the last write failed, and that was said */
 };
 
-int logwriter_new(struct logset *set, const struct log_ops *ops, struct logwriter **ret)
+int logwriter_new(struct logset *set, const struct log_ops *ops, const char *attrs, struct logwriter **ret)
 {
 	int r = logset_open(set, ops->whole);
 	if (r < 0)
 		return r;
 	struct logwriter *writer = calloc(1, sizeof *writer);
-	if (!writer) {
+	char *copy = attrs ? strdup(attrs) : NULL;
+	if (!writer || (attrs && !copy)) {
 		logset_close(set);
+		free(writer);
+		free(copy);
 		return -ENOMEM;
 	}
+	writer->stamp.attrs = writer->attrs = copy;
 	writer->set = set;
 	writer->ops = ops;
 	writer->batch_max = ops->record_max > LOG_BATCH_MIN ? ops->record_max + LOG_BATCH_MIN : LOG_BATCH_MIN;
@@ -175,5 +180,6 @@ void logwriter_free(struct logwriter *writer)
 	for (enum log_stream stream = LOG_STDOUT; stream <= LOG_STDERR; stream++)
 		logwriter_end(writer, stream, clock_realtime_ns());
 	logset_close(writer->set);
+	free(writer->attrs);
 	free(writer);
 }

@@ -8,8 +8,9 @@
 
 struct logwriter;
 
-/* Opens the files for writing; borrows `set` and `ops`. */
-int logwriter_new(struct logset *set, const struct log_ops *ops, struct logwriter **ret);
+/* Opens the files for writing; borrows `set` and `ops`. `attrs`: what each record says of the container, a JSON object of at
+ * most LAUNCH_LOG_ATTRS_MAX, or NULL. */
+int logwriter_new(struct logset *set, const struct log_ops *ops, const char *attrs, struct logwriter **ret);
 /* What waits for its newline is written first. */
 void logwriter_free(struct logwriter *writer);
 DEFINE_AUTOFREE(logwriter, struct logwriter *, logwriter_free);

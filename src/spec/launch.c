@@ -19,6 +19,7 @@ static const struct json_field launch_log_fields[] = {
 	JSON_FIELD(struct launch_log, path, "path", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct launch_log, max_size_bytes, "max_size_bytes", JSON_INT),
 	JSON_FIELD(struct launch_log, max_file, "max_file", JSON_INT),
+	JSON_FIELD(struct launch_log, attrs, "attrs", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
 };
 static const struct json_table launch_log_table = JSON_TABLE(struct launch_log, launch_log_fields);
 
@@ -128,6 +129,9 @@ static int check_words(const struct launch *launch, struct err **reterr)
 		return bad(reterr, "restart_policy.name", "unknown policy", policy);
 	if (!OCI_IS_ONE_OF(launch->log.driver, "json-file", "local", "none"))
 		return bad(reterr, "log.driver", "unknown driver", launch->log.driver);
+	const char *attrs = launch->log.attrs;
+	if (attrs && (attrs[0] != '{' || strchr(attrs, '\n') || strlen(attrs) > LAUNCH_LOG_ATTRS_MAX))
+		return bad(reterr, "log.attrs", "too long, or not a line of JSON:", attrs);
 	if (!OCI_IS_ONE_OF(launch->network.mode, "none", "host", "private", "container", "bridge"))
 		return bad(reterr, "network.mode", "unknown mode", launch->network.mode);
 	if (!OCI_IS_ONE_OF(launch->seccomp.mode, "default", "unconfined", "profile"))

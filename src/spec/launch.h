@@ -27,6 +27,8 @@
 /* Ceiling of the file: a create body of 4 MiB fits with what the engine adds. */
 #define LAUNCH_MAX (8 * 1024 * 1024)
 
+#define LAUNCH_LOG_ATTRS_MAX (16 * 1024)
+
 #define LAUNCH_STOP_TIMEOUT_DEFAULT_S 10
 
 /* After an exit, `always` and `unless-stopped` mean the same to a monitor; they differ when an engine starts. */
@@ -40,6 +42,7 @@ struct launch_log {
 	char *path;             /* absolute; rotated ones are path.1, path.2, ... */
 	int64_t max_size_bytes; /* 0: never rotate */
 	int64_t max_file;       /* at least 1 */
+	char *attrs; /* a JSON object of strings, on one line: what each record says of the container; or NULL */
 };
 
 /* Either an overlay of `lowers` and container_dir/upper with container_dir/work, or the plain folder `path`. */

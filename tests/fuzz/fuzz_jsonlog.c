@@ -25,6 +25,9 @@ static void read_line(const char *data, size_t size)
 	if (size)
 		memcpy(line, data, size);
 	int ret = jsonlog_decode(line, size, &record);
+	const char *key, *member;
+	for (size_t at = 0; ret == 0 && record.attrs && jsonlog_next_attr(&record, &at, &key, &member) == 1;)
+		fuzz_check(strlen(key) + strlen(member) < size && at <= record.attrs_len);
 	if (json_load(data, size, &value, NULL) < 0 ||
 		!json_is_object(value)) /* takes invalid escapes for errors too */
 		return;
@@ -38,7 +41,7 @@ static void read_line(const char *data, size_t size)
 static void write_line(const char *data, size_t size)
 {
 	_cleanup_free_ char *line = malloc(JSONLOG_SIZE_MAX(size));
-	size_t len = jsonlog_encode(line, data, size, "stderr", "2026-11-23T20:15:00.123456789Z");
+	size_t len = jsonlog_encode(line, data, size, "stderr", NULL, "2026-11-23T20:15:00.123456789Z");
 	fuzz_check(len <= JSONLOG_SIZE_MAX(size) && line[len - 1] == '\n' && !memchr(line, '\n', len - 1));
 	if (!memchr(data, '\0', size)) {
 		_autojson_ json_t *value = NULL;

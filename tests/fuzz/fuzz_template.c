@@ -1,8 +1,8 @@
 /* Any template over a fixed document ends, within its ceilings, in output or in an error that says where. */
 #include <string.h>
 
-#include "cli/template.h"
 #include "codec/json.h"
+#include "codec/template.h"
 
 #include "fuzz.h"
 

@@ -117,6 +117,49 @@ def test_hosts_has_the_domain(docker):
     assert "127.0.1.1\tbox.dom.example box\n" in hosts
 
 
+# --- what a log says of its container ---
+
+@pytest.mark.parametrize("options, details", [
+    (["--log-opt", "labels=a,b", "--log-opt", "env=E,F", "-l", "a=1", "-e", "E=2", "--log-opt", "tag={{.Name}}"], "E=2,a=1,tag=logged"),
+    (["--log-opt", "labels-regex=^a", "-l", "ab=1", "-l", "b=2", "-l", "a="], "a=,ab=1"),
+    (["--log-opt", r"env-regex=^(X|Y\.)", "-e", "X1=1", "-e", "Y.2=2", "-e", "Y3=3"], "X1=1,Y.2=2"),
+    (["--log-opt", "labels=a,zz", "-l", 'a=x,y = "z" <%é'], "a=x%2Cy+%3D+%22z%22+%3C%25%C3%A9"),
+    (["--log-opt", "labels=a, b", "-l", "a=1", "-l", " b=2", "-l", "b=3"], "+b=2,a=1"),
+    (["--log-opt", "labels=a", "--log-opt", "env=a", "-l", "a=label", "-e", "a=env"], "a=env"),
+    (["--log-opt", "tag={{.ImageName}}/{{.Command}}/{{.DaemonName}}/{{upper .Name}}"], "tag=busybox%2Fecho+hi%2Fdocker%2FLOGGED"),
+    (["--log-opt", 'tag={{.ContainerName}}-{{index .ContainerLabels "a"}}', "-l", "a=1"], "tag=%2Flogged-1"),
+    (["--log-opt", "tag=", "--log-opt", "labels=", "-l", "a=1"], ""),
+])
+def test_attributes_of_a_log(engine, docker, options, details):
+    assert docker("run", "--name", "logged", *options, "busybox", "echo", "hi").stdout == "hi\n"
+    for client in (docker, engine.tare):
+        assert client("logs", "--details", "logged").stdout == f"{details} hi\n"
+        assert client("logs", "logged").stdout == "hi\n"
+    log, = (engine.data / "containers").glob("*/*-json.log")
+    line = json.loads(log.read_text())
+    assert list(line) == (["log", "stream", "attrs", "time"] if details else ["log", "stream", "time"])
+
+
+def test_a_tag_is_of_its_container(docker):
+    docker("run", "--name", "logged", "--log-opt", "tag={{.ID}} {{.FullID}} {{.ImageID}} {{.ImageFullID}}", "busybox", "echo", "hi")
+    identity, image = docker("inspect", "-f", "{{.Id}} {{.Image}}", "logged").stdout.split()
+    assert docker("logs", "--details", "logged").stdout == \
+        f"tag={identity[:12]}+{identity}+{image[:12]}+{image} hi\n".replace(":", "%3A")
+
+
+def test_attributes_that_cannot_be(docker):
+    for options, text in {
+        ("--log-opt", "labels-regex=("): "failed to initialize logging driver: error parsing regexp: ",
+        ("--log-opt", "env-regex=(a{9}){9}"): "failed to initialize logging driver: error parsing regexp: counted repeats",
+        ("--log-opt", "tag={{"): "failed to initialize logging driver: template",
+        ("--log-opt", "tag={{.Nope}}"): "failed to initialize logging driver: template",
+        ("--log-opt", "labels=a", "-l", "a=" + "x" * 20000): "failed to initialize logging driver: labels, variables and tag are longer",
+        ("--log-driver", "local", "--log-opt", "tag=x"): "unknown log opt 'tag' for log driver local",
+    }.items():
+        done = docker("run", "--rm", *options, "busybox", "true")
+        assert done.returncode == 125 and text in done.stderr, done.stderr
+
+
 # --- what every container's tree has ---
 
 def names_in(engine, name, how):

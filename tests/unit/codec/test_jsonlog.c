@@ -11,7 +11,7 @@
 static char *encoded(const char *data, size_t len)
 {
 	char *out = malloc(JSONLOG_SIZE_MAX(len));
-	size_t size = jsonlog_encode(out, data, len, "stdout", TIME);
+	size_t size = jsonlog_encode(out, data, len, "stdout", NULL, TIME);
 	assert_true(size < JSONLOG_SIZE_MAX(len));
 	out[size] = '\0';
 	return out;
@@ -107,6 +107,58 @@ static void foreign_records_are_read(void **state)
 	assert_int_equal(record.len, 3);
 }
 
+static void attributes_are_kept_and_read(void **state)
+{
+	(void)state;
+	static const char attrs[] = "{\"a\":\"x\\\"y\",\"b\":\"\\u003c\"}";
+	char line[1000];
+	struct jsonlog_record record;
+	const char *key, *value;
+	size_t at = 0;
+	size_t len = jsonlog_encode(line, "hi\n", 3, "stdout", attrs, TIME);
+	line[len] = '\0';
+	assert_string_equal(line,
+		"{\"log\":\"hi\\n\",\"stream\":\"stdout\",\"attrs\":{\"a\":\"x\\\"y\",\"b\":\"\\u003c\"},\"time\":\"" TIME
+		"\"}\n");
+	assert_int_equal(jsonlog_decode(line, len, &record), 0);
+	assert_int_equal(record.attrs_len, strlen(attrs));
+	assert_memory_equal(record.attrs, attrs, strlen(attrs));
+	assert_int_equal(jsonlog_next_attr(&record, &at, &key, &value), 1);
+	assert_string_equal(key, "a");
+	assert_string_equal(value, "x\"y");
+	assert_int_equal(jsonlog_next_attr(&record, &at, &key, &value), 1);
+	assert_string_equal(key, "b");
+	assert_string_equal(value, "<");
+	assert_int_equal(jsonlog_next_attr(&record, &at, &key, &value), 0);
+	assert_string_equal(record.data, "hi\n");
+}
+
+/* The number of pairs, or -EINVAL. */
+static int count_attrs(const char *text)
+{
+	char line[1000];
+	struct jsonlog_record record;
+	const char *key, *value;
+	size_t at = 0;
+	int r, count = 0;
+	assert_int_equal(decode(text, &record, line), 0);
+	while ((r = jsonlog_next_attr(&record, &at, &key, &value)) == 1)
+		count++;
+	return r < 0 ? r : count;
+}
+
+static void foreign_attributes_are_no_trap(void **state)
+{
+	(void)state;
+	assert_int_equal(count_attrs("{\"attrs\":{}}"), 0);
+	assert_int_equal(count_attrs("{\"attrs\": { \"a\" : \"b\" , \"\":\"\" } }"), 2);
+	static const char *const broken[] = { "{\"attrs\":1}", "{\"attrs\":\"x\"}", "{\"attrs\":[\"a\"]}",
+		"{\"attrs\":null}", "{\"attrs\":{\"a\":1}}", "{\"attrs\":{\"a\":{}}}", "{\"attrs\":{\"a\",\"b\"}}",
+		"{\"attrs\":{\"a\":\"\\x\"}}", "{\"attrs\":{,}}", "{\"attrs\":{\"a\":\"b\",}}" };
+	for (size_t i = 0; i < ARRAY_SIZE(broken); i++)
+		assert_int_equal(count_attrs(broken[i]), -EINVAL);
+}
+
 static void broken_records_are_refused(void **state)
 {
 	(void)state;
@@ -149,6 +201,8 @@ int main(void)
 		cmocka_unit_test(every_byte_is_seen_everywhere),
 		cmocka_unit_test(another_reader_agrees),
 		cmocka_unit_test(foreign_records_are_read),
+		cmocka_unit_test(attributes_are_kept_and_read),
+		cmocka_unit_test(foreign_attributes_are_no_trap),
 		cmocka_unit_test(broken_records_are_refused),
 		cmocka_unit_test(depth_is_bounded),
 	};

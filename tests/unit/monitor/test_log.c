@@ -19,6 +19,7 @@ struct place {
 	const struct log_ops *ops;
 	char path[64];
 	int fd;
+	const char *attrs;
 	struct logset *set;
 	struct logwriter *writer;
 };
@@ -30,7 +31,7 @@ static void open_place(struct place *place, const struct log_ops *ops, int64_t m
 	assert_non_null(mkdtemp(place->path));
 	place->fd = open(place->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(logset_new(place->fd, "log", max_bytes, max_files, &place->set), 0);
-	assert_int_equal(logwriter_new(place->set, ops, &place->writer), 0);
+	assert_int_equal(logwriter_new(place->set, ops, place->attrs, &place->writer), 0);
 }
 
 static void close_place(struct place *place)
@@ -245,7 +246,7 @@ static void a_torn_record_is_cut_off(void **state)
 	int fd = openat(place.fd, "log", O_RDWR);
 	assert_int_equal(ftruncate(fd, st.st_size - 3), 0);
 	close(fd);
-	assert_int_equal(logwriter_new(place.set, place.ops, &place.writer), 0);
+	assert_int_equal(logwriter_new(place.set, place.ops, NULL, &place.writer), 0);
 	put(&place, "after\n");
 	expect(&place, all(), "whole\nafter\n");
 	close_place(&place);

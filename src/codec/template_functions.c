@@ -1,4 +1,4 @@
-#include "cli/template_functions.h"
+#include "codec/template_functions.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/strv.h"
-#include "cli/object.h"
 #include "codec/json.h"
+#include "codec/utf8.h"
 
 #define ARGS_MAX  64
 #define WIDTH_MAX 4096 /* of a padded value */
@@ -27,7 +27,8 @@ static int return_value(json_t *value, json_t **ret)
 
 static int return_buf(const struct buf *text, json_t **ret)
 {
-	return return_value(object_string(text->data ? text->data : ""), ret);
+	_cleanup_free_ char *repaired = utf8_repair(text->data ? text->data : "");
+	return return_value(repaired ? json_string(repaired) : NULL, ret);
 }
 
 bool template_is_true(const json_t *value)

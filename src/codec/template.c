@@ -2,16 +2,16 @@
  * Evaluation. A value is a counted json_t; NULL stands for a member that is missing, and is turned into an error only
  * where it is used for more than a condition: `missing` remembers the last one for the message.
  */
-#include "cli/template.h"
+#include "codec/template.h"
 
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/strv.h"
-#include "cli/template_functions.h"
-#include "cli/template_parse.h"
 #include "codec/json.h"
+#include "codec/template_functions.h"
+#include "codec/template_parse.h"
 
 #define ARGS_MAX      66 /* a function, its arguments, and what a pipe hands on */
 #define VARIABLES_MAX 256

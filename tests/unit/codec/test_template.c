@@ -3,8 +3,8 @@
 
 #include "../unit.h"
 #include "base/strv.h"
-#include "cli/template.h"
 #include "codec/json.h"
+#include "codec/template.h"
 
 static const char data_text[] =
 	"{\"Id\":\"abc\",\"Name\":\"/web\",\"Config\":{\"Env\":[\"A=b\",\"C=d\"],\"Labels\":{\"z\":\"1\",\"a\":\"2\"},\"Cmd\":null},"

@@ -2,7 +2,7 @@
  * A recursive descent parser without a separate lexer: `pos` walks over the text, parse_x() expects x at `pos`. Blocks
  * are parsed by parse_list, which returns at the first {{else}} or {{end}} and leaves it to whoever opened the block.
  */
-#include "cli/template_parse.h"
+#include "codec/template_parse.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -10,8 +10,8 @@
 
 #include "base/buf.h"
 #include "base/strv.h"
-#include "cli/template.h"
-#include "cli/template_functions.h"
+#include "codec/template.h"
+#include "codec/template_functions.h"
 
 struct parser {
 	const char *text;

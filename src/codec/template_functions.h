@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 #include "base/buf.h"
-#include "cli/template.h"
+#include "codec/template.h"
 
 struct template_call {
 	json_t *const *args; /* a missing value is NULL */

@@ -1,7 +1,7 @@
 /* Text of a template to its syntax tree. */
 #pragma once
 
-#include "cli/template_node.h"
+#include "codec/template_node.h"
 
 /* Returns the list of the outermost block in *ret (NULL for an empty template). */
 int template_parse_block(const char *text, struct node **ret, struct err **reterr);

@@ -1,4 +1,4 @@
-#include "cli/template_node.h"
+#include "codec/template_node.h"
 
 #include <stdarg.h>
 
