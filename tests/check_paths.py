@@ -51,6 +51,7 @@ FILES = {
     "monitor/prepare_sources.c": ("mkdir open openat stat", "-v: a path of the host that the user named, whose links count; a volume; a layer"),
     "monitor/treecopy.c": ("faccessat fstatat linkat mkdirat mknodat openat readlinkat symlinkat",
                            "single names below open folders, none of which is followed"),
+    "network/resolv_conf.c": ("open", "the host's resolv.conf, one of two paths"),
     "registry/session.c": ("open", "the administrator's certificates"),
     "runtime/child.c": ("chdir", "the working folder, as the container's user and in its root; getcwd afterwards (I7)"),
     "runtime/child_cgroup.c": ("mkdirat symlinkat", "names of hierarchies in a tmpfs that was just made"),

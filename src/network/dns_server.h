@@ -31,8 +31,8 @@
 #define DNS_TCP_PENDING_MAX 64
 #define DNS_TCP_OUT_MAX     (256 * 1024)
 #define DNS_TCP_IDLE_MS     10000
-#define DNS_NETWORKS_MAX    64
-#define DNS_LOCAL_TTL_S     1 /* what a name leads to may be another container in a moment */
+#define DNS_NETWORKS_MAX    28 /* what a process is given in descriptors */
+#define DNS_LOCAL_TTL_S     1  /* what a name leads to may be another container in a moment */
 
 struct dns_server;
 

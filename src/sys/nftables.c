@@ -393,6 +393,19 @@ void nft_load_payload(struct nft_batch *batch, enum nft_payload_bases base, uint
 	expression_end(batch);
 }
 
+void nft_store_payload(struct nft_batch *batch, enum nft_payload_bases base, uint32_t offset, uint32_t len,
+	uint32_t checksum_offset, uint8_t slot)
+{
+	struct netlink_request *request = expression_begin(batch, "payload");
+	put_slot(request, NFTA_PAYLOAD_SREG, slot);
+	netlink_put_be32(request, NFTA_PAYLOAD_BASE, base);
+	netlink_put_be32(request, NFTA_PAYLOAD_OFFSET, offset);
+	netlink_put_be32(request, NFTA_PAYLOAD_LEN, len);
+	netlink_put_be32(request, NFTA_PAYLOAD_CSUM_TYPE, NFT_PAYLOAD_CSUM_INET);
+	netlink_put_be32(request, NFTA_PAYLOAD_CSUM_OFFSET, checksum_offset);
+	expression_end(batch);
+}
+
 void nft_load_fib_daddr_type(struct nft_batch *batch, uint8_t slot)
 {
 	struct netlink_request *request = expression_begin(batch, "fib");
@@ -485,6 +498,12 @@ void nft_nat(struct nft_batch *batch, enum nft_nat_types type, uint8_t family, u
 void nft_masquerade(struct nft_batch *batch)
 {
 	expression_begin(batch, "masq");
+	expression_end(batch);
+}
+
+void nft_notrack(struct nft_batch *batch)
+{
+	expression_begin(batch, "notrack");
 	expression_end(batch);
 }
 

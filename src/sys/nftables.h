@@ -130,6 +130,9 @@ void nft_load_meta(struct nft_batch *batch, enum nft_meta_keys key, uint8_t slot
 void nft_load_ct(struct nft_batch *batch, enum nft_ct_keys key, uint8_t slot);
 void nft_load_payload(struct nft_batch *batch, enum nft_payload_bases base, uint32_t offset, uint32_t len,
 	uint8_t slot);
+/* Writes into the packet, and mends the sum at `checksum_offset` of the same header. */
+void nft_store_payload(struct nft_batch *batch, enum nft_payload_bases base, uint32_t offset, uint32_t len,
+	uint32_t checksum_offset, uint8_t slot);
 /* RTN_* of the destination. */
 void nft_load_fib_daddr_type(struct nft_batch *batch, uint8_t slot);
 void nft_load_immediate(struct nft_batch *batch, uint8_t slot, const void *data, size_t len);
@@ -146,6 +149,8 @@ void nft_counter(struct nft_batch *batch);
 /* To the address in one slot and, unless it is NFT_SLOT_NONE, the port in the other. */
 void nft_nat(struct nft_batch *batch, enum nft_nat_types type, uint8_t family, uint8_t address, uint8_t port);
 void nft_masquerade(struct nft_batch *batch);
+/* No connection is made of the packet: in chains before NF_IP_PRI_CONNTRACK. */
+void nft_notrack(struct nft_batch *batch);
 
 /* --- questions --- */
 
