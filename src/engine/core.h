@@ -14,6 +14,7 @@ struct events;
 struct execs;
 struct holder_link;
 struct records;
+struct spare;
 struct volumes;
 struct workers;
 
@@ -37,5 +38,6 @@ struct engine {
 	struct containers *containers;
 	struct execs *execs;
 	struct holder_link *holder;
+	struct spare *spare; /* NULL: none */
 	struct workers *workers;
 };

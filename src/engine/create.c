@@ -9,13 +9,13 @@
 #include <sys/utsname.h>
 
 #include "base/clock.h"
-#include "base/io.h"
 #include "base/log.h"
 #include "base/strv.h"
 #include "engine/events.h"
 #include "engine/merge.h"
 #include "engine/monitor_link.h"
 #include "engine/mounts.h"
+#include "engine/spare.h"
 #include "engine/validate.h"
 #include "engine/volumes.h"
 #include "spec/defaults.h"
@@ -265,7 +265,7 @@ int create_container(struct engine *engine, const char *name, const char *platfo
 	_autofree_(strv) char **warnings = NULL, **made = NULL;
 	_cleanup_free_ char *chosen = NULL;
 	char id[CONTAINER_ID_SIZE];
-	io_random_hex(id, (CONTAINER_ID_SIZE - 1) / 2);
+	spare_next_id(engine, id);
 	int r = choose_name(engine, name, &chosen, reterr);
 	if (r == 0)
 		r = prepare(engine, id, platform, create, &record, &warnings, reterr);
@@ -278,9 +278,7 @@ int create_container(struct engine *engine, const char *name, const char *platfo
 	json_finish(&container_record_table, &record);
 	if (r < 0)
 		return r;
-	/* One that is to be removed at its end is most likely started at once. */
-	if ((*ret)->record.host.auto_remove)
-		monitor_link_anticipate(*ret);
+	monitor_link_anticipate(*ret);
 	events_tell_container(*ret, "create");
 	*ret_warnings = TAKE(warnings);
 	return 0;

@@ -22,6 +22,7 @@
 #include "engine/monitor_link.h"
 #include "engine/records.h"
 #include "engine/remove.h"
+#include "engine/spare.h"
 #include "engine/volumes.h"
 #include "engine/workers.h"
 #include "store/identity.h"
@@ -215,6 +216,7 @@ void engine_free(struct engine *engine)
 {
 	if (!engine)
 		return;
+	spare_drop(engine);
 	containers_free(engine->containers);
 	execs_free(engine->execs);
 	volumes_free(engine->volumes);

@@ -109,3 +109,10 @@ int holder_link_spawn(struct holder_link *link, enum holder_kind kind, const cha
 	*ret_fd = pair[0];
 	return 0;
 }
+
+int holder_link_spawn_monitor(struct engine *engine, const char *id, int *ret_fd, struct err **reterr)
+{
+	char *const argv[] = { (char *)"--exec-root", engine->exec_root, (char *)"--data-root", engine->data_root,
+		(char *)"--id", (char *)id, NULL };
+	return holder_link_spawn(engine->holder, HOLDER_MONITOR, id, argv, ret_fd, reterr);
+}

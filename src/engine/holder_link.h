@@ -17,3 +17,6 @@ void holder_link_free(struct holder_link *link);
  * be written to at once. That it could not be started is heard as its end. `argv` is without argv[0]. */
 int holder_link_spawn(struct holder_link *link, enum holder_kind kind, const char *id, char *const *argv, int *ret_fd,
 	struct err **reterr);
+
+/* The monitor of the container `id`, whose run folder is there. */
+int holder_link_spawn_monitor(struct engine *engine, const char *id, int *ret_fd, struct err **reterr);

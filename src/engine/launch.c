@@ -545,9 +545,9 @@ static int make_folder(int parent_fd, const char *id, struct err **reterr)
 	return fd < 0 ? err_errno(reterr, -errno, "cannot open the container's folder") : fd;
 }
 
-int launch_run_folder(const struct container *container, struct err **reterr)
+int launch_run_folder(const struct engine *engine, const char *id, struct err **reterr)
 {
-	return make_folder(container->engine->exec_containers_fd, container->id, reterr);
+	return make_folder(engine->exec_containers_fd, id, reterr);
 }
 
 int launch_make_data_folder(const struct container *container, struct err **reterr)
@@ -562,7 +562,7 @@ int launch_make_data_folder(const struct container *container, struct err **rete
 static int write_file(const struct container *container, const struct launch *launch, struct err **reterr)
 {
 	_cleanup_(buf_finish) struct buf text = BUF_INIT(LAUNCH_MAX);
-	_autoclose_ int fd = launch_run_folder(container, reterr);
+	_autoclose_ int fd = launch_run_folder(container->engine, container->id, reterr);
 	if (fd < 0)
 		return fd;
 	int r = launch_print(launch, &text);

@@ -17,7 +17,7 @@ int launch_make(struct container *container, struct launch *out, struct err **re
 int launch_make_data_folder(const struct container *container, struct err **reterr);
 
 /* The folder below the exec root, made if it is missing: a descriptor. The file is in it, and the monitor needs it. */
-int launch_run_folder(const struct container *container, struct err **reterr);
+int launch_run_folder(const struct engine *engine, const char *id, struct err **reterr);
 
 /* Makes the container's folders if they are missing, and replaces the file. */
 int launch_write(struct container *container, struct err **reterr);

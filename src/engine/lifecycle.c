@@ -11,6 +11,7 @@
 #include "engine/monitor_link.h"
 #include "engine/operation.h"
 #include "engine/remove.h"
+#include "engine/spare.h"
 #include "sys/signals.h"
 
 /* What a container has that ran when the machine went down. */
@@ -115,6 +116,7 @@ static int started(struct operation *operation, const struct message *answer, st
 	_autofree_(err) struct err *err = NULL;
 	if (container_save_marks(container, &err) < 0)
 		log_error("cannot write down the start of container %s: %s", container->id, err_message(err));
+	spare_make(container->engine);
 	return STEP_NEXT;
 }
 

@@ -14,6 +14,7 @@
 #include "engine/holder_link.h"
 #include "engine/launch.h"
 #include "engine/lifecycle.h"
+#include "engine/spare.h"
 #include "spec/handover.h"
 #include "sys/channel.h"
 
@@ -48,6 +49,7 @@ struct monitor_link {
 	int64_t hello_id;
 	bool finish_sent; /* it may end whenever it likes */
 	bool anticipates; /* nothing was answered yet, and launch.json may not be there */
+	bool prepares;    /* as soon as the client who waits for the create has its answer */
 	bool heard;       /* it has said something: it may have begun what it was asked for */
 	bool spawned;     /* by this engine; its EXITED may say why it could not be started */
 	int64_t retry_ms;
@@ -293,7 +295,7 @@ static int connect_fd(struct monitor_link *link, int fd)
 	int r = channel_new(link->engine->loop, fd, on_message, on_closed, link, &link->channel);
 	if (r < 0)
 		return r;
-	link->finish_sent = link->anticipates = link->heard = false;
+	link->finish_sent = link->anticipates = link->prepares = link->heard = false;
 	link->hello_id = ++link->last_id;
 	_autojson_ json_t *hello = message_hello(link->hello_id, link->container->acked_seq);
 	r = send_body(link->channel, hello, NULL, 0, -1);
@@ -329,11 +331,8 @@ static int reconnect(struct monitor_link *link)
 
 static int spawn_without_launch(struct monitor_link *link, struct err **reterr)
 {
-	struct engine *engine = link->engine;
-	char *const argv[] = { (char *)"--exec-root", engine->exec_root, (char *)"--data-root", engine->data_root,
-		(char *)"--id", link->container->id, NULL };
 	int fd;
-	int r = holder_link_spawn(engine->holder, HOLDER_MONITOR, link->container->id, argv, &fd, reterr);
+	int r = holder_link_spawn_monitor(link->engine, link->container->id, &fd, reterr);
 	if (r < 0)
 		return r;
 	link->spawned = true;
@@ -465,15 +464,20 @@ static void on_closed(struct channel *channel, void *user)
 		link_free(link);
 }
 
-static void on_retry(struct loop_source *source, void *data)
+/* What a start needs is written, and read by the monitor, while the client is on its way to ask for it. */
+static void prepare(struct monitor_link *link)
 {
-	struct monitor_link *link = data;
-	(void)source;
-	if (link->channel) {
-		link->anticipates = false;
-		link_settle(link);
-		return;
-	}
+	_autofree_(err) struct err *err = NULL;
+	link->prepares = false;
+	loop_timer_set(link->retry, clock_monotonic_ms() + ANTICIPATION_MS);
+	if (launch_refresh(link->container, &err) < 0)
+		return; /* who asks for something hears of it */
+	_autojson_ json_t *body = message_new("prepare", MESSAGE_NO_ID);
+	send_body(link->channel, body, NULL, 0, -1);
+}
+
+static void try_to_reconnect(struct monitor_link *link)
+{
 	struct container *container = container_ref(link->container);
 	if (reconnect(link) < 0) {
 		read_state_file(container);
@@ -483,6 +487,20 @@ static void on_retry(struct loop_source *source, void *data)
 			link_free(link);
 	}
 	container_unref(container);
+}
+
+static void on_retry(struct loop_source *source, void *data)
+{
+	struct monitor_link *link = data;
+	(void)source;
+	if (!link->channel) {
+		try_to_reconnect(link);
+	} else if (link->prepares) {
+		prepare(link);
+	} else {
+		link->anticipates = false;
+		link_settle(link);
+	}
 }
 
 /* Nothing runs, nothing is asked: it may end. Clients that it still has keep it until they are gone. */
@@ -567,20 +585,29 @@ int monitor_handover(struct container *container, const struct handover *handove
 	return request(container, handover_message(0, handover), MONITOR_ANSWER_MS, &what, reterr);
 }
 
+static int spawn_ahead(struct monitor_link *link, struct err **reterr)
+{
+	_autoclose_ int folder = launch_run_folder(link->engine, link->container->id, reterr);
+	return folder < 0 ? folder : spawn_without_launch(link, reterr);
+}
+
 void monitor_link_anticipate(struct container *container)
 {
 	_autofree_(err) struct err *err = NULL;
-	struct monitor_link *link = container->link ? NULL : link_new(container, &err);
+	_autoclose_ int spare = spare_take(container->engine, container->id);
+	if (container->link || (spare < 0 && !container->record.host.auto_remove))
+		return;
+	struct monitor_link *link = link_new(container, &err);
 	if (!link)
 		return;
-	_autoclose_ int folder = launch_run_folder(container, &err);
-	if (folder < 0 || spawn_without_launch(link, &err) < 0) {
-		log_debug("no monitor was spawned ahead for container %s: %s", container->id, err_message(err));
+	int r = spare < 0 ? spawn_ahead(link, &err) : connect_fd(link, TAKE_FD(spare));
+	if (r < 0) {
+		log_debug("no monitor is there ahead for container %s: %s", container->id, err_message(err));
 		link_free(link);
 		return;
 	}
-	link->anticipates = true;
-	loop_timer_set(link->retry, clock_monotonic_ms() + ANTICIPATION_MS);
+	link->anticipates = link->prepares = true;
+	loop_timer_set(link->retry, clock_monotonic_ms());
 }
 
 void monitor_link_removed(struct container *container)

@@ -39,8 +39,9 @@ int monitor_handover(struct container *container, const struct handover *handove
 	size_t surplus_len, monitor_answer_fn *on_answer, void *user, struct err **reterr);
 
 /*
- * Spawns a monitor before anything is asked of it, so that it is there when something is. Best effort: it ends again if
- * nothing comes, and whatever fails here is met again by the first request.
+ * For a new container: the spare monitor that bears its ID, or one that is spawned before anything is asked of it if the container
+ * is to be removed at its end, which most likely is started at once. Best effort: it ends again if nothing comes, and whatever
+ * fails here is met again by the first request.
  */
 void monitor_link_anticipate(struct container *container);
 

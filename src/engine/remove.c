@@ -69,7 +69,7 @@ static int remove_flat_folder(int parent_fd, const char *name)
 	return r == -ENOENT ? 0 : r;
 }
 
-static void remove_run_folder(struct engine *engine, const char *id)
+void remove_run_folder(struct engine *engine, const char *id)
 {
 	int r = remove_flat_folder(engine->exec_containers_fd, id);
 	if (r < 0)

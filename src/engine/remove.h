@@ -21,5 +21,8 @@ extern const char *const remove_prune_filters[];
 int remove_prune(struct engine *engine, const struct filters *filters, const struct sizes *sizes, json_t **ret,
 	struct err **reterr);
 
+/* exec-root/containers/ID. */
+void remove_run_folder(struct engine *engine, const char *id);
+
 /* At start-up: folders and leases of containers that no row knows (AutoRemove ones after a reboot). */
 int remove_sweep(struct engine *engine, struct err **reterr);

@@ -53,6 +53,7 @@ struct control {
 	unsigned count;
 	uint64_t last_number;
 	struct connection *engine; /* NULL: none */
+	bool greeted;              /* an engine has said hello */
 };
 
 /* One message from the engine. An op that does not answer at once keeps a copy of `request`. */
@@ -380,6 +381,14 @@ static int op_removed(struct call *call, struct err **reterr)
 	return op_finish(call, reterr);
 }
 
+/* What is there to be read for a start that is likely to come. What is wrong with it, the start says. */
+static int op_prepare(struct call *call, struct err **reterr)
+{
+	(void)reterr;
+	monitor_need_launch(call->monitor, NULL);
+	return ANSWERED;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(struct call *call, struct err **reterr);
@@ -387,6 +396,7 @@ static const struct {
 } ops[] = {
 	{ "hello", op_hello, true },
 	{ "acked", op_acked, true },
+	{ "prepare", op_prepare, true },
 	{ "handover", op_handover, false },
 	{ "start", op_start, false },
 	{ "signal", op_signal, true },
@@ -422,6 +432,7 @@ static void make_engine(struct connection *connection)
 	struct control *control = connection->control;
 	struct connection *before = control->engine;
 
+	control->greeted = true;
 	if (before == connection)
 		return;
 	control->engine = connection;
@@ -478,13 +489,22 @@ static void on_message(struct channel *channel, const char *data, size_t len, in
 	message_finish(&message);
 }
 
+/* Of an engine that ends, or died, we go on without it; but one that has never said hello had us in reserve, for no container. */
 static void on_closed(struct channel *channel, void *user)
 {
 	(void)channel;
 	struct connection *connection = user;
-	if (connection->control->engine == connection)
-		log_debug("the engine is gone");
+	struct control *control = connection->control;
+	bool is_engine = control->engine == connection;
+
 	connection_close(connection);
+	if (!is_engine)
+		return;
+	log_debug("the engine is gone");
+	if (!control->greeted) {
+		control->monitor->finishing = true;
+		monitor_quit_if_done(control->monitor);
+	}
 }
 
 /* Takes `fd`. */

@@ -467,3 +467,48 @@ def test_a_removal_right_after_the_create_leaves_no_run_folder(engine):
         assert engine.api("DELETE", f"/containers/{identifier}")[0] == 204
         wait_for(lambda: not engine.monitor_pid(identifier) and not (engine.exec_root / "containers" / identifier).exists(),
                  "the end of the monitor and its folder")
+
+
+# --- a monitor in reserve ---
+
+def monitor_in_reserve(engine):
+    """(ID, pid) of one that was there at some moment: it is made by a start and lives for a second, which may be over."""
+    def find():
+        engine.tare("run", "--rm", "--network", "none", "busybox", "true")
+        known = {container["Id"] for container in engine.api("GET", "/containers/json?all=1")[1]}
+        folders = set(os.listdir(engine.exec_root / "containers")) - known
+        return next(((identifier, pid) for identifier in folders if (pid := engine.monitor_pid(identifier))), None)
+    return wait_for(find, "a monitor in reserve")
+
+
+def test_a_monitor_in_reserve_is_the_next_containers(engine):
+    def take():
+        reserved, pid = monitor_in_reserve(engine)
+        _, created = engine.api("POST", "/containers/create", {"Image": "busybox", "Cmd": ["sleep", "1000"], "HostConfig": {"NetworkMode": "none"}})
+        if created["Id"] != reserved:
+            engine.api("DELETE", f"/containers/{created['Id']}")
+            return None
+        return reserved, pid
+    reserved, pid = wait_for(take, "a container with the reserved ID")
+    assert engine.api("POST", f"/containers/{reserved}/start")[0] == 204
+    assert engine.monitor_pid(reserved) == pid
+    assert engine.api("DELETE", f"/containers/{reserved}?force=1")[0] == 204
+
+
+def test_a_monitor_in_reserve_ends_if_no_container_comes(engine):
+    reserved, pid = monitor_in_reserve(engine)
+    wait_for(lambda: not os.path.exists(f"/proc/{pid}") and not (engine.exec_root / "containers" / reserved).exists(), "its end")
+
+
+def test_a_monitor_in_reserve_that_is_killed_is_not_missed(engine):
+    _, pid = monitor_in_reserve(engine)
+    os.kill(pid, signal.SIGKILL)
+    assert engine.tare("run", "--rm", "--network", "none", "busybox", "echo", "started").stdout == "started\n"
+
+
+def test_a_monitor_in_reserve_goes_with_its_engine(engine):
+    reserved, pid = monitor_in_reserve(engine)
+    os.kill(engine.engine_pid(), signal.SIGKILL)
+    wait_for(lambda: not os.path.exists(f"/proc/{pid}"), "its end")
+    assert engine.api("GET", "/_ping")[0] == 200
+    assert not (engine.exec_root / "containers" / reserved).exists()

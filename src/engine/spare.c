@@ -1,0 +1,91 @@
+#include "engine/spare.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "engine/holder_link.h"
+#include "engine/launch.h"
+#include "engine/remove.h"
+
+/* Who starts containers one after another takes less between two. */
+#define SPARE_MS 1000
+
+struct spare {
+	char id[CONTAINER_ID_SIZE];
+	int fd;
+	struct loop_source *timer;
+};
+
+static void spare_free(struct spare *spare)
+{
+	if (!spare)
+		return;
+	loop_source_free(spare->timer);
+	fd_close(&spare->fd);
+	free(spare);
+}
+DEFINE_AUTOFREE(spare, struct spare *, spare_free);
+
+static void new_id(char id[static CONTAINER_ID_SIZE])
+{
+	io_random_hex(id, (CONTAINER_ID_SIZE - 1) / 2);
+}
+
+static void on_time(struct loop_source *source, void *data)
+{
+	(void)source;
+	spare_drop(data);
+}
+
+static int spawn(struct engine *engine, struct spare *spare, struct err **reterr)
+{
+	int r = loop_add_timer(engine->loop, clock_monotonic_ms() + SPARE_MS, on_time, engine, &spare->timer);
+	if (r < 0)
+		return err_errno(reterr, r, "cannot set a timer");
+	_autoclose_ int folder = launch_run_folder(engine, spare->id, reterr);
+	return folder < 0 ? folder : holder_link_spawn_monitor(engine, spare->id, &spare->fd, reterr);
+}
+
+void spare_make(struct engine *engine)
+{
+	_autofree_(err) struct err *err = NULL;
+	_autofree_(spare) struct spare *spare = engine->spare ? NULL : calloc(1, sizeof(*spare));
+	if (!spare)
+		return;
+	spare->fd = -1;
+	new_id(spare->id);
+	if (spawn(engine, spare, &err) < 0) {
+		log_debug("there is no monitor in reserve: %s", err_message(err));
+		remove_run_folder(engine, spare->id);
+		return;
+	}
+	engine->spare = TAKE(spare);
+}
+
+void spare_next_id(const struct engine *engine, char id[static CONTAINER_ID_SIZE])
+{
+	if (engine->spare)
+		memcpy(id, engine->spare->id, CONTAINER_ID_SIZE);
+	else
+		new_id(id);
+}
+
+int spare_take(struct engine *engine, const char *id)
+{
+	struct spare *spare = engine->spare;
+	if (!spare || strcmp(spare->id, id) != 0)
+		return -1;
+	int fd = TAKE_FD(spare->fd);
+	spare_free(TAKE(engine->spare));
+	return fd;
+}
+
+void spare_drop(struct engine *engine)
+{
+	_autofree_(spare) struct spare *spare = TAKE(engine->spare);
+	if (spare)
+		remove_run_folder(engine, spare->id);
+}
