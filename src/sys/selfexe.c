@@ -16,9 +16,6 @@
 #include "sys/mounts.h"
 #include "sys/sealed.h"
 
-/* Where the second run looks for the view. */
-#define VIEW_FD 100
-
 int selfexe_readonly_view(int fd)
 {
 	const struct mount_attrs readonly = { .set = MOUNT_ATTR_RDONLY };
@@ -56,9 +53,9 @@ static bool is_view(int fd, int exe)
 /* Where something else is there already, the view goes with the execution. */
 static void hand_on(int view)
 {
-	int fd = fcntl(view, F_DUPFD, VIEW_FD);
+	int fd = fcntl(view, F_DUPFD, SELFEXE_VIEW_FD);
 
-	if (fd >= 0 && fd != VIEW_FD)
+	if (fd >= 0 && fd != SELFEXE_VIEW_FD)
 		close(fd);
 }
 
@@ -70,7 +67,7 @@ int selfexe_protect(char **argv, int *ret_view)
 	if (exe < 0)
 		return -errno;
 	if (runs_protected(exe)) {
-		*ret_view = is_view(VIEW_FD, exe) ? VIEW_FD : -1;
+		*ret_view = is_view(SELFEXE_VIEW_FD, exe) ? SELFEXE_VIEW_FD : -1;
 		return 0;
 	}
 	_autoclose_ int view = selfexe_readonly_view(exe);

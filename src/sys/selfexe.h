@@ -7,6 +7,9 @@
 
 #include <stdbool.h>
 
+/* Where the second run looks for the view. */
+#define SELFEXE_VIEW_FD 100
+
 /* Re-executes the calling program from such a mount, unless it runs from one: returns 0 then. Without CAP_SYS_ADMIN a sealed
  * copy in memory serves instead. `argv` and the environment are kept. -errno: could not be done.
  * `ret_view`: the mount's descriptor, or -1. Closing it takes the mount away, which waits for a grace period of RCU, several
