@@ -28,6 +28,7 @@ static void begin_in(struct nft_batch *batch, uint16_t type, uint16_t flags, uin
 
 static void begin(struct nft_batch *batch, uint16_t type, uint16_t flags)
 {
+	batch->list_set = NULL;
 	begin_in(batch, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type), flags, batch->family, 0);
 }
 
@@ -222,6 +223,9 @@ static void put_concatenation(struct netlink_request *request, const enum nft_ty
 
 void nft_put_set(struct nft_batch *batch, const struct nft_set *set)
 {
+	/* nft takes a name alone for a number in the net's order, unless it is told: tag, length, 32 bits. */
+	static const uint8_t host_order[] = { 0, 4, __BYTE_ORDER == __LITTLE_ENDIAN, 0, 0,
+		__BYTE_ORDER == __BIG_ENDIAN };
 	struct netlink_request *request = &batch->request;
 	bool is_map = set->data[0] != NFT_TYPE_NONE;
 	bool has_fields = field_count(set->key) > 1 &&
@@ -240,6 +244,8 @@ void nft_put_set(struct nft_batch *batch, const struct nft_set *set)
 	}
 	if (has_fields)
 		put_concatenation(request, set->key);
+	if (set->key[0] == NFT_TYPE_INTERFACE && set->key[1] == NFT_TYPE_NONE)
+		netlink_put(request, NFTA_SET_USERDATA, host_order, sizeof(host_order));
 }
 
 static void put_value(struct netlink_request *request, uint16_t type, const void *data, size_t len)
@@ -295,20 +301,27 @@ static void put_element(struct netlink_request *request, const struct nft_set *s
 	netlink_nest_end(request, nest);
 }
 
+/* A list that the next elements go into: the last one, if it is of the same kind and has room. */
+static void list_begin(struct nft_batch *batch, uint16_t type, uint16_t flags, const struct nft_set *set)
+{
+	struct netlink_request *request = &batch->request;
+	if (batch->list_set == set && batch->list_type == type && request->data.len - batch->list < ELEMENTS_BYTES_MAX)
+		return;
+	begin(batch, type, flags);
+	netlink_put_text(request, NFTA_SET_ELEM_LIST_TABLE, batch->table);
+	netlink_put_text(request, NFTA_SET_ELEM_LIST_SET, set->name);
+	batch->list = netlink_nest(request, NFTA_SET_ELEM_LIST_ELEMENTS);
+	batch->list_set = set;
+	batch->list_type = type;
+}
+
 static void put_elements(struct nft_batch *batch, uint16_t type, uint16_t flags, const struct nft_set *set,
 	const struct nft_element *elements, size_t count)
 {
-	struct netlink_request *request = &batch->request;
-	for (size_t i = 0; i < count;) {
-		begin(batch, type, flags);
-		netlink_put_text(request, NFTA_SET_ELEM_LIST_TABLE, batch->table);
-		netlink_put_text(request, NFTA_SET_ELEM_LIST_SET, set->name);
-		size_t nest = netlink_nest(request, NFTA_SET_ELEM_LIST_ELEMENTS);
-		while (i < count && request->error == 0 && request->data.len - nest < ELEMENTS_BYTES_MAX)
-			put_element(request, set, &elements[i++]);
-		netlink_nest_end(request, nest);
-		if (request->error < 0)
-			return;
+	for (size_t i = 0; i < count && batch->request.error == 0; i++) {
+		list_begin(batch, type, flags, set);
+		put_element(&batch->request, set, &elements[i]);
+		netlink_nest_end(&batch->request, batch->list);
 	}
 }
 

@@ -30,6 +30,10 @@ struct nft_batch {
 	const char *table; /* borrowed */
 	uint8_t family;    /* NFPROTO_INET, ... */
 	uint32_t set_id;
+	/* The list of elements that was put last, if more of them may follow in that message. */
+	const struct nft_set *list_set;
+	uint16_t list_type;
+	size_t list;    /* its open nest */
 	size_t rule[4]; /* open nests: of the rule, its expressions, the expression, its data */
 };
 
