@@ -14,10 +14,11 @@ static const struct json_field lease_port_fields[] = {
 	JSON_FIELD(struct lease_port, proto, "proto", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
 	JSON_FIELD(struct lease_port, host_ip, "host_ip", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
 	JSON_FIELD(struct lease_port, host_port, "host_port", JSON_INT),
+	JSON_FIELD(struct lease_port, choices, "choices", JSON_INT, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct lease_port, container_port, "container_port", JSON_INT),
 	JSON_FIELD(struct lease_port, count, "count", JSON_INT),
 };
-static const struct json_table lease_port_table = JSON_TABLE(struct lease_port, lease_port_fields);
+const struct json_table lease_port_table = JSON_TABLE(struct lease_port, lease_port_fields);
 
 static const struct json_field lease_address_fields[] = {
 	JSON_FIELD(struct lease_address, address, "address", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
@@ -117,8 +118,12 @@ static int check_port(const struct lease_port *port, const char *path, struct er
 		return bad(reterr, path, "ports", "unknown protocol", port->proto);
 	if (inet_parse(port->host_ip, &address) < 0)
 		return bad(reterr, path, "ports", "not an address:", port->host_ip);
-	if (port->count < 1 || port->count > PORT_MAX || port->host_port < 1 || port->container_port < 1 ||
-		port->host_port > PORT_MAX + 1 - port->count || port->container_port > PORT_MAX + 1 - port->count)
+	int64_t span = port->choices > 1 ? port->choices : port->count;
+	bool chooses = port->host_port == 0 || port->choices > 1;
+	if (port->count < 1 || port->count > PORT_MAX || (chooses && port->count > 1) || port->choices < 0 ||
+		port->choices > PORT_MAX || (port->host_port == 0 && port->choices > 1) || port->host_port < 0 ||
+		port->host_port > PORT_MAX + 1 - span || port->container_port < 1 ||
+		port->container_port > PORT_MAX + 1 - port->count)
 		return bad(reterr, path, "ports", "out of range at", port->host_ip);
 	return 0;
 }

@@ -18,11 +18,13 @@
 /* Of an interface's name, with its NUL: IF_NAMESIZE. */
 #define LEASE_INTERFACE_SIZE 16
 
-/* Ports host_port to host_port + count - 1 of the host go to container_port to container_port + count - 1. */
+/* Ports host_port to host_port + count - 1 of the host go to container_port to container_port + count - 1. Where the monitor is to
+ * choose (network/published.h), count is 1. */
 struct lease_port {
-	char *proto;   /* tcp, udp, sctp */
-	char *host_ip; /* 0.0.0.0 or :: for all of a family */
-	int64_t host_port;
+	char *proto;       /* tcp, udp, sctp */
+	char *host_ip;     /* 0.0.0.0 or :: for all of a family */
+	int64_t host_port; /* 0: any of the host's ephemeral ones */
+	int64_t choices;   /* more than 1: any of as many from host_port on */
 	int64_t container_port;
 	int64_t count; /* at least 1 */
 };
@@ -71,6 +73,7 @@ struct lease_bridge {
 	bool foreign; /* the interface is the user's own (com.docker.network.bridge.name of one that was there): never deleted */
 };
 
+extern const struct json_table lease_port_table;
 extern const struct json_table lease_endpoint_table;
 extern const struct json_table lease_bridge_table;
 

@@ -8,9 +8,10 @@
 #pragma once
 
 #include "spec/health.h"
+#include "spec/lease.h"
 
 /* Ceiling of the file. */
-#define RUNSTATE_MAX (1024 * 1024)
+#define RUNSTATE_MAX (8 * 1024 * 1024)
 /* Events kept unacknowledged; past it the oldest are dropped, and their sequence numbers are missing. */
 #define RUNSTATE_EVENTS_MAX 512
 
@@ -34,6 +35,8 @@ struct runstate {
 	int64_t restart_count;
 	bool stop_requested;      /* somebody asked for the end: no restart policy */
 	struct health *health;    /* NULL without a health check */
+	struct lease_port *ports; /* published while it runs, as they were chosen */
+	size_t port_count;
 	int64_t last_seq;         /* of the newest event ever made */
 	struct run_event *events; /* not acknowledged yet, in order */
 	size_t event_count;

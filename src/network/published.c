@@ -1,0 +1,279 @@
+#include "network/published.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/filter.h>
+#include <netinet/in.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include "base/buf.h"
+#include "base/io.h"
+#include "base/parse.h"
+
+#define LISTEN_BACKLOG 128
+#define PORT_RANGE     "/proc/sys/net/ipv4/ip_local_port_range"
+#define EPHEMERAL_LOW  32768
+#define EPHEMERAL_HIGH 60999
+/* What else the process has open. */
+#define DESCRIPTORS_SPARE 256
+
+/* --- one socket --- */
+
+static int type_of(const struct lease_port *port, int *ret_protocol)
+{
+	*ret_protocol = strcmp(port->proto, "sctp") == 0 ? IPPROTO_SCTP : 0;
+	return strcmp(port->proto, "udp") == 0 ? SOCK_DGRAM : SOCK_STREAM;
+}
+
+static socklen_t fill_address(const struct inet_address *host, uint16_t port, struct sockaddr_storage *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	if (host->is_v6) {
+		struct sockaddr_in6 *address = (void *)ret;
+		address->sin6_family = AF_INET6;
+		address->sin6_port = htobe16(port);
+		memcpy(&address->sin6_addr, host->bytes, sizeof(address->sin6_addr));
+		return sizeof(*address);
+	}
+	struct sockaddr_in *address = (void *)ret;
+	address->sin_family = AF_INET;
+	address->sin_port = htobe16(port);
+	memcpy(&address->sin_addr, host->bytes, sizeof(address->sin_addr));
+	return sizeof(*address);
+}
+
+/* What a server left half closed a moment ago is no reason to refuse the port; what listens is. So it is bound as a server
+ * would, listens for a moment to see that nobody else does, and then refuses whoever would share it. */
+static int settle(int fd, bool stays)
+{
+	const int off = 0;
+	if (listen(fd, LISTEN_BACKLOG) < 0)
+		return -errno;
+	if (!stays && shutdown(fd, SHUT_RD) < 0 && errno != ENOTCONN)
+		return -errno;
+	return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &off, sizeof(off)) < 0 ? -errno : 0;
+}
+
+/* Nothing piles up in it if the table is not there. */
+static int deafen(int fd)
+{
+	struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+	const struct sock_fprog program = { 1, &nothing };
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ? -errno : 0;
+}
+
+/* -EAFNOSUPPORT, -EPROTONOSUPPORT: the kernel has no such thing, so nobody else can have the port either. */
+static int bind_one(const struct lease_port *port, const struct inet_address *host, uint16_t number, bool listens)
+{
+	const int on = 1;
+	struct sockaddr_storage address;
+	socklen_t len = fill_address(host, number, &address);
+	int protocol, type = type_of(port, &protocol);
+	_autoclose_ int fd = socket(host->is_v6 ? AF_INET6 : AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+	if (fd < 0)
+		return -errno;
+	if (host->is_v6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
+		return -errno;
+	if (type == SOCK_STREAM && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
+		return -errno;
+	if (bind(fd, (struct sockaddr *)&address, len) < 0)
+		return -errno;
+	int r = type == SOCK_STREAM ? settle(fd, listens) : type == SOCK_DGRAM ? deafen(fd) : 0;
+	return r < 0 ? r : TAKE_FD(fd);
+}
+
+static bool is_missing(int r)
+{
+	return r == -EAFNOSUPPORT || r == -EPROTONOSUPPORT || r == -ESOCKTNOSUPPORT;
+}
+
+static int add(struct published *published, const struct published_socket *socket)
+{
+	if (published->count == published->room) {
+		size_t room = published->room ? 2 * published->room : 16;
+		struct published_socket *grown = reallocarray(published->sockets, room, sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		published->sockets = grown;
+		published->room = room;
+	}
+	published->sockets[published->count++] = *socket;
+	return 0;
+}
+
+/* The first of a port's that fails says why; those before it stay for the caller to drop. */
+static int take(struct published *published, const struct lease_endpoint *endpoint, const struct lease_port *port,
+	int64_t first, int64_t *ret_failed)
+{
+	struct inet_address host;
+	int r = inet_parse(port->host_ip, &host);
+	bool listens = r == 0 && host.is_v6 && strcmp(port->proto, "tcp") == 0;
+	for (int64_t i = 0; r >= 0 && i < port->count; i++) {
+		*ret_failed = first + i;
+		_autoclose_ int fd = bind_one(port, &host, (uint16_t)(first + i), listens);
+		if (fd < 0) {
+			r = is_missing(fd) ? 0 : fd;
+			continue;
+		}
+		const struct published_socket socket = { fd, listens, port, endpoint, (uint16_t)i };
+		if (published->count >= PUBLISHED_SOCKETS_MAX)
+			continue;
+		r = add(published, &socket);
+		if (r == 0)
+			TAKE_FD(fd);
+	}
+	return r < 0 ? r : 0;
+}
+
+static void drop_from(struct published *published, size_t count)
+{
+	while (published->count > count)
+		fd_close(&published->sockets[--published->count].fd);
+}
+
+/* --- choosing --- */
+
+static void ephemeral_range(uint16_t *ret_low, uint16_t *ret_high)
+{
+	_cleanup_(buf_finish) struct buf text = BUF_INIT(64);
+	_autoclose_ int fd = open(PORT_RANGE, O_RDONLY | O_CLOEXEC);
+	unsigned low, high;
+	*ret_low = EPHEMERAL_LOW;
+	*ret_high = EPHEMERAL_HIGH;
+	if (fd >= 0 && io_read_all(fd, &text) == 0 && text.data && sscanf(text.data, "%u %u", &low, &high) == 2 &&
+		low > 0 && low <= high && high <= UINT16_MAX) {
+		*ret_low = (uint16_t)low;
+		*ret_high = (uint16_t)high;
+	}
+}
+
+/* The same binding for the other family, which has to get the same port. */
+static bool is_pair(const struct lease_port *a, const struct lease_port *b)
+{
+	return strcmp(a->proto, b->proto) == 0 && strcmp(a->host_ip, "0.0.0.0") == 0 && strcmp(b->host_ip, "::") == 0 &&
+	       a->container_port == b->container_port && a->count == b->count && a->choices == b->choices &&
+	       a->host_port == b->host_port;
+}
+
+/* `count` of ports that are one binding. */
+static int take_at(struct published *published, const struct lease_endpoint *endpoint, struct lease_port *ports,
+	size_t count, int64_t number, int64_t *ret_failed, size_t *ret_which)
+{
+	size_t before = published->count;
+	for (size_t i = 0; i < count; i++) {
+		int r = take(published, endpoint, &ports[i], number, ret_failed);
+		if (r < 0) {
+			*ret_which = i;
+			drop_from(published, before);
+			return r;
+		}
+	}
+	for (size_t i = 0; i < count; i++) {
+		ports[i].host_port = number;
+		ports[i].choices = 0;
+	}
+	return 0;
+}
+
+static int refuse(const struct lease_endpoint *endpoint, const struct lease_port *port, int64_t number, int r,
+	struct err **reterr)
+{
+	const char *open = strchr(port->host_ip, ':') ? "[" : "", *close = *open ? "]" : "";
+	const char *why = r == -EADDRINUSE ? "port is already allocated" : strerror(-r);
+	return err_set(reterr, ERR_INTERNAL, -r,
+		"driver failed programming external connectivity on endpoint %s (%.64s): Bind for %s%s%s:%lld failed: %s",
+		endpoint->names && endpoint->names[0] ? endpoint->names[0] : endpoint->interface, endpoint->endpoint_id,
+		open, port->host_ip, close, (long long)number, why);
+}
+
+static int take_any(struct published *published, const struct lease_endpoint *endpoint, struct lease_port *ports,
+	size_t count, struct err **reterr)
+{
+	uint16_t low = (uint16_t)ports->host_port, high = (uint16_t)(ports->host_port + ports->choices - 1);
+	uint32_t start = 0;
+	int64_t failed;
+	size_t which;
+	bool is_ephemeral = ports->host_port == 0;
+	if (is_ephemeral)
+		ephemeral_range(&low, &high);
+	uint32_t choices = (uint32_t)high - low + 1;
+	/* Not the first one: it is the one that everybody tries, and what somebody just lost is not given to the next. */
+	if (is_ephemeral && getrandom(&start, sizeof(start), GRND_NONBLOCK) < 0)
+		start = 0;
+	for (uint32_t i = 0; i < choices; i++) {
+		int64_t number = low + (start % choices + i) % choices;
+		int r = take_at(published, endpoint, ports, count, number, &failed, &which);
+		if (r == 0)
+			return 0;
+		if (r != -EADDRINUSE && r != -EACCES)
+			return refuse(endpoint, &ports[which], number, r, reterr);
+	}
+	return err_set(reterr, ERR_INTERNAL, EADDRINUSE,
+		"driver failed programming external connectivity on endpoint %s (%.64s): Bind for %s:%u-%u failed: all ports are "
+		"allocated",
+		endpoint->names && endpoint->names[0] ? endpoint->names[0] : endpoint->interface, endpoint->endpoint_id,
+		ports->host_ip, low, high);
+}
+
+static int reserve_endpoint(struct published *published, struct lease_endpoint *endpoint, struct err **reterr)
+{
+	for (size_t i = 0, count; i < endpoint->port_count; i += count) {
+		struct lease_port *ports = &endpoint->ports[i];
+		int64_t failed = ports->host_port;
+		size_t which = 0;
+		int r;
+		count = i + 1 < endpoint->port_count && is_pair(ports, ports + 1) ? 2 : 1;
+		if (ports->host_port == 0 || ports->choices > 1) {
+			r = take_any(published, endpoint, ports, count, reterr);
+		} else {
+			r = take_at(published, endpoint, ports, count, ports->host_port, &failed, &which);
+			if (r < 0)
+				r = refuse(endpoint, &ports[which], failed, r, reterr);
+		}
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* A thousand ports are more than most processes may have open. */
+static void make_room(const struct lease_endpoint *endpoints, size_t count)
+{
+	struct rlimit limit;
+	rlim_t want = DESCRIPTORS_SPARE;
+	for (size_t i = 0; i < count; i++) {
+		for (size_t k = 0; k < endpoints[i].port_count; k++)
+			want += (rlim_t)endpoints[i].ports[k].count;
+	}
+	if (want > DESCRIPTORS_SPARE + PUBLISHED_SOCKETS_MAX)
+		want = DESCRIPTORS_SPARE + PUBLISHED_SOCKETS_MAX;
+	if (want == DESCRIPTORS_SPARE || getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= want)
+		return;
+	limit.rlim_cur = limit.rlim_max < want ? limit.rlim_max : want;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int published_reserve(struct published *published, struct lease_endpoint *endpoints, size_t count, struct err **reterr)
+{
+	make_room(endpoints, count);
+	for (size_t i = 0; i < count; i++) {
+		int r = reserve_endpoint(published, &endpoints[i], reterr);
+		if (r < 0) {
+			published_release(published);
+			return r;
+		}
+	}
+	return 0;
+}
+
+void published_release(struct published *published)
+{
+	drop_from(published, 0);
+	free(published->sockets);
+	*published = (struct published){ 0 };
+}
