@@ -96,10 +96,11 @@ int report_receive(int sync, struct report *report, int *ret_fd)
 
 	if (ret_fd)
 		*ret_fd = -1;
+	/* Reset: it ended with something from us unread. What it had said before is still there, behind this error. */
 	do {
 		len = recvmsg(sync, &message, MSG_CMSG_CLOEXEC);
-	} while (len < 0 && errno == EINTR);
-	if (len == 0 || (len < 0 && errno == ECONNRESET))
+	} while (len < 0 && (errno == EINTR || errno == ECONNRESET));
+	if (len == 0)
 		return 0;
 	if (len < 0)
 		return -errno;

@@ -1,4 +1,5 @@
 """The list of the first issue, driven by the stock `docker` command and by ours: each does the same and ends the same."""
+import concurrent.futures
 import json
 import pathlib
 import re
@@ -183,6 +184,14 @@ def test_events_tell_the_life_once(client):
     assert [action for action in actions if action in ("create", "start", "die", "destroy")] == ["create", "start", "die", "destroy"]
     die = next(event for event in events if event["Action"] == "die")
     assert die["Actor"]["Attributes"]["exitCode"] == "3"
+
+
+def test_a_command_that_is_not_there_is_so_however_busy_the_machine_is(client):
+    """The new process may have looked, said so and ended before its creator has told it to start."""
+    def code(_):
+        return client("run", "--rm", "--network", "none", "busybox", "nosuchcommand", check=False).returncode
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(code, range(64))) == {127}
 
 
 def test_errors_and_their_codes(client):
