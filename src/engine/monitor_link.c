@@ -142,12 +142,12 @@ static int pending_new(struct monitor_link *link, json_t *body, int64_t deadline
 
 /* --- what the monitor says --- */
 
-/* A container's state in memory and, at an exit, in the database: what is shown after a reboot. */
+/* A container's state in memory and, at an exit, in the database: what is shown after a reboot, which AutoRemove ones don't see. */
 static void take_state(struct container *container, struct runstate *state, bool ended)
 {
 	_autofree_(err) struct err *err = NULL;
 	container_set_state(container, state);
-	if (ended && container_save_marks(container, &err) < 0)
+	if (ended && !container->record.host.auto_remove && container_save_marks(container, &err) < 0)
 		log_error("cannot write down the exit of container %s: %s", container->id, err_message(err));
 }
 

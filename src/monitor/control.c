@@ -25,6 +25,7 @@
 #include "monitor/top.h"
 #include "monitor/wait.h"
 #include "spec/handover.h"
+#include "sys/cgroup.h"
 #include "sys/channel.h"
 
 #define CONNECTIONS_MAX 16
@@ -381,11 +382,15 @@ static int op_removed(struct call *call, struct err **reterr)
 	return op_finish(call, reterr);
 }
 
-/* What is there to be read for a start that is likely to come. What is wrong with it, the start says. */
+/* What a start has to read, for one that is likely to come. What is wrong with it, the start says. */
 static int op_prepare(struct call *call, struct err **reterr)
 {
+	struct monitor *monitor = call->monitor;
+
 	(void)reterr;
-	monitor_need_launch(call->monitor, NULL);
+	monitor_need_launch(monitor, NULL);
+	if (!monitor->cgroup_host && cgroup_host_new(&monitor->cgroup_host) < 0)
+		monitor->cgroup_host = NULL;
 	return ANSWERED;
 }
 

@@ -22,6 +22,7 @@
 #include "monitor/recover.h"
 #include "monitor/state.h"
 #include "monitor/stop.h"
+#include "sys/cgroup.h"
 
 #define LOCK_WAIT_MS 3000
 #define LOCK_STEP_MS 10
@@ -275,6 +276,7 @@ void monitor_free(struct monitor *monitor)
 	loop_source_free(monitor->sigchld);
 	fd_close(&monitor->oom_fd);
 	fd_close(&monitor->seccomp_fd);
+	cgroup_host_free(monitor->cgroup_host);
 	fd_close(&monitor->root_lock_fd);
 	if (monitor->has_launch)
 		launch_finish(&monitor->launch);

@@ -38,6 +38,7 @@
 
 enum monitor_phase { PHASE_IDLE, PHASE_RUNNING, PHASE_ENDING, PHASE_RESTARTING };
 
+struct cgroup_host;
 struct control;
 struct lend_pause;
 struct start;
@@ -65,11 +66,12 @@ struct monitor {
 	enum monitor_phase phase;
 
 	/* The run */
-	struct start *start;         /* NULL: none waits; the phase is IDLE until it is through */
-	struct container *container; /* NULL: none */
-	bool pid_namespace_is_own;   /* then nothing outlives init */
-	int root_lock_fd;            /* the container's lock on its root, held while it is mounted */
-	int seccomp_fd;              /* the container's filter; -1: none */
+	struct start *start;             /* NULL: none waits; the phase is IDLE until it is through */
+	struct container *container;     /* NULL: none */
+	bool pid_namespace_is_own;       /* then nothing outlives init */
+	int root_lock_fd;                /* the container's lock on its root, held while it is mounted */
+	int seccomp_fd;                  /* the container's filter; -1: none */
+	struct cgroup_host *cgroup_host; /* looked at ahead of the next start; or NULL */
 	int exit_code;
 	int64_t exited_at_ns;
 	struct loop_source *end_timer; /* ENDING: how long its output may take; RESTARTING: the start */

@@ -30,6 +30,7 @@
 #include "monitor/state.h"
 #include "monitor/stop.h"
 #include "monitor/wait.h"
+#include "sys/cgroup.h"
 #include "sys/pty.h"
 
 #define GROUPS_FILE_MAX (64 * 1024)
@@ -119,6 +120,8 @@ static int create(struct monitor *monitor, struct prepared *prepared, struct sta
 	if (terminal)
 		first_size(&monitor->launch, &options->stdio);
 	options->starts_at_once = true;
+	_autofree_(cgroup_host) struct cgroup_host *host = TAKE(monitor->cgroup_host);
+	options->cgroup_host = host;
 	options->on_groups = write_groups;
 	options->on_warn = warn;
 	options->user_data = monitor;

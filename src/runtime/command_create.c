@@ -69,6 +69,7 @@ struct creation {
 	unsigned preserve_fds;
 	struct container *container;
 	bool remote_start;
+	bool starts_at_once;
 	int64_t start_time; /* of init; -errno */
 };
 
@@ -199,6 +200,7 @@ static int make_container(struct creation *creation, struct err **reterr)
 	options.no_pivot = creation->values->no_pivot;
 	options.no_new_keyring = creation->values->no_new_keyring;
 	options.start_listen_fd = creation->listener;
+	options.starts_at_once = creation->starts_at_once;
 	options.on_groups = note_groups;
 	options.on_born = note_birth;
 	options.on_warn = warn;
@@ -301,6 +303,8 @@ int command_run(struct command *command, struct err **reterr)
 	if (r < 0 || first < 0)
 		return r;
 	creation.id = command->argv[first];
+	/* state.json is written while the command is executed; a pid file is promised to be there before. */
+	creation.starts_at_once = !values.pid_file;
 	if (!values.detach)
 		foreground_prepare();
 	r = create(&creation, values.detach, reterr);

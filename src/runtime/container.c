@@ -207,6 +207,15 @@ static int say(int sync, enum report_type type, struct err **reterr)
 	return r < 0 ? err_errno(reterr, r, "lost the container's first process") : 0;
 }
 
+/* While it is on its way: one that has ended by now has said why, and that is what is heard next. */
+static int say_ahead(int sync, enum report_type type, struct err **reterr)
+{
+	const struct report report = { .type = type };
+	int r = report_send(sync, &report, -1);
+
+	return r < 0 && r != -EPIPE ? err_errno(reterr, r, "lost the container's first process") : 0;
+}
+
 static char *state_text(const struct container *container, const char *status)
 {
 	return hooks_state_json(container->id, status, container->init.pid, container->bundle_path,
@@ -342,10 +351,10 @@ static int bring_up(struct container *container, struct plan *plan, const struct
 	if (r == 0 && own_user)
 		r = write_maps(container, &spec->linux_config, reterr);
 	if (r == 0 && (own_user || plan->wants_hook_stop))
-		r = say(container->init.sync, REPORT_GO, reterr);
+		r = say_ahead(container->init.sync, REPORT_GO, reterr);
 	/* Hooks are a conversation; without them the child reads what we said in order, and is not woken in between. */
 	if (r == 0 && options->starts_at_once && !plan->wants_hook_stop) {
-		r = say(container->init.sync, REPORT_START, reterr);
+		r = say_ahead(container->init.sync, REPORT_START, reterr);
 		container->start_is_said = true;
 	}
 	if (r == 0 && options->on_born)
@@ -368,7 +377,7 @@ static int keep_hooks(struct container *container, const struct oci_spec *spec)
 }
 
 static int prepare_container(const struct oci_spec *spec, const struct container_options *options,
-	struct cgroup_host **ret_host, struct container **ret, struct plan **ret_plan, struct err **reterr)
+	const struct cgroup_host *host, struct container **ret, struct plan **ret_plan, struct err **reterr)
 {
 	_autofree_(container) struct container *container = NULL;
 
@@ -382,13 +391,11 @@ static int prepare_container(const struct oci_spec *spec, const struct container
 		return err_oom(reterr);
 	if (options->bundle_path && !(container->bundle_path = strdup(options->bundle_path)))
 		return err_oom(reterr);
-	r = open_host(ret_host, reterr);
-	if (r == 0)
-		r = name_groups(spec, options, *ret_host, &container->group, reterr);
+	r = name_groups(spec, options, host, &container->group, reterr);
 	if (r == 0 && spec->linux_config.resources)
 		r = resources_check(spec->linux_config.resources, reterr);
 	if (r == 0)
-		r = plan_container(spec, options, container->group, *ret_host, ret_plan, reterr);
+		r = plan_container(spec, options, container->group, host, ret_plan, reterr);
 	if (r < 0)
 		return r;
 	*ret = TAKE(container);
@@ -398,11 +405,13 @@ static int prepare_container(const struct oci_spec *spec, const struct container
 int container_create(const struct oci_spec *spec, const struct container_options *options, struct container **ret,
 	struct err **reterr)
 {
-	_autofree_(cgroup_host) struct cgroup_host *host = NULL; /* the plan borrows from it */
+	_autofree_(cgroup_host) struct cgroup_host *own_host = NULL; /* the plan borrows from it */
 	_autofree_(container) struct container *container = NULL;
 	_autofree_(plan) struct plan *plan = NULL;
-	int r = prepare_container(spec, options, &host, &container, &plan, reterr);
+	int r = options->cgroup_host ? 0 : open_host(&own_host, reterr);
 
+	if (r == 0)
+		r = prepare_container(spec, options, options->cgroup_host ?: own_host, &container, &plan, reterr);
 	if (r < 0)
 		return r;
 	assert(container && plan);
@@ -687,9 +696,13 @@ int container_destroy(struct container *container, int timeout_ms, struct err **
 
 	if (container->init.pidfd >= 0)
 		syscall(SYS_pidfd_send_signal, container->init.pidfd, SIGKILL, NULL, 0);
-	cgroup_kill(container->group);
-	int64_t left = deadline - clock_monotonic_ms();
-	int r = cgroup_remove(container->group, left > 0 ? (int)left : 0);
+	/* Most often init was alone or took all others along, and the groups are empty. */
+	int r = cgroup_remove(container->group, 0);
+	if (r == -EBUSY) {
+		cgroup_kill(container->group);
+		int64_t left = deadline - clock_monotonic_ms();
+		r = cgroup_remove(container->group, left > 0 ? (int)left : 0);
+	}
 	if (r == -EBUSY)
 		return err_set(reterr, ERR_UNAVAILABLE, EBUSY,
 			"container %s has a process that does not die (waiting for a device or a file server?)",

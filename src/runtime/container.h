@@ -25,6 +25,7 @@
 
 #include "base/err.h"
 
+struct cgroup_host;
 struct container;
 struct oci_spec;
 struct oci_process;
@@ -121,6 +122,9 @@ struct container_options {
 	/* A listening SOCK_SEQPACKET socket on which init waits for container_start_remote, when another process than the
 	 * creator will start it; -1: container_start. Borrowed. */
 	int start_listen_fd;
+
+	/* The host's hierarchies, if the caller has looked already; NULL. Borrowed. */
+	const struct cgroup_host *cgroup_host;
 
 	/* The caller will start it right after the creation in any case: it need not wait in between. */
 	bool starts_at_once;

@@ -2,7 +2,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/io.h"
 #include "runtime/resources_internal.h"
 #include "sys/device_filter.h"
 
@@ -62,20 +64,50 @@ static void format_number(int64_t number, char out[static 24])
 		snprintf(out, 24, "%lld", (long long)number);
 }
 
-static int write_v1(struct cgroup *group, const struct device_rule *rule, struct err **reterr)
+/* The two files of v1's device list, which take one rule with each write. */
+static const char *const list_names[] = { "devices.deny", "devices.allow" };
+
+struct v1_list {
+	int fds[2];
+};
+
+static void v1_list_close(struct v1_list *list)
 {
-	const char *file = rule->allow ? "devices.allow" : "devices.deny";
-	char major[24], minor[24];
+	for (size_t i = 0; i < ARRAY_SIZE(list->fds); i++)
+		fd_close(&list->fds[i]);
+}
+
+static int v1_list_open(struct cgroup *group, struct v1_list *list, struct err **reterr)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(list->fds); i++) {
+		list->fds[i] = cgroup_open(group, "devices", list_names[i], O_WRONLY);
+		if (list->fds[i] < 0)
+			return err_errno(reterr, list->fds[i], "cannot open cgroup file %s", list_names[i]);
+	}
+	return 0;
+}
+
+static int v1_list_write(const struct v1_list *list, bool allow, const char *text, struct err **reterr)
+{
+	if (write(list->fds[allow], text, strlen(text)) >= 0)
+		return 0;
+	return err_errno(reterr, -errno, "failed to write \"%s\" to cgroup file %s", text, list_names[allow]);
+}
+
+static int write_v1(const struct v1_list *list, const struct device_rule *rule, struct err **reterr)
+{
+	char major[24], minor[24], text[64];
 
 	/* "a" alone replaces the whole list. */
 	if (rule->type == 'a' && rule->major == DEVICE_ANY && rule->minor == DEVICE_ANY && rule->access == DEVICE_ALL)
-		return resources_set(group, reterr, "devices", file, "a");
+		return v1_list_write(list, rule->allow, "a", reterr);
 	format_number(rule->major, major);
 	format_number(rule->minor, minor);
 	for (const char *type = rule->type == 'a' ? "bc" : "x"; *type; type++) {
-		int r = resources_set(group, reterr, "devices", file, "%c %s:%s %s%s%s",
-			*type == 'x' ? rule->type : *type, major, minor, rule->access & DEVICE_READ ? "r" : "",
-			rule->access & DEVICE_WRITE ? "w" : "", rule->access & DEVICE_MKNOD ? "m" : "");
+		snprintf(text, sizeof(text), "%c %s:%s %s%s%s", *type == 'x' ? rule->type : *type, major, minor,
+			rule->access & DEVICE_READ ? "r" : "", rule->access & DEVICE_WRITE ? "w" : "",
+			rule->access & DEVICE_MKNOD ? "m" : "");
+		int r = v1_list_write(list, rule->allow, text, reterr);
 		if (r < 0)
 			return r;
 	}
@@ -112,10 +144,11 @@ static bool is_said(const struct device_rule *rules, size_t at)
 
 static int apply_v1(struct cgroup *group, const struct device_rule *rules, size_t count, struct err **reterr)
 {
-	int r = 0;
+	_cleanup_(v1_list_close) struct v1_list list = { { -1, -1 } };
+	int r = v1_list_open(group, &list, reterr);
 
 	for (size_t i = 0; i < count && r == 0; i++)
-		r = is_said(rules, i) ? 0 : write_v1(group, &rules[i], reterr);
+		r = is_said(rules, i) ? 0 : write_v1(&list, &rules[i], reterr);
 	return r;
 }
 

@@ -375,6 +375,13 @@ int cgroup_write(struct cgroup *group, const char *controller, const char *file,
 	return r;
 }
 
+int cgroup_open(struct cgroup *group, const char *controller, const char *file, int flags)
+{
+	const char *folder = cgroup_folder_of(group, controller);
+
+	return folder ? cgroup_file_open(folder, file, flags) : -ENODEV;
+}
+
 int cgroup_read(struct cgroup *group, const char *controller, const char *file, char *out, size_t size)
 {
 	const char *folder = cgroup_folder_of(group, controller);

@@ -90,6 +90,8 @@ bool cgroup_is_handed(const struct cgroup *group, const char *controller);
 
 /* A file ("memory.limit_in_bytes") of the group in the hierarchy of `controller`. -ENODEV: no such hierarchy. */
 int cgroup_write(struct cgroup *group, const char *controller, const char *file, const char *text);
+/* For many writes to one file; -errno. */
+int cgroup_open(struct cgroup *group, const char *controller, const char *file, int flags);
 int cgroup_read(struct cgroup *group, const char *controller, const char *file, char *out, size_t size);
 int cgroup_read_u64(struct cgroup *group, const char *controller, const char *file, uint64_t *ret);
 
