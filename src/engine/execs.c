@@ -184,7 +184,6 @@ static json_t *remembered(const struct exec *exec)
 		.running = false,
 		.exit_code = { exec->ended, exec->exit_code },
 		.process = &process,
-		.can_remove = true,
 		.container_id = (char *)exec->container,
 		.detach_keys = (char *)"",
 	};

@@ -102,10 +102,18 @@ static int check_shareable(const struct container *container, struct err **reter
 		other->id);
 }
 
+static int check_log(const struct container *container, struct err **reterr)
+{
+	_cleanup_free_ char *attrs = NULL;
+	return log_attrs_make(container, container->record.config.env, &attrs, reterr);
+}
+
 int launch_check(struct container *container, struct err **reterr)
 {
 	const struct host_config *host = &container->record.host;
 	int r = check_network(host->network_mode, reterr);
+	if (r == 0)
+		r = check_log(container, reterr);
 	if (r == 0)
 		r = check_joined(container, host->network_mode, "network", reterr);
 	if (r == 0)
@@ -403,8 +411,7 @@ static int fill_health(const struct container_config *config, struct launch *lau
 static int fill_log_attrs(const struct container *container, struct launch *launch, struct err **reterr)
 {
 	_autofree_(err) struct err *reason = NULL;
-	if (strcmp(launch->log.driver, "json-file") != 0 ||
-		log_attrs_make(container, launch->oci.process->env, &launch->log.attrs, &reason) == 0)
+	if (log_attrs_make(container, launch->oci.process->env, &launch->log.attrs, &reason) == 0)
 		return 0;
 	return set_text(&launch->refused, err_message(reason)) < 0 ? err_oom(reterr) : 0;
 }

@@ -129,13 +129,39 @@ static int fill_rlimits(const struct host_resources *from, struct oci_process *p
 	return 0;
 }
 
-/* Rates name devices by path, whose numbers only the host's side knows: not passed on yet. */
-static int check_blocks(const struct host_resources *from, struct err **reterr)
+static int add_block(struct launch *launch, const char *path, const char *limit, int64_t value)
 {
-	if (from->blkio_weight_device_count || from->blkio_read_bps_count || from->blkio_write_bps_count ||
-		from->blkio_read_iops_count || from->blkio_write_iops_count)
-		return err_set(reterr, ERR_UNSUPPORTED, 0, "limits of single block devices are not supported yet");
-	return 0;
+	struct launch_block *blocks = realloc(launch->blocks, (launch->block_count + 1) * sizeof(*blocks));
+	if (!blocks)
+		return -ENOMEM;
+	launch->blocks = blocks;
+	struct launch_block *block = &blocks[launch->block_count++];
+	*block = (struct launch_block){ .path = strdup(path), .limit = strdup(limit), .value = value };
+	return block->path && block->limit ? 0 : -ENOMEM;
+}
+
+static int fill_blocks(const struct host_resources *from, struct launch *launch)
+{
+	const struct {
+		const char *limit;
+		const struct block_throttle_device *devices;
+		size_t count;
+	} rates[] = {
+		{ "read_bps", from->blkio_read_bps, from->blkio_read_bps_count },
+		{ "write_bps", from->blkio_write_bps, from->blkio_write_bps_count },
+		{ "read_iops", from->blkio_read_iops, from->blkio_read_iops_count },
+		{ "write_iops", from->blkio_write_iops, from->blkio_write_iops_count },
+	};
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < from->blkio_weight_device_count; i++)
+		r = add_block(launch, from->blkio_weight_devices[i].path, "weight",
+			from->blkio_weight_devices[i].weight);
+	for (size_t i = 0; i < ARRAY_SIZE(rates); i++) {
+		for (size_t k = 0; r == 0 && k < rates[i].count; k++)
+			r = add_block(launch, rates[i].devices[k].path, rates[i].limit,
+				(int64_t)rates[i].devices[k].rate);
+	}
+	return r;
 }
 
 static int fill_cgroup(const struct container *container, struct oci_linux *config)
@@ -170,8 +196,7 @@ int launch_resources(const struct container *container, struct launch *launch, s
 		r = fill_rlimits(from, launch->oci.process);
 	for (size_t i = 0; r == 0 && i < from->device_count; i++)
 		r = add_device(launch, &from->devices[i]);
-	if (r < 0)
-		return err_oom(reterr);
-	r = check_blocks(from, reterr);
-	return r < 0 ? r : fill_device_rules(container, resources, reterr);
+	if (r == 0)
+		r = fill_blocks(from, launch);
+	return r < 0 ? err_oom(reterr) : fill_device_rules(container, resources, reterr);
 }

@@ -183,12 +183,20 @@ static int print_sorted(json_t *attrs, struct buf *out)
 	return json_print_value(sorted, out);
 }
 
+bool log_attrs_has(const struct log_config *log)
+{
+	return !log->type || !log->type[0] || strcmp(log->type, "json-file") == 0;
+}
+
 int log_attrs_make(const struct container *container, char *const *env, char **ret, struct err **reterr)
 {
 	_cleanup_(buf_finish) struct buf text = BUF_INIT(LAUNCH_LOG_ATTRS_MAX);
+	const struct log_config *log = &container->record.host.log;
+	*ret = NULL;
+	if (!log->config || map_count(log->config) == 0 || !log_attrs_has(log))
+		return 0;
 	_autojson_ json_t *attrs = json_object();
 	int r = attrs ? collect(container, env, attrs, reterr) : err_oom(reterr);
-	*ret = NULL;
 	if (r < 0)
 		return err_wrap(reterr, r, "failed to initialize logging driver");
 	if (json_object_size(attrs) == 0)
@@ -202,10 +210,13 @@ int log_attrs_make(const struct container *container, char *const *env, char **r
 	return *ret ? 0 : err_oom(reterr);
 }
 
-int log_attrs_check(const struct map *options, struct err **reterr)
+int log_attrs_check(const struct log_config *log, struct err **reterr)
 {
+	const struct map *options = log->config;
 	_cleanup_(choice_finish) struct choice labels = { 0 }, variables = { 0 };
 	_autofree_(template) struct template *template = NULL;
+	if (!log_attrs_has(log))
+		return 0;
 	int r = choice_init(&labels, options, "labels", "labels-regex", reterr);
 	if (r == 0)
 		r = choice_init(&variables, options, "env", "env-regex", reterr);

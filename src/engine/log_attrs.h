@@ -6,8 +6,10 @@
 
 #include "engine/container.h"
 
+/* Whether records of this log's driver have attributes. */
+bool log_attrs_has(const struct log_config *log);
 /* A JSON object on one line, or NULL if nothing is asked for. `env`: the container's variables. ERR_INVALID also if it is
  * longer than LAUNCH_LOG_ATTRS_MAX. */
 int log_attrs_make(const struct container *container, char *const *env, char **ret, struct err **reterr);
 /* Whether the patterns and the template can be read. */
-int log_attrs_check(const struct map *options, struct err **reterr);
+int log_attrs_check(const struct log_config *log, struct err **reterr);

@@ -91,5 +91,5 @@ int logopts_validate(const struct log_config *log, struct err **reterr)
 {
 	struct logopts options;
 	int r = logopts_parse(log, &options, reterr);
-	return r < 0 ? r : log_attrs_check(log->config, reterr);
+	return r < 0 ? r : log_attrs_check(log, reterr);
 }

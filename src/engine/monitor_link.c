@@ -15,6 +15,7 @@
 #include "engine/launch.h"
 #include "engine/lifecycle.h"
 #include "engine/spare.h"
+#include "engine/volumes.h"
 #include "spec/handover.h"
 #include "sys/channel.h"
 
@@ -181,9 +182,12 @@ static void tell_event(struct container *container, const struct run_event *even
 		.container = container->id,
 		.seq = event->seq,
 	};
-	events_publish(container->engine->events, &told);
+	volumes_tell_container(container, event->type, event->time_ns);
+	bool is_failed_exec = strcmp(event->type, RUN_EVENT_EXEC_FAILED) == 0;
+	if (!is_failed_exec)
+		events_publish(container->engine->events, &told);
 	container->acked_seq = event->seq;
-	if (strcmp(event->type, "exec_die") == 0 && event->attributes)
+	if ((is_failed_exec || strcmp(event->type, "exec_die") == 0) && event->attributes)
 		execs_died(container, map_get(event->attributes, "execID"), map_get(event->attributes, "exitCode"));
 }
 

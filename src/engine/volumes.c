@@ -181,6 +181,50 @@ static void tell(struct volumes *volumes, const char *action, const char *name)
 	events_tell(volumes->engine, "volume", action, name, attributes);
 }
 
+static int set_word(struct map *map, const char *key, const char *value)
+{
+	char *copy = strdup(value);
+	int r = copy ? map_set(map, key, copy) : -ENOMEM;
+	if (r < 0)
+		free(copy);
+	return r;
+}
+
+static void tell_mount(struct container *container, const struct mount_point *mount, bool mounted, int64_t time_ns)
+{
+	_autofree_(map) struct map *attributes = map_new(free);
+	int r = attributes ? set_word(attributes, "container", container->id) : -ENOMEM;
+	if (r == 0 && mounted)
+		r = set_word(attributes, "destination", mount->destination);
+	if (r == 0)
+		r = set_word(attributes, "driver", "local");
+	if (r == 0 && mounted)
+		r = set_word(attributes, "propagation", "");
+	if (r == 0 && mounted)
+		r = set_word(attributes, "read/write", mount->rw ? "true" : "false");
+	const struct event event = {
+		.type = "volume",
+		.action = mounted ? "mount" : "unmount",
+		.actor = mount->name,
+		.attributes = attributes,
+		.time_ns = time_ns,
+	};
+	if (r == 0)
+		events_publish(container->engine->events, &event);
+}
+
+void volumes_tell_container(struct container *container, const char *event, int64_t time_ns)
+{
+	bool mounted = strcmp(event, "start") == 0;
+	if (!mounted && strcmp(event, "die") != 0)
+		return;
+	for (size_t i = 0; i < container->record.mount_count; i++) {
+		const struct mount_point *mount = &container->record.mounts[i];
+		if (strcmp(mount->type, "volume") == 0)
+			tell_mount(container, mount, mounted, time_ns);
+	}
+}
+
 static int add(struct volumes *volumes, struct volume *volume, struct err **reterr)
 {
 	_cleanup_free_ char *labels = strings_text(volume->labels);

@@ -39,6 +39,9 @@ int volumes_remove(struct volumes *volumes, const char *name, bool force, struct
 /* A container is going away: its anonymous volumes that no other uses, if `remove`. */
 int volumes_release(struct volumes *volumes, const struct container *container, bool remove, struct err **reterr);
 
+/* Before a container's event: of a start that its volumes are mounted, of an end that they no longer are. */
+void volumes_tell_container(struct container *container, const char *event, int64_t time_ns);
+
 /* Heap path of the folder; NULL when out of memory. */
 char *volumes_path(const struct volumes *volumes, const char *name);
 

@@ -21,11 +21,13 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/strv.h"
+#include "codec/base64.h"
 #include "monitor/client.h"
 #include "monitor/monitor.h"
 #include "monitor/process.h"
 #include "monitor/state.h"
 #include "monitor/streams.h"
+#include "runtime/enter.h"
 #include "sys/pty.h"
 
 #define EXEC_DRAIN_MS 2000
@@ -33,6 +35,8 @@
 #define EXIT_NOT_EXECUTABLE 126
 #define EXIT_NOT_FOUND      127
 #define EVENT_TYPE_MAX      1024
+/* Tools look for Docker's words. */
+#define EXEC_REFUSED "OCI runtime exec failed: exec failed"
 
 enum exec_phase { EXEC_CREATED, EXEC_RUNNING, EXEC_DRAINING, EXEC_ENDED };
 
@@ -53,7 +57,8 @@ struct exec {
 
 	exec_end_fn *on_end; /* a probe's */
 	void *on_end_user;
-	bool is_probe; /* not in the table that others see, no events */
+	bool is_probe;    /* not in the table that others see, no events */
+	bool is_detached; /* nobody will read its streams */
 };
 
 /* --- the table --- */
@@ -184,6 +189,14 @@ static int check_new(struct monitor *monitor, const char *id, const struct exec_
 		return err_set(reterr, ERR_INVALID, 0, "No exec command specified");
 	if (exec_find(monitor, id, &same, NULL) == 0)
 		return err_set(reterr, ERR_CONFLICT, 0, "the exec ID %s is in use", id);
+	struct detach detach;
+	if (config->detach_keys && detach_init(&detach, config->detach_keys) < 0)
+		return err_set(reterr, ERR_INVALID, 0, "Invalid escape keys (%s) provided", config->detach_keys);
+	if (config->user && config->user[0]) {
+		ret = container_check_user(monitor->container, config->user, reterr);
+		if (ret < 0)
+			return ret;
+	}
 	forget_ended(monitor);
 	if (monitor->execs.count >= EXEC_MAX)
 		return err_set(reterr, ERR_TOO_LARGE, 0, "container %s has %d execs already", monitor->options.id,
@@ -288,13 +301,14 @@ void exec_kill(struct exec *exec)
 /* --- start --- */
 
 /* Our ends in `ours`, the process's in `theirs`; -1 where the stream is not wanted. */
-static int make_pipes(const struct exec_config *config, int ours[3], int theirs[3])
+static int make_pipes(const struct exec *exec, int ours[3], int theirs[3])
 {
+	const struct exec_config *config = &exec->config;
 	const bool wanted[] = { config->attach_stdin, config->attach_stdout, config->attach_stderr };
 
 	for (int i = 0; i < 3; i++) {
 		int ends[2];
-		if (!wanted[i])
+		if (!wanted[i] || exec->is_detached)
 			continue;
 		if (pipe2(ends, O_CLOEXEC) < 0)
 			return -errno;
@@ -315,8 +329,19 @@ static int open_streams(struct exec *exec, int ours[3], int console_fd)
 	exec->stdio.on_end = on_output_end;
 	exec->stdio.user = exec;
 	if (exec->config.tty)
-		return procio_open_terminal(&exec->stdio, console_fd, exec->config.attach_stdin);
+		return procio_open_terminal(&exec->stdio, console_fd, exec->config.attach_stdin && !exec->is_detached);
 	return procio_open_pipes(&exec->stdio, TAKE_FD(ours[0]), TAKE_FD(ours[1]), TAKE_FD(ours[2]));
+}
+
+/* The words that tools look for, but for a user that is not there: Docker finds that out itself. */
+static int refused(const struct exec_config *config, int ret, struct err **reterr)
+{
+	const char *cwd = config->working_dir;
+	if (cwd && *cwd && *cwd != '/')
+		return err_wrap(reterr, ret, EXEC_REFUSED);
+	if (reterr && *reterr && (*reterr)->kind == ERR_INVALID)
+		return ret;
+	return err_wrap(reterr, ret, EXEC_REFUSED ": unable to start container process");
 }
 
 static int run_process(struct exec *exec, const struct container_stdio *stdio, int ours[3], struct err **reterr)
@@ -336,7 +361,7 @@ static int run_process(struct exec *exec, const struct container_stdio *stdio, i
 	ret = container_exec(monitor->container, &process.oci, &options, &started, reterr);
 	process_finish(&process);
 	if (ret < 0)
-		return ret;
+		return refused(&exec->config, ret, reterr);
 	exec->pid = started.pid;
 	exec->pidfd = started.pidfd;
 	exec->phase = EXEC_RUNNING;
@@ -351,7 +376,8 @@ static int run_process(struct exec *exec, const struct container_stdio *stdio, i
 /* What the exit code of an exec is that could not be started. */
 static int failure_code(const struct err *err)
 {
-	return err && err->kind == ERR_CMD_NOT_FOUND ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
+	bool is_missing = err && (err->kind == ERR_CMD_NOT_FOUND || err->errnum == ENOENT || err->errnum == ENOTDIR);
+	return is_missing ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
 }
 
 static int exec_run(struct exec *exec, uint16_t columns, uint16_t rows, struct err **reterr)
@@ -363,7 +389,7 @@ static int exec_run(struct exec *exec, uint16_t columns, uint16_t rows, struct e
 	exec_event(exec, "exec_start");
 	stdio.columns = columns;
 	stdio.rows = rows;
-	int ret = exec->config.tty ? 0 : make_pipes(&exec->config, ours, stdio.fds);
+	int ret = exec->config.tty ? 0 : make_pipes(exec, ours, stdio.fds);
 	if (ret < 0)
 		err_errno(&err, ret, "cannot make pipes for exec %s", exec->id);
 	else
@@ -375,6 +401,9 @@ static int exec_run(struct exec *exec, uint16_t columns, uint16_t rows, struct e
 	if (exec->phase == EXEC_CREATED) {
 		exec->exit_code = failure_code(err);
 		exec->phase = EXEC_ENDED;
+		if (!exec->is_probe)
+			state_event(exec->monitor, RUN_EVENT_EXEC_FAILED, "execID", exec->id, "exitCode",
+				exec->exit_code == EXIT_NOT_FOUND ? "127" : "126", NULL);
 	}
 	if (reterr)
 		*reterr = TAKE(err);
@@ -412,7 +441,7 @@ static int check_start(struct monitor *monitor, const struct handover_exec_start
 		return err_set(reterr, ERR_CONFLICT, 0, "exec command %s has already run", wish->exec);
 	if ((*ret)->phase != EXEC_CREATED || (*ret)->has_client)
 		return err_set(reterr, ERR_CONFLICT, 0, "exec command %s is already running", wish->exec);
-	const char *keys = wish->detach_keys;
+	const char *keys = wish->detach_keys ?: (*ret)->config.detach_keys;
 	if (!(keys && !*keys) && detach_init(detach, keys) < 0)
 		return err_set(reterr, ERR_INVALID, 0, "Invalid escape keys (%s) provided", keys);
 	return 0;
@@ -435,8 +464,7 @@ static int start_detached(struct exec *exec, const struct client *client, struct
 {
 	uint16_t columns, rows;
 	first_size(exec, client->handover->exec_start, &columns, &rows);
-	/* Nobody will read them. */
-	exec->config.attach_stdin = exec->config.attach_stdout = exec->config.attach_stderr = false;
+	exec->is_detached = true;
 	int ret = exec_run(exec, columns, rows, reterr);
 	if (ret < 0)
 		return ret;
@@ -526,7 +554,11 @@ int exec_inspect(struct monitor *monitor, const char *id, json_t **ret, struct e
 	if (r < 0)
 		return r;
 	const struct exec_config *config = &exec->config;
-	bool has_ended = exec->phase == EXEC_ENDED;
+	_cleanup_(buf_finish) struct buf keys = BUF_INIT(4 * DETACH_KEYS_MAX);
+	struct detach detach;
+	if (config->detach_keys && config->detach_keys[0] && detach_init(&detach, config->detach_keys) == 0 &&
+		base64_encode(&keys, detach.keys, detach.count, false) < 0)
+		return err_oom(reterr);
 	struct exec_process_config process = {
 		.tty = config->tty,
 		.entrypoint = config->cmd[0],
@@ -537,14 +569,13 @@ int exec_inspect(struct monitor *monitor, const char *id, json_t **ret, struct e
 	const struct exec_inspect inspect = {
 		.id = exec->id,
 		.running = exec->phase == EXEC_RUNNING || exec->phase == EXEC_DRAINING,
-		.exit_code = { has_ended, exec->exit_code },
+		.exit_code = { exec->phase == EXEC_ENDED, exec->exit_code },
 		.process = &process,
 		.open_stdin = config->attach_stdin,
 		.open_stderr = config->attach_stderr,
 		.open_stdout = config->attach_stdout,
-		.can_remove = has_ended,
 		.container_id = (char *)monitor->options.id,
-		.detach_keys = (char *)"",
+		.detach_keys = keys.data ? keys.data : (char *)"",
 		.pid = exec->pid,
 	};
 	*ret = json_write(&exec_inspect_table, &inspect);

@@ -1,6 +1,6 @@
 /*
  * Devices of the host, whose numbers are looked up at the start: one device, a folder of them, or with --privileged all of
- * /dev. Each becomes a device and a rule of the OCI document.
+ * /dev. Each becomes a device and a rule of the OCI document. And block devices that have limits of their own.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -162,6 +162,63 @@ static int add_asked(struct oci_linux *config, const struct launch_device *wish,
 	return ret < 0 ? err_errno(reterr, ret, "cannot add the device %s", wish->host_path) : 0;
 }
 
+static int add_weight(struct oci_block_io *io, dev_t device, int64_t weight)
+{
+	struct oci_block_weight *grown = reallocarray(io->weight_device, io->weight_device_count + 1, sizeof *grown);
+	if (!grown)
+		return -ENOMEM;
+	io->weight_device = grown;
+	grown[io->weight_device_count++] = (struct oci_block_weight){
+		.major = major(device), .minor = minor(device), .weight = { true, weight }
+	};
+	return 0;
+}
+
+static int add_rate(struct oci_block_throttle **list, size_t *count, dev_t device, int64_t rate)
+{
+	struct oci_block_throttle *grown = reallocarray(*list, *count + 1, sizeof *grown);
+	if (!grown)
+		return -ENOMEM;
+	*list = grown;
+	grown[(*count)++] = (struct oci_block_throttle){
+		.major = major(device), .minor = minor(device), .rate = (uint64_t)rate
+	};
+	return 0;
+}
+
+static int add_limit(struct oci_block_io *io, const struct launch_block *block, dev_t device)
+{
+	const struct {
+		const char *limit;
+		struct oci_block_throttle **list;
+		size_t *count;
+	} rates[] = {
+		{ "read_bps", &io->throttle_read_bps, &io->throttle_read_bps_count },
+		{ "write_bps", &io->throttle_write_bps, &io->throttle_write_bps_count },
+		{ "read_iops", &io->throttle_read_iops, &io->throttle_read_iops_count },
+		{ "write_iops", &io->throttle_write_iops, &io->throttle_write_iops_count },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(rates); i++)
+		if (strcmp(block->limit, rates[i].limit) == 0)
+			return add_rate(rates[i].list, rates[i].count, device, block->value);
+	return add_weight(io, device, block->value);
+}
+
+static int add_block(struct oci_linux *config, const struct launch_block *block, struct err **reterr)
+{
+	struct stat st;
+	if (stat(block->path, &st) < 0)
+		return err_errno(reterr, -errno, "stat %s", block->path);
+	if (!S_ISBLK(st.st_mode))
+		return err_set(reterr, ERR_INVALID, ENOTBLK, "%s is no block device: it has no rates and no weight",
+			block->path);
+	if (!config->resources)
+		config->resources = calloc(1, sizeof *config->resources);
+	if (!config->resources || add_limit(&config->resources->block_io, block, st.st_rdev) < 0)
+		return err_oom(reterr);
+	return 0;
+}
+
 int prepare_devices(struct monitor *monitor, struct prepared *prepared, struct err **reterr)
 {
 	(void)prepared;
@@ -170,6 +227,11 @@ int prepare_devices(struct monitor *monitor, struct prepared *prepared, struct e
 
 	for (size_t i = 0; i < launch->device_count; i++) {
 		int ret = add_asked(config, &launch->devices[i], reterr);
+		if (ret < 0)
+			return ret;
+	}
+	for (size_t i = 0; i < launch->block_count; i++) {
+		int ret = add_block(config, &launch->blocks[i], reterr);
 		if (ret < 0)
 			return ret;
 	}

@@ -199,12 +199,13 @@ static int write_maps(const struct container *container, const struct oci_linux 
 			       reterr);
 }
 
+/* Who has gone already has said why, which is heard next. */
 static int say(int sync, enum report_type type, struct err **reterr)
 {
 	const struct report report = { .type = type };
 	int r = report_send(sync, &report, -1);
 
-	return r < 0 ? err_errno(reterr, r, "lost the container's first process") : 0;
+	return r < 0 && r != -EPIPE ? err_errno(reterr, r, "lost the container's first process") : 0;
 }
 
 /* While it is on its way: one that has ended by now has said why, and that is what is heard next. */

@@ -15,7 +15,7 @@ static const char *errno_text(int errnum)
 	case ENOENT: return "no such file or directory";
 	case ENOTDIR: return "not a directory";
 	case EACCES: return "permission denied";
-	case EISDIR: return "is a directory";
+	case EISDIR: return "is a directory: permission denied";
 	case ELOOP: return "too many levels of symbolic links";
 	case ENAMETOOLONG: return "file name too long";
 	default: return strerror(errnum);

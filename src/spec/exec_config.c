@@ -12,7 +12,7 @@ static const struct json_field exec_config_fields[] = {
 	JSON_FIELD(struct exec_config, detach_keys, "DetachKeys", JSON_STRING_FIELD, .flags = JSON_EMPTYNULL),
 	JSON_FIELD(struct exec_config, env, "Env", JSON_STRV),
 	JSON_FIELD(struct exec_config, working_dir, "WorkingDir", JSON_STRING_FIELD, .flags = JSON_EMPTYNULL),
-	JSON_FIELD(struct exec_config, cmd, "Cmd", JSON_STRV_OR_STRING),
+	JSON_FIELD(struct exec_config, cmd, "Cmd", JSON_STRV),
 	JSON_FIELD(struct exec_config, detach, "Detach", JSON_BOOL_FIELD),
 };
 const struct json_table exec_config_table = JSON_TABLE(struct exec_config, exec_config_fields);

@@ -66,6 +66,13 @@ static const struct json_field launch_device_fields[] = {
 };
 static const struct json_table launch_device_table = JSON_TABLE(struct launch_device, launch_device_fields);
 
+static const struct json_field launch_block_fields[] = {
+	JSON_FIELD(struct launch_block, path, "path", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
+	JSON_FIELD(struct launch_block, limit, "limit", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
+	JSON_FIELD(struct launch_block, value, "value", JSON_INT),
+};
+static const struct json_table launch_block_table = JSON_TABLE(struct launch_block, launch_block_fields);
+
 static const struct json_field launch_source_fields[] = {
 	JSON_FIELD(struct launch_source, destination, "destination", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
 	JSON_FIELD(struct launch_source, create, "create", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
@@ -106,6 +113,8 @@ static const struct json_field launch_fields[] = {
 		.flags = JSON_REQUIRED),
 	JSON_FIELD_ARRAY(struct launch, devices, device_count, "devices", JSON_OBJECTS, .table = &launch_device_table,
 		.flags = JSON_OMITEMPTY),
+	JSON_FIELD_ARRAY(struct launch, blocks, block_count, "blocks", JSON_OBJECTS, .table = &launch_block_table,
+		.flags = JSON_OMITEMPTY),
 	JSON_FIELD_ARRAY(struct launch, sources, source_count, "sources", JSON_OBJECTS, .table = &launch_source_table,
 		.flags = JSON_OMITEMPTY),
 };
@@ -134,6 +143,11 @@ static int check_words(const struct launch *launch, struct err **reterr)
 		return bad(reterr, "log.attrs", "too long, or not a line of JSON:", attrs);
 	if (!OCI_IS_ONE_OF(launch->network.mode, "none", "host", "private", "container", "bridge"))
 		return bad(reterr, "network.mode", "unknown mode", launch->network.mode);
+	for (size_t i = 0; i < launch->block_count; i++)
+		if (!OCI_IS_ONE_OF(launch->blocks[i].limit, "weight", "read_bps", "write_bps", "read_iops",
+			    "write_iops") ||
+			launch->blocks[i].path[0] != '/')
+			return bad(reterr, "blocks", "unknown limit, or no path:", launch->blocks[i].limit);
 	if (!OCI_IS_ONE_OF(launch->seccomp.mode, "default", "unconfined", "profile"))
 		return bad(reterr, "seccomp.mode", "unknown mode", launch->seccomp.mode);
 	return 0;

@@ -85,6 +85,13 @@ struct launch_device {
 	char *permissions; /* of r, w, m */
 };
 
+/* A limit of one block device, whose numbers are looked up at the start. */
+struct launch_block {
+	char *path;
+	char *limit; /* weight, read_bps, write_bps, read_iops, write_iops */
+	int64_t value;
+};
+
 /* What is to be done on the host's side for the entry of oci.mounts with this destination, before it is mounted. */
 struct launch_source {
 	char *destination;
@@ -118,6 +125,8 @@ struct launch {
 	struct launch_seccomp seccomp;
 	struct launch_device *devices;
 	size_t device_count;
+	struct launch_block *blocks;
+	size_t block_count;
 	struct launch_source *sources;
 	size_t source_count;
 };

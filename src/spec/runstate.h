@@ -15,6 +15,9 @@
 /* Events kept unacknowledged; past it the oldest are dropped, and their sequence numbers are missing. */
 #define RUNSTATE_EVENTS_MAX 512
 
+/* Not for users: the exec of this execID could not be started, with this exitCode. */
+#define RUN_EVENT_EXEC_FAILED "exec_failed"
+
 struct run_event {
 	int64_t seq; /* from 1, without gaps, for the container's whole life */
 	char *type;  /* start, die, oom, kill, pause, unpause, restart, exec_create, ..., health_status: healthy */

@@ -29,7 +29,7 @@ def create(engine, document, name=""):
 
 @pytest.mark.parametrize("arguments, code, text", [
     (["busybox", "nosuch"], 127, 'exec: "nosuch": executable file not found in $PATH'),
-    (["busybox", "/etc"], 126, 'exec: "/etc": is a directory'),
+    (["busybox", "/etc"], 126, 'exec: "/etc": is a directory: permission denied'),
     (["--device", "/dev/nosuch", "busybox", "true"], 127,
      'error gathering device information while adding custom device "/dev/nosuch": no such file or directory'),
     (["--mount", "type=bind,src=/nosuch,dst=/s", "busybox", "true"], 125,
@@ -117,6 +117,78 @@ def test_hosts_has_the_domain(docker):
     assert "127.0.1.1\tbox.dom.example box\n" in hosts
 
 
+# --- execs that fail ---
+
+@pytest.mark.parametrize("arguments, code, text", [
+    (["nosuch"], 127, 'exec: "nosuch": executable file not found in $PATH'),
+    (["/etc"], 126, 'exec: "/etc": is a directory: permission denied'),
+    (["/etc/passwd"], 126, 'exec: "/etc/passwd": permission denied'),
+    (["/nosuch/x"], 127, 'exec: "/nosuch/x": stat /nosuch/x: no such file or directory'),
+    (["-w", "/nosuch", "true"], 127, 'chdir to cwd ("/nosuch") set in config.json failed: no such file or directory'),
+])
+def test_exec_says_why_it_failed(engine, docker, arguments, code, text):
+    docker("run", "-d", "--name", "box", "busybox", "sleep", "1000")
+    options, command = (arguments[:2], arguments[2:]) if arguments[0] == "-w" else ([], arguments)
+    sentence = "OCI runtime exec failed: exec failed: unable to start container process: " + text
+    for client in (docker, engine.tare):
+        done = client("exec", *options, "box", *command, check=False)
+        assert (done.returncode, done.stdout) == (code, sentence + "\n")
+        done = client("exec", "-d", *options, "box", *command, check=False)
+        assert done.returncode == 1 and done.stderr.rstrip() == f"Error response from daemon: {sentence}"
+    assert docker("inspect", "-f", "{{json .ExecIDs}}", "box").stdout == "null\n"
+    assert docker("events", "--since", "1h", "--until", str(time.time() + 0.1), "--filter", "event=exec_failed").stdout == ""
+
+
+def test_exec_of_a_user_that_is_not_there(engine, docker):
+    docker("run", "-d", "--name", "box", "busybox", "sleep", "1000")
+    for client in (docker, engine.tare):
+        for options in ((), ("-d",), ("-t",)):
+            done = client("exec", *options, "-u", "nobody", "box", "true", check=False)
+            assert done.returncode == 1
+            assert done.stderr.rstrip() == "Error response from daemon: unable to find user nobody: no matching entries in passwd file"
+    assert docker("inspect", "-f", "{{json .ExecIDs}}", "box").stdout == "null\n"
+
+
+def test_exec_documents(engine, docker):
+    docker("run", "-d", "--name", "box", "busybox", "sleep", "1000")
+    for body, text in {
+        '{"Cmd":["true"],"DetachKeys":"bogus"}': "Invalid escape keys (bogus) provided",
+        '{"Cmd":"true"}': "Cmd",
+    }.items():
+        status, answer = engine.api("POST", "/containers/box/exec", json.loads(body))
+        assert status == 400 and text in answer["message"]
+    made = engine.api("POST", "/containers/box/exec", {"Cmd": ["true"], "DetachKeys": "ctrl-a,x", "AttachStdout": True})[1]["Id"]
+    assert engine.api("POST", f"/exec/{made}/start", {"Detach": True})[0] == 200
+    shown = wait_for(lambda: (found := engine.api("GET", f"/exec/{made}/json")[1])["ExitCode"] is not None and found, "the end")
+    assert (shown["DetachKeys"], shown["OpenStdout"], shown["CanRemove"], shown["ExitCode"]) == ("AXg=", True, False, 0)
+
+
+# --- limits of single block devices ---
+
+def block_device():
+    return next((f"/dev/{name}" for name in sorted(os.listdir("/sys/block")) if os.path.exists(f"/dev/{name}")), None)
+
+
+@pytest.mark.skipif(not block_device(), reason="there is no block device")
+@pytest.mark.parametrize("program", ["docker", "tare"])
+def test_rates_of_a_device(engine, docker, program):
+    client = docker if program == "docker" else engine.tare
+    device = block_device()
+    numbers = f"{os.major(os.stat(device).st_rdev)}:{os.minor(os.stat(device).st_rdev)}"
+    done = client("run", "--rm", "--device-read-bps", f"{device}:1mb", "--device-write-bps", f"{device}:2mb", "--device-read-iops",
+                  f"{device}:10", "--device-write-iops", f"{device}:20", "busybox", "sh", "-c",
+                  "cd /sys/fs/cgroup; cat io.max 2>/dev/null || cat blkio/blkio.throttle.*_device")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{numbers} rbps=1048576 wbps=2097152 riops=10 wiops=20\n" or \
+        sorted(done.stdout.splitlines()) == sorted(f"{numbers} {value}" for value in (1 << 20, 2 << 20, 10, 20))
+    docker("create", "--name", "rated", "--device-read-bps", f"{device}:1mb", "busybox")
+    assert docker("inspect", "-f", "{{json .HostConfig.BlkioDeviceReadBps}}", "rated").stdout == f'[{{"Path":"{device}","Rate":1048576}}]\n'
+    done = client("run", "--rm", "--device-write-iops", "/dev/nosuch:1", "busybox", "true", check=False)
+    assert done.returncode == 127 and "stat /dev/nosuch: no such file or directory" in done.stderr
+    done = client("run", "--rm", "--device-read-bps", "/dev/null:1mb", "busybox", "true", check=False)
+    assert done.returncode == 125 and "/dev/null is no block device" in done.stderr
+
+
 # --- what a log says of its container ---
 
 @pytest.mark.parametrize("options, details", [
@@ -153,6 +225,7 @@ def test_attributes_that_cannot_be(docker):
         ("--log-opt", "env-regex=(a{9}){9}"): "failed to initialize logging driver: error parsing regexp: counted repeats",
         ("--log-opt", "tag={{"): "failed to initialize logging driver: template",
         ("--log-opt", "tag={{.Nope}}"): "failed to initialize logging driver: template",
+        ("--log-opt", "tag={{.Nope}}", "-i"): "failed to initialize logging driver: template",
         ("--log-opt", "labels=a", "-l", "a=" + "x" * 20000): "failed to initialize logging driver: labels, variables and tag are longer",
         ("--log-driver", "local", "--log-opt", "tag=x"): "unknown log opt 'tag' for log driver local",
     }.items():
@@ -371,6 +444,19 @@ def test_a_stop_is_an_event(docker):
     assert docker("events", "--since", "1h", "--until", str(time.time() + 0.1), "--filter", "event=tag", "--format",
                   "{{.Actor.Attributes.name}}").stdout.splitlines()[-1] == "told:1"
     docker("rmi", "told:1")
+
+
+def test_volumes_are_told_of(docker):
+    docker("run", "--name", "ev", "-v", "evv:/x", "-v", "/anon", "--tmpfs", "/t", "--mount", "type=volume,src=evw,dst=/w,ro", "busybox", "true")
+    docker("rm", "-v", "ev")
+    docker("volume", "rm", "evv", "evw")
+    events = docker("events", "--since", "1h", "--until", str(time.time() + 0.1), "--filter", "type=volume", "--filter", "event=mount",
+                    "--filter", "event=unmount", "--format", "{{json .Actor}}").stdout.splitlines()
+    events = [json.loads(line) for line in events]
+    named = {actor["ID"]: actor["Attributes"] for actor in events if actor["ID"] in ("evv", "evw") and "destination" in actor["Attributes"]}
+    assert {name: (told["destination"], told["read/write"], told["driver"], told["propagation"]) for name, told in named.items()} == \
+        {"evv": ("/x", "true", "local", ""), "evw": ("/w", "false", "local", "")}
+    assert sum("destination" not in actor["Attributes"] for actor in events) == 3 and len(events) == 6
 
 
 def test_what_waits_for_its_restart_can_be_stopped(docker):
