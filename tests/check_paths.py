@@ -77,6 +77,7 @@ FILES = {
     "sys/cgroup_v2.c": ("inotify_add_watch", "a group of ours"),
     "sys/namespaces.c": ("open", "a namespace that the caller of the runtime named; its kind is looked at"),
     "sys/sockets.c": ("open", "the folder of a socket that the administrator named"),
+    "worker/stage.c": ("open", "a volume's folder, or what its options name of the host; what lies in it, inroot finds"),
     "worker/worker.c": ("open", "the data root, as the holder gave it"),
 }
 

@@ -20,6 +20,7 @@
 #include "engine/mounts.h"
 #include "engine/records.h"
 #include "engine/security.h"
+#include "engine/volumes.h"
 #include "spec/defaults.h"
 #include "sys/caps.h"
 
@@ -114,6 +115,8 @@ int launch_check(struct container *container, struct err **reterr)
 	int r = check_network(host->network_mode, reterr);
 	if (r == 0)
 		r = check_log(container, reterr);
+	if (r == 0)
+		r = volumes_check_start(container, reterr);
 	if (r == 0)
 		r = check_joined(container, host->network_mode, "network", reterr);
 	if (r == 0)

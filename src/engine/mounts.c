@@ -182,6 +182,39 @@ static int refuse(const struct mount_config *config, const char *what, struct er
 		config->type ? config->type : "", what);
 }
 
+/* Lexically: whether it stays where it starts. What links do, the monitor sees. */
+static bool is_local(const char *path)
+{
+	int depth = 0;
+	if (path[0] == '/' || !validate_is_plain(path))
+		return false;
+	while (*path && depth >= 0) {
+		size_t len = strcspn(path, "/");
+		if (len == 2 && path[0] == '.' && path[1] == '.')
+			depth--;
+		else if (len > 0 && !(len == 1 && path[0] == '.'))
+			depth++;
+		path += len;
+		path += strspn(path, "/");
+	}
+	return depth >= 0;
+}
+
+static int check_volume_options(const struct mount_config *config, struct err **reterr)
+{
+	const char *subpath = config->volume->subpath ? config->volume->subpath : "";
+	const struct mount_driver *driver = config->volume->driver;
+	if (subpath[0] && !(config->source && config->source[0]))
+		return refuse(config, "must not set Subpath when using anonymous volumes", reterr);
+	if (!is_local(subpath))
+		return refuse(config, "subpath must be a relative path within the volume", reterr);
+	/* No 404, which the client would take for the image's. */
+	if (driver && driver->name && driver->name[0] && strcmp(driver->name, "local") != 0)
+		return err_set(reterr, ERR_INVALID, 0, "error looking up volume plugin %s: plugin \"%s\" not found",
+			driver->name, driver->name);
+	return 0;
+}
+
 static int check_mount(const struct mount_config *config, struct err **reterr)
 {
 	const char *type = config->type ? config->type : "";
@@ -206,13 +239,7 @@ static int check_mount(const struct mount_config *config, struct err **reterr)
 		return refuse(config, "invalid propagation", reterr);
 	if (config->tmpfs && config->tmpfs->size_bytes < 0)
 		return refuse(config, "the size must not be negative", reterr);
-	if (config->volume && config->volume->subpath && config->volume->subpath[0])
-		return refuse(config, "subpaths of volumes are not supported", reterr);
-	const struct mount_driver *driver = config->volume ? config->volume->driver : NULL;
-	if (driver && ((driver->name && driver->name[0] && strcmp(driver->name, "local") != 0) ||
-			      (driver->options && map_count(driver->options) > 0)))
-		return refuse(config, "volume drivers and their options are not supported", reterr);
-	return 0;
+	return config->volume ? check_volume_options(config, reterr) : 0;
 }
 
 static int add_mount(struct container_record *record, const struct mount_config *config, struct err **reterr)
@@ -266,6 +293,23 @@ static int copy_from(struct container_record *record, const struct mount_point *
 	return r;
 }
 
+static const struct mount_config *config_of(const struct container_record *record, const char *destination)
+{
+	for (size_t i = 0; i < record->host.mount_count; i++) {
+		_cleanup_free_ char *clean = mounts_clean_path(record->host.mounts[i].target);
+		if (clean && strcmp(clean, destination) == 0)
+			return &record->host.mounts[i];
+	}
+	return NULL;
+}
+
+const char *mounts_subpath(const struct container_record *record, const char *destination)
+{
+	const struct mount_config *config = config_of(record, destination);
+	const char *subpath = config && config->volume ? config->volume->subpath : NULL;
+	return subpath && subpath[0] ? subpath : NULL;
+}
+
 static int add_volumes_from(struct engine *engine, struct container_record *record, const char *spec,
 	struct err **reterr)
 {
@@ -281,8 +325,13 @@ static int add_volumes_from(struct engine *engine, struct container_record *reco
 	if (container_find(engine, parts[0], &other, NULL) < 0)
 		return err_set(reterr, ERR_INVALID, 0, "No such container: %s", parts[0]);
 	int r = 0;
-	for (size_t i = 0; r == 0 && i < other->record.mount_count; i++)
+	for (size_t i = 0; r == 0 && i < other->record.mount_count; i++) {
+		if (mounts_subpath(&other->record, other->record.mounts[i].destination))
+			return err_set(reterr, ERR_INVALID, 0,
+				"volumes-from %s: a part of a volume, as at %s, cannot be handed on", parts[0],
+				other->record.mounts[i].destination);
 		r = copy_from(record, &other->record.mounts[i], mode[1] == 'o', reterr);
+	}
 	return r;
 }
 
@@ -307,16 +356,22 @@ static int need_volume(struct engine *engine, const char *id, const struct conta
 	struct volume *volume;
 	bool created;
 	const struct map *labels = NULL;
+	const struct mount_driver *driver = NULL;
 	bool is_anonymous = !mount->name || !mount->name[0];
 	for (size_t i = 0; i < record->host.mount_count; i++) {
 		const struct mount_config *config = &record->host.mounts[i];
-		if (config->volume && strcmp(config->target, mount->destination) == 0)
+		if (config->volume && strcmp(config->target, mount->destination) == 0) {
 			labels = config->volume->labels;
+			driver = config->volume->driver;
+		}
 	}
-	int r = volumes_need(engine->volumes, mount->name, labels, is_anonymous && record->host.auto_remove ? id : NULL,
-		&volume, &created, reterr);
+	int r = volumes_need(engine->volumes, mount->name, driver, labels,
+		is_anonymous && record->host.auto_remove ? id : NULL, &volume, &created, reterr);
 	if (r == 0 && created && strv_append(made, volume->name) < 0)
 		r = err_oom(reterr);
+	if (r == 0 && volume_kind(volume) == VOLUME_FILESYSTEM && mounts_subpath(record, mount->destination))
+		r = err_set(reterr, ERR_INVALID, 0, "volume %s is a filesystem of its own: it has no subpaths yet",
+			volume->name);
 	if (r == 0)
 		r = set_text(&mount->name, volume->name, reterr);
 	if (r == 0)
@@ -399,50 +454,115 @@ static void drop_default(struct oci_spec *spec, const char *destination)
 	}
 }
 
-static const struct mount_config *config_of(const struct container_record *record, const char *destination)
-{
-	for (size_t i = 0; i < record->host.mount_count; i++) {
-		_cleanup_free_ char *clean = mounts_clean_path(record->host.mounts[i].target);
-		if (clean && strcmp(clean, destination) == 0)
-			return &record->host.mounts[i];
-	}
-	return NULL;
-}
-
 static bool mode_has(const struct mount_point *mount, const char *word)
 {
 	_autofree_(strv) char **words = mount->mode ? strv_split(mount->mode, ',') : NULL;
 	return strv_has(words, word);
 }
 
-static int add_source(struct launch *launch, const char *destination, bool create, bool copy_up)
+/* Takes the texts of `wish`, also on failure. */
+static int add_source(struct launch *launch, const char *destination, struct launch_source *wish)
 {
-	if (!create && !copy_up)
-		return 0;
 	struct launch_source *sources = realloc(launch->sources, (launch->source_count + 1) * sizeof(*sources));
-	if (!sources)
+	if (!sources) {
+		free(wish->subpath);
+		free(wish->volume);
 		return -ENOMEM;
+	}
 	launch->sources = sources;
-	struct launch_source *source = &sources[launch->source_count];
-	*source = (struct launch_source){ .destination = strdup(destination), .create = create, .copy_up = copy_up };
-	if (!source->destination)
-		return -ENOMEM;
-	launch->source_count++;
-	return 0;
+	wish->destination = strdup(destination);
+	sources[launch->source_count++] = *wish;
+	return wish->destination ? 0 : -ENOMEM;
 }
 
-static int launch_bind(struct launch *launch, const struct mount_point *mount, const struct mount_config *config)
+static int wish_source(struct launch *launch, const struct mount_point *mount, const struct mount_config *config,
+	const struct volume *volume)
+{
+	const struct mount_bind_options *bind = config ? config->bind : NULL;
+	const char *subpath = volume && config && config->volume ? config->volume->subpath : NULL;
+	bool has_device = volume && volume_kind(volume) == VOLUME_BIND;
+	struct launch_source wish = {
+		.create = strcmp(mount->type, "bind") == 0 && (!config || (bind && bind->create_mountpoint)),
+		.subpath = subpath && subpath[0] ? strdup(subpath) : NULL,
+		.volume = has_device ? strdup(mount->source) : NULL,
+	};
+	wish.copy_up = volume && !wish.subpath && !mode_has(mount, "nocopy");
+	if ((subpath && subpath[0] && !wish.subpath) || (has_device && !wish.volume)) {
+		free(wish.subpath);
+		free(wish.volume);
+		return -ENOMEM;
+	}
+	if (!wish.create && !wish.copy_up && !wish.subpath && !wish.volume)
+		return 0;
+	return add_source(launch, mount->destination, &wish);
+}
+
+/* What -o o=... says, without what says only that it is a bind. */
+static int volume_words(const struct volume *volume, char ***options)
+{
+	_autofree_(strv) char **words = strv_split(volume_option(volume, "o"), ',');
+	int r = words ? 0 : -ENOMEM;
+	strv_foreach (word, words) {
+		if (r == 0 && (*word)[0] && strcmp(*word, "bind") != 0 && strcmp(*word, "rbind") != 0)
+			r = strv_append(options, *word);
+	}
+	return r;
+}
+
+static bool is_plain_bind(const struct volume *volume)
+{
+	_autofree_(strv) char **words = volume ? strv_split(volume_option(volume, "o"), ',') : NULL;
+	return volume && volume_kind(volume) == VOLUME_BIND && !strv_has(words, "rbind");
+}
+
+static int launch_bind(struct launch *launch, const struct mount_point *mount, const struct mount_config *config,
+	const struct volume *volume)
 {
 	const struct mount_bind_options *bind = config ? config->bind : NULL;
 	const char *propagation = mount->propagation && mount->propagation[0] ? mount->propagation : "rprivate";
-	bool is_volume = strcmp(mount->type, "volume") == 0;
-	bool recursive = !bind || !bind->non_recursive;
+	bool recursive = !is_plain_bind(volume) && (!bind || !bind->non_recursive);
+	bool has_device = volume && volume_kind(volume) == VOLUME_BIND;
+	_autofree_(strv) char **options = NULL;
+	int r = strv_append(&options, recursive ? "rbind" : "bind");
+	if (r == 0 && has_device)
+		r = volume_words(volume, &options);
 	/* Read-only all the way down, unless asked otherwise: a mount below a read-only bind is no hole in it. */
-	const char *rights = mount->rw ? "rw" : bind && (bind->read_only_non_recursive || !recursive) ? "ro" : "rro";
-	const char *const options[] = { recursive ? "rbind" : "bind", rights, propagation, NULL };
-	bool create = !is_volume && (!config || (bind && bind->create_mountpoint));
-	int r = defaults_add_mount(&launch->oci, mount->destination, "bind", mount->source, options);
-	return r < 0 ? r : add_source(launch, mount->destination, create, is_volume && !mode_has(mount, "nocopy"));
+	if (r == 0 && !mount->rw)
+		r = strv_append(&options, bind && (bind->read_only_non_recursive || !recursive) ? "ro" : "rro");
+	else if (r == 0 && !strv_has(options, "ro"))
+		r = strv_append(&options, "rw");
+	if (r == 0)
+		r = strv_append(&options, propagation);
+	if (r == 0)
+		r = defaults_add_mount(&launch->oci, mount->destination, "bind",
+			has_device ? volume_option(volume, "device") : mount->source, (const char *const *)options);
+	return r < 0 ? r : wish_source(launch, mount, config, volume);
+}
+
+static int launch_filesystem(struct launch *launch, const struct mount_point *mount, const struct volume *volume)
+{
+	_autofree_(strv) char **options = NULL;
+	int r = volume_words(volume, &options);
+	if (r == 0)
+		r = strv_append(&options, mount->rw ? "rprivate" : "ro");
+	return r < 0 ? r
+		     : defaults_add_mount(&launch->oci, mount->destination, volume_option(volume, "type"),
+			       volume_option(volume, "device"), (const char *const *)options);
+}
+
+static const struct volume *volume_of(const struct container *container, const struct mount_point *mount)
+{
+	bool is_volume = strcmp(mount->type, "volume") == 0 && mount->name;
+	return is_volume ? volumes_get(container->engine->volumes, mount->name) : NULL;
+}
+
+const char *mounts_host_source(const struct container *container, const struct mount_point *mount)
+{
+	const struct volume *volume = volume_of(container, mount);
+	enum volume_kind kind = volume ? volume_kind(volume) : VOLUME_FOLDER;
+	if (strcmp(mount->type, "tmpfs") == 0 || kind == VOLUME_FILESYSTEM)
+		return NULL;
+	return kind == VOLUME_BIND ? volume_option(volume, "device") : mount->source;
 }
 
 /* nosuid, nodev and noexec, unless the options say the contrary. */
@@ -507,16 +627,25 @@ const struct mount_point **mounts_sorted(const struct container_record *record)
 	return sorted;
 }
 
-static int launch_points(const struct container_record *record, struct launch *launch)
+static int launch_point(const struct container *container, const struct mount_point *mount, struct launch *launch)
 {
+	const struct mount_config *config = config_of(&container->record, mount->destination);
+	const struct volume *volume = volume_of(container, mount);
+	drop_default(&launch->oci, mount->destination);
+	if (strcmp(mount->type, "tmpfs") == 0)
+		return launch_tmpfs(launch, mount, config);
+	if (volume && volume_kind(volume) == VOLUME_FILESYSTEM)
+		return launch_filesystem(launch, mount, volume);
+	return launch_bind(launch, mount, config, volume);
+}
+
+static int launch_points(const struct container *container, struct launch *launch)
+{
+	const struct container_record *record = &container->record;
 	const struct mount_point **sorted = mounts_sorted(record);
 	int r = sorted ? 0 : -ENOMEM;
-	for (size_t i = 0; r == 0 && i < record->mount_count; i++) {
-		const struct mount_config *config = config_of(record, sorted[i]->destination);
-		drop_default(&launch->oci, sorted[i]->destination);
-		r = strcmp(sorted[i]->type, "tmpfs") == 0 ? launch_tmpfs(launch, sorted[i], config)
-							  : launch_bind(launch, sorted[i], config);
-	}
+	for (size_t i = 0; r == 0 && i < record->mount_count; i++)
+		r = launch_point(container, sorted[i], launch);
 	free(sorted);
 	return r;
 }
@@ -532,6 +661,6 @@ int mounts_launch(const struct container *container, struct launch *launch, stru
 		r = options ? add_tmpfs(launch, entry->key, options) : -ENOMEM;
 	}
 	if (r == 0)
-		r = launch_points(record, launch);
+		r = launch_points(container, launch);
 	return r < 0 ? err_errno(reterr, r, "cannot list the container's mounts") : 0;
 }

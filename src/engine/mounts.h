@@ -23,6 +23,11 @@ int mounts_launch(const struct container *container, struct launch *launch, stru
 /* Heap array of record->mounts and a NULL; a place below another comes after it. NULL when out of memory. */
 const struct mount_point **mounts_sorted(const struct container_record *record);
 
+/* What of the host's is mounted there; NULL: a filesystem of its own, which only the running container has. Borrowed. */
+const char *mounts_host_source(const struct container *container, const struct mount_point *mount);
+/* What of the source is mounted there, in place of all of it; or NULL. Borrowed. */
+const char *mounts_subpath(const struct container_record *record, const char *destination);
+
 /* "/a//b/../c/" to "/a/c": lexically, as the place in the container is then resolved in its root. NULL when out of
  * memory. */
 char *mounts_clean_path(const char *path);

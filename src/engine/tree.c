@@ -69,14 +69,20 @@ static int add_mounts(const struct container *container, struct handover_tree *t
 		const struct mount_point *from = sorted[i];
 		struct handover_mount *mount = &tree->mounts[tree->mount_count];
 
-		if (strcmp(from->type, "tmpfs") == 0 || !from->source)
+		const char *source = mounts_host_source(container, from);
+		const char *subpath = mounts_subpath(record, from->destination);
+
+		if (!source)
 			continue;
 		mount->destination = mounts_clean_path(from->destination);
-		mount->source = strdup(from->source);
+		mount->source = strdup(source);
+		if (subpath && !(mount->subpath = strdup(subpath)))
+			r = -ENOMEM;
 		mount->recursive = true;
 		mount->read_only = !from->rw;
 		tree->mount_count++;
-		r = mount->destination && mount->source ? 0 : -ENOMEM;
+		if (!mount->destination || !mount->source)
+			r = -ENOMEM;
 	}
 	free(sorted);
 	return r;
@@ -106,6 +112,7 @@ static void forget_tree(struct handover_tree *tree)
 	for (size_t i = 0; i < tree->mount_count; i++) {
 		free(tree->mounts[i].destination);
 		free(tree->mounts[i].source);
+		free(tree->mounts[i].subpath);
 	}
 	free(tree->mounts);
 	free(tree->folder);

@@ -12,8 +12,10 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "base/strv.h"
 #include "engine/events.h"
 #include "engine/sizes.h"
+#include "engine/validate.h"
 #include "engine/workers.h"
 #include "spec/system_info.h"
 #include "store/trash.h"
@@ -250,6 +252,56 @@ static int add(struct volumes *volumes, struct volume *volume, struct err **rete
 	return 0;
 }
 
+/* --- the options of "local" --- */
+
+const char *volume_option(const struct volume *volume, const char *key)
+{
+	const char *value = volume->options ? map_get(volume->options, key) : NULL;
+	return value ? value : "";
+}
+
+static bool has_word(const char *list, const char *word)
+{
+	_autofree_(strv) char **words = strv_split(list, ',');
+	return strv_has(words, word);
+}
+
+enum volume_kind volume_kind(const struct volume *volume)
+{
+	const char *type = volume_option(volume, "type"), *o = volume_option(volume, "o");
+	if (has_word(o, "bind") || has_word(o, "rbind"))
+		return VOLUME_BIND;
+	return type[0] ? VOLUME_FILESYSTEM : VOLUME_FOLDER;
+}
+
+/* In Docker's words. */
+static int check_options(const char *driver, const struct map *options, struct err **reterr)
+{
+	static const char *const known[] = { "type", "device", "o", "size" }, *const needed[] = { "device", "type" };
+	struct map_entry *entry;
+	if (driver && driver[0] && strcmp(driver, "local") != 0)
+		return err_set(reterr, ERR_NOT_FOUND, 0, "error looking up volume plugin %s: plugin \"%s\" not found",
+			driver, driver);
+	if (!options || map_count(options) == 0)
+		return 0;
+	for (size_t cursor = 0; (entry = map_next(options, &cursor));) {
+		bool is_known = false;
+		for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+			is_known = is_known || strcmp(entry->key, known[i]) == 0;
+		if (!is_known)
+			return err_set(reterr, ERR_INVALID, 0, "invalid option: \"%s\"", entry->key);
+		if (!validate_is_plain(entry->value))
+			return err_set(reterr, ERR_INVALID, 0, "option \"%s\" has a control character", entry->key);
+	}
+	if (map_has(options, "size"))
+		return err_set(reterr, ERR_INVALID, 0, "quota size requested but no quota support");
+	for (size_t i = 0; i < ARRAY_SIZE(needed); i++) {
+		if (!map_has(options, needed[i]))
+			return err_set(reterr, ERR_INVALID, 0, "missing required option: \"%s\"", needed[i]);
+	}
+	return 0;
+}
+
 static struct volume *volume_new(const char *name, const struct map *labels, const struct map *options,
 	const char *owner)
 {
@@ -275,19 +327,24 @@ static struct volume *volume_new(const char *name, const struct map *labels, con
 	return complete ? TAKE(volume) : NULL;
 }
 
-int volumes_need(struct volumes *volumes, const char *name, const struct map *labels, const char *owner,
-	struct volume **ret, bool *ret_created, struct err **reterr)
+int volumes_need(struct volumes *volumes, const char *name, const struct mount_driver *driver, const struct map *labels,
+	const char *owner, struct volume **ret, bool *ret_created, struct err **reterr)
 {
+	const struct map *options = driver ? driver->options : NULL;
 	struct volume *existing = name && name[0] ? volumes_get(volumes, name) : NULL;
 	*ret_created = false;
 	if (existing) {
 		*ret = existing;
 		return 0;
 	}
-	_autofree_(volume) struct volume *volume = volume_new(name, labels, NULL, owner);
+	_autofree_(volume) struct volume *volume = volume_new(name, labels, options, owner);
 	if (!volume)
 		return err_oom(reterr);
 	int r = volume->anonymous ? 0 : volume_name_check(volume->name, reterr);
+	if (r == 0) {
+		r = check_options(driver ? driver->name : NULL, options, reterr);
+		r = r < 0 ? err_wrap(reterr, r, "create %s", volume->name) : 0;
+	}
 	if (r == 0)
 		r = add(volumes, volume, reterr);
 	if (r < 0)
@@ -297,25 +354,12 @@ int volumes_need(struct volumes *volumes, const char *name, const struct map *la
 	return 0;
 }
 
-/* "local" takes none that we could honour: mounts of other file systems are not the engine's to make. */
-static int check_options(const char *driver, const struct map *options, struct err **reterr)
-{
-	if (driver && driver[0] && strcmp(driver, "local") != 0)
-		return err_set(reterr, ERR_NOT_FOUND, 0, "error looking up volume plugin %s: plugin \"%s\" not found",
-			driver, driver);
-	if (options && map_count(options) > 0)
-		return err_set(reterr, ERR_INVALID, 0, "volume options are not supported by the driver \"local\" yet");
-	return 0;
-}
-
 int volumes_create(struct volumes *volumes, const char *name, const char *driver, const struct map *labels,
 	const struct map *options, struct volume **ret, struct err **reterr)
 {
+	const struct mount_driver wish = { .name = (char *)driver, .options = (struct map *)options };
 	bool created;
-	int r = check_options(driver, options, reterr);
-	if (r < 0)
-		return err_wrap(reterr, r, "create %s", name ? name : "");
-	return volumes_need(volumes, name, labels, NULL, ret, &created, reterr);
+	return volumes_need(volumes, name, &wish, labels, NULL, ret, &created, reterr);
 }
 
 static bool uses(const struct container *container, const char *name)
@@ -450,6 +494,37 @@ int volumes_list(struct volumes *volumes, const struct filters *filters, json_t 
 	}
 	*ret = json_pack("{s:O, s:n}", "Volumes", list, "Warnings");
 	return *ret ? 0 : err_oom(reterr);
+}
+
+static bool is_running_elsewhere(const struct volumes *volumes, const char *name, const struct container *except)
+{
+	const struct container *container;
+	size_t cursor = 0;
+	while ((container = containers_next(volumes->engine->containers, &cursor))) {
+		if (container != except && container_is_running(container) && uses(container, name))
+			return true;
+	}
+	return false;
+}
+
+int volumes_check_start(struct container *container, struct err **reterr)
+{
+	static const char *const in_memory[] = { "tmpfs", "ramfs" };
+	const struct volumes *volumes = container->engine->volumes;
+	for (size_t i = 0; i < container->record.mount_count; i++) {
+		const struct mount_point *mount = &container->record.mounts[i];
+		const struct volume *volume = mount->name && mount->name[0] ? volumes_get(volumes, mount->name) : NULL;
+		if (!volume || volume_kind(volume) != VOLUME_FILESYSTEM)
+			continue;
+		for (size_t k = 0; k < ARRAY_SIZE(in_memory); k++) {
+			if (strcmp(volume_option(volume, "type"), in_memory[k]) == 0 &&
+				is_running_elsewhere(volumes, volume->name, container))
+				return err_set(reterr, ERR_CONFLICT, 0,
+					"volume %s is a %s that another running container has: it cannot be shared",
+					volume->name, in_memory[k]);
+		}
+	}
+	return 0;
 }
 
 static int64_t count_users(const struct volumes *volumes, const char *name)

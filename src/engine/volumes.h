@@ -17,7 +17,7 @@ struct volume {
 	int64_t created_ns;
 	bool anonymous;
 	struct map *labels;  /* NULL: none */
-	struct map *options; /* likewise */
+	struct map *options; /* likewise: type, device, o */
 	char *owner;         /* the AutoRemove container that it goes with */
 };
 
@@ -28,8 +28,16 @@ void volumes_free(struct volumes *volumes);
 int volumes_create(struct volumes *volumes, const char *name, const char *driver, const struct map *labels,
 	const struct map *options, struct volume **ret, struct err **reterr);
 /* For create: an anonymous one of a container, or a named one made on demand. *ret_created tells what to undo. */
-int volumes_need(struct volumes *volumes, const char *name, const struct map *labels, const char *owner,
-	struct volume **ret, bool *ret_created, struct err **reterr);
+int volumes_need(struct volumes *volumes, const char *name, const struct mount_driver *driver, const struct map *labels,
+	const char *owner, struct volume **ret, bool *ret_created, struct err **reterr);
+/* What the volume's options say it is: its own folder, something else of the host's, or a filesystem of its own. */
+enum volume_kind { VOLUME_FOLDER, VOLUME_BIND, VOLUME_FILESYSTEM };
+enum volume_kind volume_kind(const struct volume *volume);
+/* An option's text; "" if it has none. */
+const char *volume_option(const struct volume *volume, const char *key);
+/* At a start: ERR_CONFLICT if a volume that lives in memory is another running container's already. Each start makes a
+ * filesystem of its own, so they would not share what is in it. */
+int volumes_check_start(struct container *container, struct err **reterr);
 struct volume *volumes_get(const struct volumes *volumes, const char *name);
 /* Names, borrowed: start with *cursor = 0; NULL at the end. */
 const char *volumes_next(const struct volumes *volumes, size_t *cursor);

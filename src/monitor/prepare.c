@@ -31,6 +31,11 @@ void prepared_finish(struct prepared *prepared)
 		fd_close(&prepared->fillings[i].image_fd);
 		fd_close(&prepared->fillings[i].volume_fd);
 	}
+	for (size_t i = 0; i < prepared->options.source_count; i++)
+		fd_close(&prepared->sources[i].fd);
+	free(prepared->sources);
+	prepared->sources = NULL;
+	prepared->options.source_count = 0;
 	free(prepared->fillings);
 	prepared->fillings = NULL;
 	prepared->filling_count = 0;
@@ -49,6 +54,7 @@ static void fill_options(const struct monitor *monitor, struct prepared *prepare
 	options->init_fd = prepared->init_fd;
 	options->files = prepared->files;
 	options->joins = prepared->joins;
+	options->sources = prepared->sources;
 }
 
 typedef int prepare_step(struct monitor *monitor, struct prepared *prepared, struct err **reterr);

@@ -33,6 +33,7 @@ struct prepared {
 	struct container_join joins[PREPARE_JOINS_MAX];
 	struct filling *fillings;
 	size_t filling_count;
+	struct container_source *sources; /* subpaths of volumes; the descriptors are ours */
 };
 
 #define PREPARED_INIT                                   \

@@ -85,6 +85,8 @@ static int add_filling(struct prepared *prepared, const char *destination, int *
 static int find_filling(struct prepared *prepared, const char *destination, const char *source, struct err **reterr)
 {
 	_autoclose_ int volume = open(source, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (volume < 0 && errno == ENOTDIR)
+		return 0; /* the device of a volume may be a file */
 	int ret = volume < 0 ? -errno : fill_is_due(volume);
 	if (ret < 0)
 		return err_errno(reterr, ret, "cannot look into the volume's folder %s", source);
@@ -98,6 +100,38 @@ static int find_filling(struct prepared *prepared, const char *destination, cons
 		return 0;
 	ret = image < 0 ? image : add_filling(prepared, destination, &image, &volume);
 	return ret < 0 ? err_errno(reterr, ret, "cannot copy %s of the image into its volume", destination) : 0;
+}
+
+/* What lies in the volume is its containers' doing: resolved inside of it, once, and held. */
+static int open_subpath(struct prepared *prepared, const struct launch_source *wish, const char *source,
+	struct err **reterr)
+{
+	_autoclose_ int volume = open(source, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (volume < 0)
+		return err_errno(reterr, -errno, "cannot open the volume's folder %s", source);
+	_autoclose_ int inner = inroot_open_beneath(volume, wish->subpath, O_PATH);
+	if (inner == -EXDEV)
+		return err_set(reterr, ERR_INVALID, EXDEV,
+			"path concatenation escapes the base directory, base: %s, subpath: %s", source, wish->subpath);
+	if (inner < 0)
+		return err_errno(reterr, inner, "cannot access path %s/%s", source, wish->subpath);
+	size_t count = prepared->options.source_count;
+	struct container_source *grown = reallocarray(prepared->sources, count + 1, sizeof *grown);
+	if (!grown)
+		return err_oom(reterr);
+	prepared->sources = grown;
+	grown[count] = (struct container_source){ .destination = wish->destination, .fd = TAKE_FD(inner) };
+	prepared->options.source_count++;
+	return 0;
+}
+
+static int check_device(const struct launch_source *wish, const char *source, struct err **reterr)
+{
+	struct stat st;
+	if (stat(source, &st) == 0)
+		return 0;
+	return err_errno(reterr, -errno, "error while mounting volume '%s': failed to mount local volume: mount %s:%s",
+		wish->volume, source, wish->volume);
 }
 
 /* Docker's words, since the number alone would name the place in the container too. */
@@ -121,6 +155,10 @@ int prepare_sources(struct monitor *monitor, struct prepared *prepared, struct e
 		if (!source)
 			return err_set(reterr, ERR_INVALID, 0, "no mount has the destination %s", wish->destination);
 		int ret = wish->create ? create_source(source, reterr) : 0;
+		if (wish->volume)
+			ret = check_device(wish, source, reterr);
+		if (ret == 0 && wish->subpath)
+			ret = open_subpath(prepared, wish, source, reterr);
 		if (ret == 0 && wish->copy_up)
 			ret = find_filling(prepared, wish->destination, source, reterr);
 		if (ret < 0)

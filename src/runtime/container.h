@@ -91,6 +91,12 @@ typedef void container_born_fn(pid_t pid, void *user);
 /* Degradations the user should hear of ("no CAP_SYS_RESOURCE: oom_score_adj left at 0"). */
 typedef void container_warn_fn(const char *message, void *user);
 
+/* What the mount of the document with this destination shows, in place of its source: opened before by whoever knows how. */
+struct container_source {
+	const char *destination;
+	int fd; /* O_PATH; borrowed */
+};
+
 struct container_options {
 	const char *id;
 	int bundle_fd;           /* relative paths of the spec start here; -1: the spec has none */
@@ -113,6 +119,8 @@ struct container_options {
 
 	const struct container_file *files;
 	size_t file_count;
+	const struct container_source *sources;
+	size_t source_count;
 	const struct container_join *joins;
 	size_t join_count;
 

@@ -117,15 +117,25 @@ static int bind_tree(int dir_fd, const char *source, bool recursive, struct plan
 	return 0;
 }
 
-static int fill_bind(struct plan_mount *out, const struct oci_mount *spec, const struct mount_words *words,
-	int bundle_fd, struct err **reterr)
+static int find_source(const struct container_options *options, const char *destination)
 {
+	for (size_t i = 0; i < options->source_count; i++)
+		if (strcmp(options->sources[i].destination, destination) == 0)
+			return options->sources[i].fd;
+	return -1;
+}
+
+static int fill_bind(struct plan_mount *out, const struct oci_mount *spec, const struct mount_words *words,
+	const struct container_options *options, struct err **reterr)
+{
+	int bundle_fd = options->bundle_fd, source_fd = find_source(options, spec->destination);
 	struct mount_words applied = *words;
 
 	if (!spec->source || !*spec->source)
 		return err_set(reterr, ERR_INVALID, 0, "the bind mount at %s has no source", spec->destination);
 	int dir_fd = spec->source[0] == '/' || bundle_fd < 0 ? AT_FDCWD : bundle_fd;
-	int r = bind_tree(dir_fd, spec->source, words->is_recursive_bind, out);
+	int r = source_fd >= 0 ? bind_tree(source_fd, "", words->is_recursive_bind, out)
+			       : bind_tree(dir_fd, spec->source, words->is_recursive_bind, out);
 	if (r < 0)
 		return err_errno(reterr, r, "error mounting \"%s\" to rootfs at \"%s\"", spec->source,
 			spec->destination);
@@ -161,8 +171,8 @@ static int add_label(struct plan_mount *out, const char *label, struct err **ret
 	return 0;
 }
 
-static int fill_mount(struct plan *plan, struct plan_mount *out, const struct oci_mount *spec, int bundle_fd,
-	struct err **reterr)
+static int fill_mount(struct plan *plan, struct plan_mount *out, const struct oci_mount *spec,
+	const struct container_options *options, struct err **reterr)
 {
 	struct mount_words words;
 	int r;
@@ -189,7 +199,7 @@ static int fill_mount(struct plan *plan, struct plan_mount *out, const struct oc
 	if (r < 0)
 		return r;
 	if (bind)
-		return fill_bind(out, spec, &words, bundle_fd, reterr);
+		return fill_bind(out, spec, &words, options, reterr);
 	if (!spec->type || !*spec->type)
 		return err_set(reterr, ERR_INVALID, 0, "the mount at %s has no type", destination);
 	out->kind = is_cgroup_type(spec->type) ? PLAN_MOUNT_CGROUP : PLAN_MOUNT_NEW;
@@ -235,7 +245,7 @@ int plan_mounts(struct plan *plan, const struct oci_spec *spec, const struct con
 	for (size_t i = 0; i < spec->mount_count + options->file_count; i++) {
 		struct plan_mount *mount = &plan->mounts[plan->mount_count++];
 		mount->tree_fd = -1;
-		int r = i < spec->mount_count ? fill_mount(plan, mount, &spec->mounts[i], options->bundle_fd, reterr)
+		int r = i < spec->mount_count ? fill_mount(plan, mount, &spec->mounts[i], options, reterr)
 					      : fill_file(mount, &options->files[i - spec->mount_count], reterr);
 		if (r == 0)
 			r = add_label(mount, spec->linux_config.mount_label, reterr);

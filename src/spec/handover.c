@@ -109,6 +109,7 @@ static const struct json_table handover_save_table = JSON_TABLE(struct handover_
 static const struct json_field handover_mount_fields[] = {
 	JSON_FIELD(struct handover_mount, destination, "destination", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
 	JSON_FIELD(struct handover_mount, source, "source", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
+	JSON_FIELD(struct handover_mount, subpath, "subpath", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct handover_mount, recursive, "recursive", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct handover_mount, read_only, "read_only", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
 };

@@ -114,6 +114,7 @@ struct handover_save {
 struct handover_mount {
 	char *destination; /* in the container */
 	char *source;      /* on the host */
+	char *subpath;     /* in the source, and never out of it; or NULL */
 	bool recursive;
 	bool read_only;
 };

@@ -77,6 +77,8 @@ static const struct json_field launch_source_fields[] = {
 	JSON_FIELD(struct launch_source, destination, "destination", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
 	JSON_FIELD(struct launch_source, create, "create", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct launch_source, copy_up, "copy_up", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct launch_source, subpath, "subpath", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct launch_source, volume, "volume", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
 };
 static const struct json_table launch_source_table = JSON_TABLE(struct launch_source, launch_source_fields);
 

@@ -95,8 +95,10 @@ struct launch_block {
 /* What is to be done on the host's side for the entry of oci.mounts with this destination, before it is mounted. */
 struct launch_source {
 	char *destination;
-	bool create;  /* make the source as a folder, with parents, if nothing is there (-v, not --mount) */
-	bool copy_up; /* the source is an empty volume: fill it from this place in the image */
+	bool create;   /* make the source as a folder, with parents, if nothing is there (-v, not --mount) */
+	bool copy_up;  /* the source is an empty volume: fill it from this place in the image */
+	char *subpath; /* not the source, but what is there in it, which must not lead out of it; or NULL */
+	char *volume; /* the source is the device of the volume with this mount point: for the message if it is missing */
 };
 
 struct launch {

@@ -50,6 +50,11 @@ int inroot_open(int root_fd, const char *path, int flags)
 	return open_resolved(root_fd, *path ? path : ".", flags, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 }
 
+int inroot_open_beneath(int root_fd, const char *path, int flags)
+{
+	return open_resolved(root_fd, *path ? path : ".", flags, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
+}
+
 int inroot_plain_dir(int dir_fd, const char *name)
 {
 	return open_resolved(dir_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW,

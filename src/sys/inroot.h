@@ -21,6 +21,9 @@
 /* `flags` of open(2), without O_CREAT. */
 int inroot_open(int root_fd, const char *path, int flags);
 
+/* The same, but what leads out of the tree is refused (-EXDEV) and not turned back at its root: absolute symlinks too. */
+int inroot_open_beneath(int root_fd, const char *path, int flags);
+
 /* The folder, made with its parents where missing (dangling symlinks are followed to where they point): O_PATH. Folders that
  * exist keep their mode. */
 int inroot_mkdir_p(int root_fd, const char *path, mode_t mode);

@@ -127,11 +127,24 @@ static int attach(struct stage *stage, int fd, const char *destination, bool rea
 	return place < 0 ? place : mount_attach(mount_fd, place);
 }
 
+static int clone_source(const struct handover_mount *mount)
+{
+	_autoclose_ int folder = -1, inner = -1;
+
+	if (!mount->subpath)
+		return mount_clone(AT_FDCWD, mount->source, mount->recursive);
+	folder = open(mount->source, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (folder < 0)
+		return -errno;
+	inner = inroot_open_beneath(folder, mount->subpath, O_PATH);
+	return inner < 0 ? inner : mount_clone(inner, "", mount->recursive);
+}
+
 static int attach_volumes(struct stage *stage, const struct handover_tree *tree, struct err **reterr)
 {
 	for (size_t i = 0; i < tree->mount_count; i++) {
 		const struct handover_mount *mount = &tree->mounts[i];
-		int fd = mount_clone(AT_FDCWD, mount->source, mount->recursive);
+		int fd = clone_source(mount);
 		int r = fd < 0 ? fd : attach(stage, fd, mount->destination, mount->read_only);
 
 		if (r < 0 && r != -ENOENT && r != -ENOTDIR)

@@ -1,9 +1,11 @@
 """What was found to differ from Docker 28 when the same commands were given to both: wordings that tools match on, exit codes,
 and answers that the stock command depends on. The expected texts are what a dockerd 28.5 answered."""
+import ctypes
 import io
 import json
 import os
 import tarfile
+import threading
 import time
 
 import pytest
@@ -161,6 +163,127 @@ def test_exec_documents(engine, docker):
     assert engine.api("POST", f"/exec/{made}/start", {"Detach": True})[0] == 200
     shown = wait_for(lambda: (found := engine.api("GET", f"/exec/{made}/json")[1])["ExitCode"] is not None and found, "the end")
     assert (shown["DetachKeys"], shown["OpenStdout"], shown["CanRemove"], shown["ExitCode"]) == ("AXg=", True, False, 0)
+
+
+# --- volumes with options, and parts of volumes ---
+
+@pytest.fixture
+def named(docker):
+    """Makes volumes with options; they are gone at the end."""
+    names = []
+
+    def make(name, **options):
+        names.append(name)
+        return docker("volume", "create", *(word for key, value in options.items() for word in ("-o", f"{key}={value}")), name)
+    yield make
+    for container in docker("ps", "-aq").stdout.split():
+        docker("rm", "-f", container)
+    docker("volume", "rm", "-f", *names)
+
+
+@pytest.mark.parametrize("program", ["docker", "tare"])
+def test_a_volume_of_another_filesystem(engine, docker, named, program):
+    client = docker if program == "docker" else engine.tare
+    named("mem", type="tmpfs", device="tmpfs", o="size=1m,uid=1000,noexec")
+    assert json.loads(docker("volume", "inspect", "-f", "{{json .Options}}", "mem").stdout) == \
+        {"type": "tmpfs", "device": "tmpfs", "o": "size=1m,uid=1000,noexec"}
+    mounted = client("run", "--rm", "-v", "mem:/x", "busybox", "sh", "-c", "grep ' /x ' /proc/mounts; stat -c %u /x; echo a >/x/f").stdout
+    assert mounted.startswith("tmpfs /x tmpfs rw,noexec,relatime,size=1024k,uid=1000") and mounted.endswith("\n1000\n")
+    assert client("run", "--rm", "-v", "mem:/x:ro", "busybox", "sh", "-c", "ls /x; touch /x/f", check=False).stderr == \
+        "touch: /x/f: Read-only file system\n"
+    docker("run", "-d", "--name", "has", "-v", "mem:/x", "busybox", "sleep", "1000")
+    second = client("run", "--rm", "-v", "mem:/x", "busybox", "true", check=False)
+    assert second.returncode == 125 and "volume mem is a tmpfs that another running container has" in second.stderr
+    named("nfs", type="nfs", device=":/x", o="addr=127.0.0.1")
+    assert client("run", "--rm", "-v", "nfs:/x", "busybox", "true", check=False).returncode == 125
+    asked = client("run", "--rm", "--mount", "type=volume,src=asked,dst=/x,volume-opt=type=tmpfs,volume-opt=device=tmpfs,volume-opt=o=size=2m",
+                   "busybox", "grep", " /x ", "/proc/mounts")
+    assert "size=2048k" in asked.stdout
+    docker("volume", "rm", "asked")
+
+
+def test_a_volume_that_is_a_folder_of_the_host(engine, docker, named, tmp_path):
+    (tmp_path / "file").write_text("host\n")
+    named("bound", type="none", device=tmp_path, o="bind")
+    assert docker("run", "--rm", "-v", "bound:/x", "busybox", "sh", "-c", "cat /x/file; echo own >/x/made").stdout == "host\n"
+    assert (tmp_path / "made").read_text() == "own\n"
+    named("kept", type="none", device=tmp_path, o="bind,ro")
+    assert "Read-only" in docker("run", "--rm", "-v", "kept:/x", "busybox", "touch", "/x/file").stderr
+    docker("create", "--name", "copied", "-v", "bound:/x", "busybox")
+    with tarfile.open(fileobj=io.BytesIO(docker("cp", "copied:/x/made", "-", text=False).stdout)) as tar:
+        assert tar.extractfile("made").read() == b"own\n"
+    (tmp_path / "empty").mkdir()
+    named("filled", type="none", device=tmp_path / "empty", o="bind")
+    docker("run", "--rm", "-v", "filled:/etc", "busybox", "true")
+    assert (tmp_path / "empty/passwd").exists()
+    named("lost", type="none", device="/nosuch", o="bind")
+    done = docker("run", "--rm", "-v", "lost:/x", "busybox", "true")
+    mountpoint = engine.data / "volumes/lost/_data"
+    assert done.returncode == 127 and f"error while mounting volume '{mountpoint}': failed to mount local volume: mount /nosuch:{mountpoint}" in done.stderr
+
+
+def test_options_of_a_volume_are_looked_at(docker, named):
+    for options, text in {
+        (("type", "tmpfs"),): 'missing required option: "device"',
+        (("device", "tmpfs"),): 'missing required option: "type"',
+        (("bogus", "x"),): 'invalid option: "bogus"',
+        (("size", "10m"),): "quota size requested but no quota support",
+    }.items():
+        assert named("wrong", **dict(options)).stderr == f"Error response from daemon: create wrong: {text}\n"
+    assert named("plain", type="", device="", o="").returncode == 0
+    assert docker("run", "--rm", "-v", "plain:/x", "busybox", "touch", "/x/f").returncode == 0
+
+
+def part(docker, path, *command, name="whole"):
+    return docker("run", "--rm", "--mount", f"type=volume,src={name},dst=/y,volume-subpath={path}", "busybox", *command)
+
+
+def test_a_part_of_a_volume(engine, docker, named):
+    named("whole")
+    docker("run", "--rm", "-v", "whole:/x", "busybox", "sh", "-c",
+           "mkdir -p /x/sub/dir; echo a >/x/f; echo b >/x/sub/dir/f; ln -s dir /x/sub/ln; ln -s / /x/sub/esc; ln -s ../../.. /x/up; ln -s /f /x/abs")
+    assert part(docker, "sub/dir", "cat", "/y/f").stdout == "b\n"
+    assert part(docker, "sub/ln", "cat", "/y/f").stdout == "b\n"
+    assert part(docker, "f", "cat", "/y").stdout == "a\n"
+    assert part(docker, "sub/../sub", "ls", "/y").stdout == "dir\nesc\nln\n"
+    for path in ("sub/esc", "up", "abs"):
+        done = part(docker, path, "ls", "/y")
+        assert done.returncode == 125 and f"path concatenation escapes the base directory, base: {engine.data}/volumes/whole/_data" in done.stderr
+    for path in ("/sub", "../x", "sub/../../x"):
+        assert "subpath must be a relative path within the volume" in part(docker, path, "ls", "/y").stderr
+    assert part(docker, "nosuch", "ls", "/y").returncode == 127
+    assert "must not set Subpath when using anonymous volumes" in part(docker, "sub", "true", name="").stderr
+    docker("create", "--name", "parts", "--mount", "type=volume,src=whole,dst=/y,volume-subpath=sub/dir", "busybox", "cat", "/y/f")
+    with tarfile.open(fileobj=io.BytesIO(docker("cp", "parts:/y/f", "-", text=False).stdout)) as tar:
+        assert tar.extractfile("f").read() == b"b\n"
+    assert docker("start", "-a", "parts").stdout == "b\n"
+    assert "cannot be handed on" in docker("run", "--rm", "--volumes-from", "parts", "busybox", "true").stderr
+
+
+def test_a_part_of_a_volume_that_is_swapped(engine, docker, named, tmp_path):
+    """The volume's folder and a link out of it change places all the while: what is mounted lies in the volume, or nothing is."""
+    (tmp_path / "canary").write_text("host\n")
+    named("whole")
+    docker("run", "--rm", "-v", "whole:/x", "busybox", "sh", "-c", "mkdir /x/a /x/a/b; echo inside >/x/a/b/f")
+    data = engine.data / "volumes/whole/_data"
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b/f").write_text("host\n")
+    (data / "link").symlink_to(tmp_path)
+    stop, outcomes = threading.Event(), set()
+
+    def swap():
+        while not stop.is_set():
+            libc.renameat2(-100, bytes(data / "a"), -100, bytes(data / "link"), 2)
+    libc, thread = ctypes.CDLL(None), threading.Thread(target=swap)
+    thread.start()
+    try:
+        for _ in range(30):
+            done = part(docker, "a/b", "cat", "/y/f")
+            outcomes.add(done.stdout or ("refused" if "escapes" in done.stderr or "cannot access" in done.stderr else done.stderr))
+    finally:
+        stop.set()
+        thread.join()
+    assert outcomes <= {"inside\n", "refused"} and "inside\n" in outcomes
 
 
 # --- limits of single block devices ---
@@ -447,10 +570,11 @@ def test_a_stop_is_an_event(docker):
 
 
 def test_volumes_are_told_of(docker):
+    since = f"{time.time():.6f}"
     docker("run", "--name", "ev", "-v", "evv:/x", "-v", "/anon", "--tmpfs", "/t", "--mount", "type=volume,src=evw,dst=/w,ro", "busybox", "true")
     docker("rm", "-v", "ev")
     docker("volume", "rm", "evv", "evw")
-    events = docker("events", "--since", "1h", "--until", str(time.time() + 0.1), "--filter", "type=volume", "--filter", "event=mount",
+    events = docker("events", "--since", since, "--until", str(time.time() + 0.1), "--filter", "type=volume", "--filter", "event=mount",
                     "--filter", "event=unmount", "--format", "{{json .Actor}}").stdout.splitlines()
     events = [json.loads(line) for line in events]
     named = {actor["ID"]: actor["Attributes"] for actor in events if actor["ID"] in ("evv", "evw") and "destination" in actor["Attributes"]}

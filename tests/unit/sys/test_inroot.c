@@ -116,6 +116,26 @@ static void test_absolute_links_work(void **state)
 	assert_true(is_same(fd, trees->root, "run/docker.sock"));
 }
 
+static void test_beneath_refuses_what_leads_out(void **state)
+{
+	const struct trees *trees = *state;
+	static const char *const out[] = { "abs", "up", "dir/up", "..", "dir/../..", "/dir" };
+	assert_int_equal(mkdirat(trees->root, "dir", 0755), 0);
+	link_to(trees, "/dir", "abs");
+	link_to(trees, "../outside", "up");
+	link_to(trees, "../../outside", "dir/up");
+	link_to(trees, "../dir", "dir/own");
+	for (size_t i = 0; i < ARRAY_SIZE(out); i++)
+		assert_int_equal(inroot_open_beneath(trees->root, out[i], O_PATH), -EXDEV);
+	static const char *const in[] = { "dir", "dir/../dir", "dir/own", "", ".", "dir/own/own/.." };
+	for (size_t i = 0; i < ARRAY_SIZE(in); i++) {
+		int fd = inroot_open_beneath(trees->root, in[i], O_PATH);
+		assert_true(fd >= 0);
+		close(fd);
+	}
+	assert_int_equal(inroot_open_beneath(trees->root, "dir/none", O_PATH), -ENOENT);
+}
+
 static void test_dot_dot_and_slashes(void **state)
 {
 	struct trees *trees = *state;
@@ -291,9 +311,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = { TEST(test_links_stay_inside), TEST(test_absolute_links_work),
-		TEST(test_dot_dot_and_slashes), TEST(test_magic_links_refused), TEST(test_loops_and_length),
-		TEST(test_link_chain_bound), TEST(test_wrong_types), TEST(test_existing_file_untouched),
-		TEST(test_parent), TEST(test_resolve), TEST(test_exchange_race) };
+		TEST(test_beneath_refuses_what_leads_out), TEST(test_dot_dot_and_slashes),
+		TEST(test_magic_links_refused), TEST(test_loops_and_length), TEST(test_link_chain_bound),
+		TEST(test_wrong_types), TEST(test_existing_file_untouched), TEST(test_parent), TEST(test_resolve),
+		TEST(test_exchange_race) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
