@@ -1,6 +1,7 @@
 """Debian's docker-registry on loopback, filled by skopeo; and servers that are no registries."""
 import base64
 import http.server
+import itertools
 import json
 import pathlib
 import shutil
@@ -8,17 +9,24 @@ import socket
 import ssl
 import subprocess
 import threading
-import time
 import urllib.error
 import urllib.request
 
+from .engine import wait_for
+
 PROGRAM = "docker-registry"
+# Below those that the kernel gives to connections: what is free when it is chosen is so when it is used.
+PORTS = itertools.count(20000)
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    for port in PORTS:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 class Registry:
@@ -50,16 +58,18 @@ class Registry:
         (self.root / "config.yml").write_text(self.configuration())
         with open(self.root / "log", "ab") as log:
             self.process = subprocess.Popen([shutil.which(PROGRAM), "serve", self.root / "config.yml"], stdout=log, stderr=log)
-        for _ in range(400):
-            try:
-                urllib.request.urlopen(f"{'https' if self.tls else 'http'}://{self.host}/v2/", timeout=1, context=ssl._create_unverified_context())
-                return self
-            except urllib.error.HTTPError:
-                return self
-            except OSError:
-                assert self.process.poll() is None, (self.root / "log").read_text()
-                time.sleep(0.02)
-        raise AssertionError("docker-registry does not answer")
+        wait_for(self.answers, "docker-registry's answer")
+        return self
+
+    def answers(self):
+        try:
+            urllib.request.urlopen(f"{'https' if self.tls else 'http'}://{self.host}/v2/", timeout=1, context=ssl._create_unverified_context())
+        except urllib.error.HTTPError:
+            pass
+        except OSError:
+            assert self.process.poll() is None, (self.root / "log").read_text()
+            return False
+        return True
 
     def stop(self):
         self.process.kill()

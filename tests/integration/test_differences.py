@@ -478,19 +478,22 @@ def test_update_that_fails_changes_nothing(docker):
 
 # --- stats ---
 
+TICK = 10 ** 7  # what the kernel's own times may be behind
+
+
 def stats(engine, name, query="stream=0"):
     return engine.api("GET", f"/containers/{name}/stats?{query}")
 
 
 def busy(docker, name, *options):
     docker("run", "-d", "--name", name, "-m", "64m", *options, "busybox", "sh", "-c",
-           "dd if=/dev/zero of=/dev/shm/x bs=1M count=20 2>/dev/null; while :; do :; done")
+           "dd if=/dev/zero of=/dev/shm/x bs=1M count=20 2>/dev/null; : >/full; while :; do :; done")
+    wait_for(lambda: docker("exec", name, "test", "-e", "/full").returncode == 0, "20 MiB")
 
 
 def test_stats_document(engine, docker):
     busy(docker, "used", "--pids-limit", "50")
     identity = docker("inspect", "-f", "{{.Id}}", "used").stdout.strip()
-    wait_for(lambda: docker("exec", "used", "sh", "-c", "[ $(stat -c %s /dev/shm/x) = 20971520 ]").returncode == 0, "20 MiB")
     status, document = stats(engine, "used")
     assert status == 200 and document["id"] == identity and document["name"] == "/used"
     assert document["memory_stats"]["limit"] == 64 << 20 and document["memory_stats"]["usage"] >= 20 << 20
@@ -499,7 +502,7 @@ def test_stats_document(engine, docker):
     now, before = document["cpu_stats"], document["precpu_stats"]
     used = now["cpu_usage"]["total_usage"] - before["cpu_usage"]["total_usage"]
     passed = now["system_cpu_usage"] - before["system_cpu_usage"]
-    assert 0 < used <= passed and passed >= 10 ** 9 and now["online_cpus"] >= 1
+    assert 0 < used <= passed + TICK and passed >= 10 ** 9 - TICK and now["online_cpus"] >= 1
     assert document["preread"] < document["read"]
     once = stats(engine, "used", "stream=0&one-shot=1")[1]
     assert once["preread"] == "0001-01-01T00:00:00Z" and once["precpu_stats"]["cpu_usage"]["total_usage"] == 0

@@ -118,7 +118,7 @@ def test_retries_are_bounded_and_wait_longer(engine, evil):
         outcomes = dict(zip(faults, pool.map(one, faults.values())))
     for name, (registry, ok, said, seconds) in outcomes.items():
         assert not ok and 2 <= len(registry.asked("GET", "/manifests/")) <= 6, (name, said)
-        assert 1 < seconds < 20 * SLOW, (name, seconds)
+        assert 1 < seconds < 60 * SLOW, (name, seconds)
     assert "toomanyrequests: slow down" in outcomes["429"][2] and "503" in outcomes["503"][2]
 
 
@@ -137,6 +137,10 @@ class Client:
         self.connection.close()
 
 
+# Far below every time-out of the registry's side, far above what a machine with other things to do needs.
+AT_ONCE = 5 * SLOW
+
+
 def given_up_at_once(engine, registry, ready, path=None):
     client = Client(engine, registry, path)
     wait_for(ready, "the request")
@@ -144,7 +148,7 @@ def given_up_at_once(engine, registry, ready, path=None):
     start = time.monotonic()
     client.leave()
     wait_for(lambda: not workers(engine), "the worker's end")
-    assert time.monotonic() - start < SLOW, "it took too long"
+    assert time.monotonic() - start < AT_ONCE, "it took too long"
 
 
 @pytest.mark.parametrize("where, act", [("/v2/$", silent), ("/manifests/", silent), ("/manifests/", stall(10)), ("/blobs/", stall(10)), ("/blobs/", stall(1 << 20)),

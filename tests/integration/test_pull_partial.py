@@ -17,10 +17,11 @@ import time
 
 import pytest
 
-from harness.engine import Engine, processes, wait_for
+from harness.engine import SLOW, Engine, processes, wait_for
 
 LAYER_BYTES = 12 << 20
 HALF = LAYER_BYTES // 2
+AT_ONCE = 5 * SLOW  # and the Gate stays closed for a minute
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 
 
@@ -180,6 +181,7 @@ def partials(engine):
 
 
 def kill_worker(engine):
+    wait_for(lambda: len(workers(engine)) == 1, "the end of what came before")
     worker, = workers(engine)
     os.kill(worker, signal.SIGKILL)
     wait_for(lambda: not processes(lambda c: c[0].endswith("tare-transfer") and str(engine.data) in c), "the end of what it had forked")
@@ -193,7 +195,7 @@ def leave_half(engine, source):
     gate.arrived(engine, source.layers[0])
     kill_worker(engine)
     gate.open.set()
-    assert client.wait(20) != 0
+    assert client.wait(60) != 0
     assert partials(engine) == {source.layers[0].partition(":")[2]: HALF}
     source.asked.clear()
     source.send = lambda request, digest, data: request.part(data)
@@ -312,7 +314,7 @@ def test_one_of_two_is_cancelled(bare):
         start = time.monotonic()
         first.close()
         wait_for(lambda: len(workers(bare)) == 1, "the end of the cancelled one")
-        assert time.monotonic() - start < 1
+        assert time.monotonic() - start < AT_ONCE
         second.until("Status: Downloaded newer image")
         assert source.ranges(source.layers[0]) == [None, HALF]
         assert partials(bare) == {source.layers[1].partition(":")[2]: HALF}
@@ -329,8 +331,8 @@ def test_an_interrupted_client_ends_its_pull(bare, source):
     start = time.monotonic()
     client.send_signal(signal.SIGINT)
     wait_for(lambda: not workers(bare), "the end of the pull")
-    client.wait(10)
-    assert time.monotonic() - start < 1
+    client.wait(30)
+    assert time.monotonic() - start < AT_ONCE
     assert partials(bare) == {source.layers[0].partition(":")[2]: HALF}
     gate.open.set()
 

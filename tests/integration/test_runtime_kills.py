@@ -97,7 +97,7 @@ class Runtime:
             found.update(self.left())
             return not any(found.values())
         try:
-            wait_for(gone, f"nothing left after {what}", 5)
+            wait_for(gone, f"nothing left after {what}", 20)
         except AssertionError:
             raise AssertionError(f"left after {what}: {found}")
 

@@ -77,10 +77,25 @@ def children(pid):
     return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+class Over(Exception):
+    """The copying was, before it could be held."""
+
+
 class Copy:
     """A container whose start is held in the middle of copying."""
 
     def __init__(self, engine, volume):
+        for _ in range(10):
+            try:
+                self.begin(engine, volume)
+                return
+            except Over:
+                engine.tare("rm", "-f", self.id)
+                self.end()
+                engine.tare("volume", "rm", volume)
+        raise AssertionError("the copying was always over before it could be held")
+
+    def begin(self, engine, volume):
         self.engine, self.data = engine, engine.data / f"volumes/{volume}/_data"
         self.id = engine.tare("create", "-i", "-v", f"{volume}:/full", "full", "sh", "-c", "read line; ls /full/*/* | wc -l").stdout.strip()
         self.waiting = UnixConnection(engine.socket)  # so that there is a monitor to look at before it starts
@@ -88,22 +103,29 @@ class Copy:
         self.monitor = wait_for(lambda: engine.monitor_pid(self.id), "a monitor")
         self.client = engine.popen(PROGRAMS / "tare", "start", "-a", "-i", self.id, stdin=-1, stdout=-1, stderr=-1, text=True)
         self.copier = self.catch_copier()
-        wait_for(self.is_under_way, "something copied", 10)
+        wait_for(self.is_under_way, "something copied")
 
     def catch_copier(self):
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 30 * SLOW
         while not (found := children(self.monitor)):
             assert time.monotonic() < deadline and self.client.poll() is None, "no copying child"
-        os.kill(found[0], signal.SIGSTOP)
+        self.tell_copier(found[0], signal.SIGSTOP)
         return found[0]
+
+    def tell_copier(self, pid, signo):
+        try:
+            os.kill(pid, signo)
+        except ProcessLookupError:
+            raise Over
 
     def is_under_way(self):
         """Lets it go on for a moment at a time."""
         if not os.listdir(self.data):
-            os.kill(self.copier, signal.SIGCONT)
-            os.kill(self.copier, signal.SIGSTOP)
+            self.tell_copier(self.copier, signal.SIGCONT)
+            self.tell_copier(self.copier, signal.SIGSTOP)
             return False
-        assert len(picture(self.data)) < FILES
+        if len(picture(self.data)) >= FILES:
+            raise Over
         return True
 
     def go_on(self):
