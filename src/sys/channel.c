@@ -1,7 +1,8 @@
 /*
- * Sending: straight to the kernel while nothing is queued; what it does not take waits in order, with duplicates of its
- * descriptors, until the socket can be written. A peer that reads nothing makes the queue grow: at CHANNEL_QUEUE_MAX the
- * socket is shut down, which the loop then reports as any other end.
+ * Sending: straight to the kernel while nothing is queued; what it does not take, for whatever reason, waits in order, with
+ * duplicates of its descriptors, until the socket can be written. What is refused then too, other than for a moment, shuts the
+ * socket down, since a peer that gets no answer would wait for ever. So does a peer that reads nothing and makes the queue
+ * grow to CHANNEL_QUEUE_MAX. The loop reports it as any other end.
  *
  * Receiving: the length is asked first, so a quiet channel costs no buffer and a message gets one of its own size, with
  * a NUL after it. A message over the limit, or whose descriptors did not fit, is a broken peer: nothing of it is used.
@@ -217,11 +218,11 @@ int channel_send(struct channel *channel, const void *data, size_t len, const in
 		return channel_enqueue(channel, data, len, fds, fd_count);
 
 	int r = message_send_flags(channel->fd, data, len, fds, fd_count, MSG_DONTWAIT);
-	if (r == -EAGAIN || r == -ENOBUFS || r == -ENOMEM)
-		return channel_enqueue(channel, data, len, fds, fd_count);
 	if (r == -EPIPE)
 		channel_break(channel);
-	return r;
+	if (r == 0 || r == -EPIPE || r == -EMSGSIZE || r == -ETOOMANYREFS)
+		return r;
+	return channel_enqueue(channel, data, len, fds, fd_count);
 }
 
 static void channel_flush(struct channel *channel)

@@ -21,6 +21,7 @@ from harness.strike import HELPER, KILL, NEVER, SAMPLE, Striker, chosen
 # A sanitizer's programs can't look for leaks while they are traced.
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not HELPER.exists(), reason="no striking on this machine")]
 
+SOON = 10  # how soon when nothing else is going on is measured elsewhere
 ERRORS = [errno.ENOMEM, errno.ENOSPC, errno.EIO, errno.EMFILE, errno.EINTR, errno.EAGAIN]
 # In any action: with fewer the wrong thing is watched. The holder and, in a load, the engine have little to do; so has a monitor
 # in an rm on cgroup v2 alone, where a container has one group and not one in each hierarchy.
@@ -64,20 +65,17 @@ class Scene:
         return leaks.snapshot(self.engine), shown.stdout
 
     def check(self, what, program):
-        """Back within a second; then as before."""
+        """Back soon; then as before."""
         if program == "tared":
             self.revive()
-        start = time.monotonic()
-        wait_for(self.engine.answers, f"the engine's answer after {what}", 3)
-        late = time.monotonic() - start
-        assert late < 1, (what, late)
+        wait_for(self.engine.answers, f"the engine's answer after {what}", SOON)
         now = []
 
         def same():
             now[:] = [self.facts()]
             return now[0] == self.before
         try:
-            wait_for(same, f"nothing left after {what}", 10)
+            wait_for(same, f"nothing left after {what}", 20)
         except AssertionError:
             different = {kind: (was, now[0][0][kind]) for kind, was in self.before[0].items() if was != now[0][0][kind]}
             raise AssertionError(f"after {what}: {different} {self.before[1]!r} {now[0][1]!r}\n{self.engine.tail_log()}")
@@ -114,7 +112,7 @@ def test_a_client_that_cannot_be_accepted_waits_for_a_moment(scene, error):
 # What is done while a strike is due. Each returns whether it was acknowledged, and may be left half done.
 
 def attempt(engine, *arguments):
-    done = engine.tare(*arguments, check=False, timeout=30)
+    done = engine.tare(*arguments, check=False, timeout=60)
     if done.returncode not in (0, 137):  # that is the word for a container that ended with its monitor
         said = done.stderr.strip() or done.stdout.strip()  # an exec's failure comes on its stream
         assert said and len(said) < 1000, (arguments, done)
@@ -156,7 +154,7 @@ def pull(engine):
 def kill_engine(engine):
     os.kill(engine.engine_pid(), signal.SIGKILL)
     try:
-        wait_for(engine.answers, "a successor, or its own", 5)
+        wait_for(engine.answers, "a successor, or its own", SOON)
     except AssertionError:
         assert engine.holder.poll() is not None  # tared fell to the strike
     return False
@@ -179,7 +177,7 @@ def exists(engine):
 def remove_victim(scene, what):
     """Whatever state it is in, at once."""
     scene.revive()
-    wait_for(scene.engine.answers, f"the engine's answer after {what}", 3)
+    wait_for(scene.engine.answers, f"the engine's answer after {what}", SOON)
     done = scene.engine.tare("rm", "-f", "victim", check=False)
     assert done.returncode == 0 or "No such container" in done.stderr, (what, done, scene.engine.tail_log())
 
@@ -276,7 +274,7 @@ def wait_settled(scene):
         time.sleep(0.1)
         counts.append(striker.count())
         return counts[-1] == counts[-2]
-    wait_for(settled, "an end of the calls", 5)
+    wait_for(settled, "an end of the calls")
 
 
 def one(scene, action, at, error):
@@ -294,9 +292,9 @@ def one(scene, action, at, error):
         wait_settled(scene)
     struck = scene.striker.disarm()
     if struck and error == KILL and scene.striker.struck_pid() == scene.engine.holder.pid:
-        scene.engine.holder.wait(5)
+        scene.engine.holder.wait(20)
     scene.revive()
-    wait_for(scene.engine.answers, f"the engine's answer after {what}", 3)
+    wait_for(scene.engine.answers, f"the engine's answer after {what}", SOON)
     verify(scene, done, what)
     scene.check(what, name)
     return struck
@@ -341,8 +339,9 @@ def test_a_client_of_rm_gets_its_end_though_a_call_fails(scene):
 
 
 @pytest.mark.parametrize("scene", ["tare-monitor"], indirect=True)
-def test_a_client_gets_its_end_though_the_monitor_is_short_of_memory(scene):
+def test_a_client_gets_its_end_though_the_monitor_cannot_tell(scene):
     """At its beginning, when it answers engine and clients for the first time, and at the container's end."""
     total = least_count(scene, "run-rm")
-    struck = [one(scene, "run-rm", at, errno.ENOMEM) for at in [*range(15, 25), *range(total - 25, total, 2)]]
+    struck = [one(scene, "run-rm", at, errno.ENOMEM) for at in range(15, 25)]
+    struck += [one(scene, "run-rm", at, errno.EIO) for at in range(total - 25, total + 1)]
     assert sum(struck) > len(struck) // 2, struck
