@@ -158,7 +158,7 @@ static int take_image(struct engine *engine, const char *platform, struct contai
 		int r = merge_check_command(config, reterr);
 		return r < 0 ? r : err_set(reterr, ERR_INVALID, 0, "no image specified");
 	}
-	int r = store_image_find(engine->store, config->image, &image, reterr);
+	int r = store_image_find_config(engine->store, config->image, &image, reterr);
 	if (r == 0)
 		r = check_platform(image, config->image, platform, warnings, reterr);
 	if (r < 0)

@@ -173,15 +173,13 @@ static void unmark_removing(struct operation *operation)
 }
 
 /*
- * The event is told before the row goes, and marked as told with it; the monitor hears last, when the name is free, because
- * it answers clients that wait for that.
+ * The event is told before the row goes, and marked as told with it; then, when the name is free, the monitor hears, because
+ * it answers clients that wait for that. What is left is ours alone.
  */
 static int destroy(struct container *container, bool volumes, struct err **reterr)
 {
 	struct engine *engine = container->engine;
 	int r = store_trash(engine->store, engine->containers_fd, container->id, reterr);
-	if (r == 0)
-		r = store_lease_release(engine->store, container->id, reterr);
 	if (r == 0)
 		r = volumes_release(engine->volumes, container, volumes, reterr);
 	if (r < 0)
@@ -194,7 +192,6 @@ static int destroy(struct container *container, bool volumes, struct err **reter
 	containers_remove(engine->containers, container);
 	monitor_link_removed(container);
 	remove_run_folder(engine, container->id);
-	workers_empty_trash(engine->workers);
 	return 0;
 }
 
@@ -202,7 +199,17 @@ static int destroy_step(struct operation *operation, struct err **reterr)
 {
 	_autofree_(err) struct err *err = NULL;
 	int r = destroy(operation->container, operation->args.remove_volumes, &err);
-	return insist(operation, r < 0 ? r : STEP_END, &err, reterr);
+	return insist(operation, r < 0 ? r : STEP_NEXT, &err, reterr);
+}
+
+/* Last, since nobody waits for it; a lease that is nobody's is released by the next start-up. */
+static int release_lease(struct operation *operation, struct err **reterr)
+{
+	const struct container *container = operation->container;
+	_autofree_(err) struct err *err = NULL;
+	int r = store_lease_release(container->engine->store, container->id, &err);
+	workers_empty_trash(container->engine->workers);
+	return insist(operation, r < 0 ? r : STEP_NEXT, &err, reterr);
 }
 
 static void log_unattended(struct operation *operation, const struct err *err)
@@ -212,7 +219,7 @@ static void log_unattended(struct operation *operation, const struct err *err)
 }
 
 static const struct step remove_steps[] = { { check_remove }, { kill_if_alive, .insists_ms = KILL_PATIENCE_MS },
-	{ mark_removing, .undo = unmark_removing }, { clear_groups }, { destroy_step } };
+	{ mark_removing, .undo = unmark_removing }, { clear_groups }, { destroy_step }, { release_lease } };
 static const struct verb remove_verb = {
 	.name = "remove",
 	.steps = remove_steps,
@@ -273,7 +280,7 @@ static void resume_ended(struct operation *operation, const struct err *err)
 
 void remove_container_resume(struct container *container)
 {
-	static const struct step steps[] = { { clear_groups }, { destroy_step } };
+	static const struct step steps[] = { { clear_groups }, { destroy_step }, { release_lease } };
 	static const struct verb verb = {
 		.name = "go on with a removal",
 		.steps = steps,

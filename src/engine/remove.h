@@ -1,5 +1,5 @@
 /*
- * Removing containers. The intent is written first; then folder, lease, volumes, row and name go, each of which may be gone
+ * Removing containers. The intent is written first; then folder, volumes, row and name, and the lease go, each of which may be gone
  * already, so a removal that was cut short is done again from the top at the next start. Nothing is deleted here: trees are
  * renamed into trash/, which a worker empties.
  */

@@ -76,10 +76,9 @@ static int read_config(struct store_image *image, const void *text, size_t len, 
 #define IMAGE_COLUMNS "id, config, created, tagged, COALESCE(parent, '')"
 
 /* From a row of IMAGE_COLUMNS. */
-static int read_row(struct store *store, sqlite3_stmt *row, struct store_image **ret, struct err **reterr)
+static int read_row_alone(sqlite3_stmt *row, struct store_image **ret, struct err **reterr)
 {
 	_autofree_(store_image) struct store_image *image = calloc(1, sizeof(*image));
-	int r;
 
 	if (!image)
 		return err_oom(reterr);
@@ -87,13 +86,22 @@ static int read_row(struct store *store, sqlite3_stmt *row, struct store_image *
 	image->created_ns = sqlite3_column_int64(row, 2);
 	image->last_tagged_ns = sqlite3_column_int64(row, 3);
 	snprintf(image->parent, sizeof(image->parent), "%s", db_text(row, 4));
-	r = read_config(image, sqlite3_column_blob(row, 1), (size_t)sqlite3_column_bytes(row, 1), reterr);
+	int r = read_config(image, sqlite3_column_blob(row, 1), (size_t)sqlite3_column_bytes(row, 1), reterr);
 	if (r < 0)
 		return err_wrap(reterr, r, "image %s", image->id);
-	r = read_names(store, image, reterr);
-	if (r < 0)
-		return r;
-	r = read_layers(store, image, reterr);
+	*ret = TAKE(image);
+	return 0;
+}
+
+static int read_row(struct store *store, sqlite3_stmt *row, struct store_image **ret, struct err **reterr)
+{
+	_autofree_(store_image) struct store_image *image = NULL;
+	int r = read_row_alone(row, &image, reterr);
+
+	if (r == 0)
+		r = read_names(store, image, reterr);
+	if (r >= 0)
+		r = read_layers(store, image, reterr);
 	if (r < 0)
 		return r;
 	*ret = TAKE(image);
@@ -208,7 +216,7 @@ int store_image_id(struct store *store, const char *name, char ret_id[static STO
 	return r;
 }
 
-int store_image_find(struct store *store, const char *name, struct store_image **ret, struct err **reterr)
+static int find_row(struct store *store, const char *name, bool alone, struct store_image **ret, struct err **reterr)
 {
 	_autostatement_ sqlite3_stmt *statement = NULL;
 	char id[STORE_DIGEST_SIZE];
@@ -222,8 +230,19 @@ int store_image_find(struct store *store, const char *name, struct store_image *
 	r = db_step(store->db, statement, reterr);
 	if (r < 0)
 		return r;
-	/* Another process may have removed it since. */
-	return r == 0 ? no_such_image(name, NULL, reterr) : read_row(store, statement, ret, reterr);
+	if (r == 0) /* another process may have removed it since */
+		return no_such_image(name, NULL, reterr);
+	return alone ? read_row_alone(statement, ret, reterr) : read_row(store, statement, ret, reterr);
+}
+
+int store_image_find(struct store *store, const char *name, struct store_image **ret, struct err **reterr)
+{
+	return find_row(store, name, false, ret, reterr);
+}
+
+int store_image_find_config(struct store *store, const char *name, struct store_image **ret, struct err **reterr)
+{
+	return find_row(store, name, true, ret, reterr);
 }
 
 /* ---- all of them */

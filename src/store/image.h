@@ -54,6 +54,8 @@ DEFINE_AUTOFREE(store_image, struct store_image *, store_image_free);
  * ambiguous prefix ("Multiple IDs found with provided prefix: X").
  */
 int store_image_find(struct store *store, const char *name, struct store_image **ret, struct err **reterr);
+/* The same without names and layers, for those whom the configuration is enough. */
+int store_image_find_config(struct store *store, const char *name, struct store_image **ret, struct err **reterr);
 
 /* Only the ID, by the same rules. */
 int store_image_id(struct store *store, const char *name, char ret_id[static STORE_DIGEST_SIZE], struct err **reterr);
