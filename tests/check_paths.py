@@ -52,6 +52,7 @@ FILES = {
     "monitor/treecopy.c": ("faccessat fstatat linkat mkdirat mknodat openat readlinkat symlinkat",
                            "single names below open folders, none of which is followed"),
     "network/resolv_conf.c": ("open", "the host's resolv.conf, one of two paths"),
+    "network/sysctls.c": ("open", "/proc/sys/net of the host's procfs"),
     "registry/session.c": ("open", "the administrator's certificates"),
     "runtime/child.c": ("chdir", "the working folder, as the container's user and in its root; getcwd afterwards (I7)"),
     "runtime/child_cgroup.c": ("mkdirat symlinkat", "names of hierarchies in a tmpfs that was just made"),

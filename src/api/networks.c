@@ -1,117 +1,186 @@
-/*
- * Networks, as far as there are any: what a container can be attached to without a bridge. They are modes, not objects, so
- * their IDs are fixed and nothing can be changed. Making networks is refused in words that say so.
- */
+/* /networks */
+#include "engine/networks.h"
+
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/params.h"
 #include "api/request.h"
 #include "api/routes.h"
-#include "engine/filters.h"
-#include "spec/network_config.h"
+#include "engine/connect.h"
+#include "engine/network_make.h"
 
-#define NO_NETWORKS \
- "this engine has no bridged networks yet: containers can use the networks private (the default), none and host, or container:NAME"
-
-struct fixed_network {
-	const char *name;
-	const char *id;
-	const char *driver;
-	const char *scope;
-};
-
-/* SHA-256 of the names. */
-static const struct fixed_network networks[] = {
-	{ "private", "715dc8493c36579a5b116995100f635e3572fdf8703e708ef1a08d943b36774e", "null", "local" },
-	{ "host", "4740ae6347b0172c01254ff55bae5aff5199f4446e7f6d643d40185b3f475145", "host", "local" },
-	{ "none", "140bedbf9c3f6d56a9846d2ba7088798683f4da0c248231336e6a05679e4fdfe", "null", "local" },
-};
-
-static const char *const filter_keys[] = { "dangling", "driver", "id", "label", "name", "scope", "type", NULL };
-
-static json_t *network_json(const struct fixed_network *network)
+static void list(struct request *request)
 {
-	struct network_info info = {
-		.name = (char *)network->name,
-		.id = (char *)network->id,
-		.created = (char *)"0001-01-01T00:00:00Z",
-		.scope = (char *)network->scope,
-		.driver = (char *)network->driver,
-		.internal = strcmp(network->name, "host") != 0,
-	};
-	return json_write(&network_info_table, &info);
-}
-
-static bool is_listed(const struct fixed_network *network, const struct filters *filters)
-{
-	return filters_match_part(filters, "name", network->name) && filters_match_prefix(filters, "id", network->id) &&
-	       filters_match(filters, "driver", network->driver) && filters_match(filters, "scope", network->scope) &&
-	       filters_match(filters, "type", "builtin") && !filters_has(filters, "label");
-}
-
-static void list_networks(struct request *request)
-{
-	_autofree_(filters) struct filters *filters = param_filters(request, filter_keys);
+	_autofree_(err) struct err *err = NULL;
+	_autofree_(filters) struct filters *filters = param_filters(request, networks_list_filters);
+	json_t *document = NULL;
 	if (!filters)
 		return;
-	json_t *list = json_array();
-	for (size_t i = 0; i < ARRAY_SIZE(networks); i++)
-		if (is_listed(&networks[i], filters))
-			json_array_append_new(list, network_json(&networks[i]));
-	respond_json(request, 200, list);
+	int r = networks_list(request->engine->networks, filters, &document, &err);
+	respond_result(request, r, 200, document, err);
 }
 
-static const struct fixed_network *network_find(const char *name)
+/* The network of the path; answers and returns NULL if there is none. */
+static struct network *find(struct request *request)
 {
-	size_t len = strlen(name);
-	for (size_t i = 0; i < ARRAY_SIZE(networks); i++)
-		if (strcmp(networks[i].name, name) == 0 || (len >= 12 && strncmp(networks[i].id, name, len) == 0))
-			return &networks[i];
+	struct network *network = NULL;
+	_autofree_(err) struct err *err = NULL;
+	if (networks_find(request->engine->networks, request->params[0], &network, &err) == 0)
+		return network;
+	respond_error(request, err);
 	return NULL;
 }
 
-static void inspect_network(struct request *request)
+static void inspect(struct request *request)
 {
 	_autofree_(err) struct err *err = NULL;
-	const struct fixed_network *network = network_find(request->params[0]);
-	if (network) {
-		respond_json(request, 200, network_json(network));
+	const char *scope = query_get(request->query, "scope");
+	json_t *document = NULL;
+	struct network *network;
+	int r = networks_find(request->engine->networks, request->params[0], &network, &err);
+	if (r == 0 && scope && *scope && strcmp(scope, "local") != 0)
+		r = err_set(&err, ERR_NOT_FOUND, 0, "network %s not found", request->params[0]);
+	if (r == 0)
+		r = network_document(network, true, &document, &err);
+	respond_result(request, r, 200, document, err);
+}
+
+/* --- create: answered when the bridge is there --- */
+
+struct creation {
+	struct request *request;
+	char id[NETWORK_ID_SIZE];
+};
+
+static void answer_created(struct request *request, const char *id)
+{
+	respond_json(request, 201, json_pack("{s:s, s:s}", "Id", id, "Warning", ""));
+}
+
+/* A network that can't be made is none. */
+static void on_made(void *user, const struct err *err)
+{
+	struct creation *creation = user;
+	struct networks *networks = creation->request->engine->networks;
+	struct network *network = networks_by_id(networks, creation->id);
+	if (!err && network) {
+		network_tell(network, "create", NULL);
+		answer_created(creation->request, creation->id);
+	} else {
+		respond_error(creation->request, err);
+		if (network)
+			networks_drop(network);
+	}
+	free(creation);
+}
+
+static int make(struct request *request, struct network *network, struct err **reterr)
+{
+	struct creation *creation = malloc(sizeof(*creation));
+	if (!creation)
+		return err_oom(reterr);
+	creation->request = request;
+	strcpy(creation->id, network->info.id);
+	int r = network_make(network, on_made, creation, reterr);
+	if (r <= 0)
+		free(creation);
+	return r;
+}
+
+static void create(struct request *request)
+{
+	_autofree_(err) struct err *err = NULL;
+	struct network_create body = { 0 };
+	struct network *network = NULL;
+	int r = request_read_body(request, &network_create_table, false, &body, &err);
+	r = r ?: networks_create(request->engine->networks, &body, &network, &err);
+	json_finish(&network_create_table, &body);
+	if (r < 0) {
+		respond_error(request, err);
 		return;
 	}
-	err_set(&err, ERR_NOT_FOUND, 0, "network %s not found", request->params[0]);
-	respond_error(request, err);
+	r = make(request, network, &err);
+	if (r == 0) {
+		network_tell(network, "create", NULL);
+		answer_created(request, network->info.id);
+	} else if (r < 0) {
+		networks_drop(network);
+		respond_error(request, err);
+	}
 }
 
-static void refuse_change(struct request *request)
+static void remove_one(struct request *request)
 {
 	_autofree_(err) struct err *err = NULL;
-	err_set(&err, ERR_UNSUPPORTED, 0, NO_NETWORKS);
-	respond_error(request, err);
-}
-
-static void remove_network(struct request *request)
-{
-	_autofree_(err) struct err *err = NULL;
-	const struct fixed_network *network = network_find(request->params[0]);
-	if (network)
-		err_set(&err, ERR_FORBIDDEN, 0, "%s is a pre-defined network and cannot be removed", network->name);
+	struct network *network = find(request);
+	if (!network)
+		return;
+	int r = network_check_unused(network, &err);
+	r = r ?: networks_remove(network, &err);
+	if (r < 0)
+		respond_error(request, err);
 	else
-		err_set(&err, ERR_NOT_FOUND, 0, "network %s not found", request->params[0]);
-	respond_error(request, err);
+		respond_empty(request, 204);
 }
 
-static void prune_networks(struct request *request)
+static void prune(struct request *request)
 {
-	respond_json(request, 200, json_pack("{s:n}", "NetworksDeleted"));
+	_autofree_(err) struct err *err = NULL;
+	_autofree_(filters) struct filters *filters = param_filters(request, networks_prune_filters);
+	json_t *document = NULL;
+	if (!filters)
+		return;
+	int r = networks_prune(request->engine->networks, filters, &document, &err);
+	respond_result(request, r, 200, document, err);
+}
+
+/* --- connect, disconnect --- */
+
+static void on_changed(void *user, json_t *result, const struct err *err)
+{
+	(void)result;
+	if (err)
+		respond_error(user, err);
+	else
+		respond_empty(user, 200);
+}
+
+static void change(struct request *request, bool connects)
+{
+	_autofree_(err) struct err *err = NULL;
+	struct network_connect body = { 0 };
+	struct container *container = NULL;
+	struct network *network = NULL;
+	int r = request_read_body(request, &network_connect_table, false, &body, &err);
+	r = r ?: networks_find(request->engine->networks, request->params[0], &network, &err);
+	r = r ?: container_find(request->engine, body.container ? body.container : "", &container, &err);
+	if (r < 0)
+		respond_error(request, err);
+	else if (connects)
+		connect_container(container, network, body.endpoint, on_changed, request);
+	else
+		disconnect_container(container, network, on_changed, request);
+	json_finish(&network_connect_table, &body);
+}
+
+static void connect_one(struct request *request)
+{
+	change(request, true);
+}
+
+static void disconnect_one(struct request *request)
+{
+	change(request, false);
 }
 
 static const struct route routes[] = {
-	{ "GET", "/networks", 0, 0, list_networks },
-	{ "POST", "/networks/create", 0, 0, refuse_change },
-	{ "POST", "/networks/prune", 25, 0, prune_networks },
-	{ "GET", "/networks/{}", 0, 0, inspect_network },
-	{ "DELETE", "/networks/{}", 0, 0, remove_network },
-	{ "POST", "/networks/{}/connect", 0, 0, refuse_change },
-	{ "POST", "/networks/{}/disconnect", 0, 0, refuse_change },
+	{ "GET", "/networks", 0, 0, list },
+	{ "POST", "/networks/create", 0, 0, create },
+	{ "POST", "/networks/prune", 25, 0, prune },
+	{ "GET", "/networks/{}", 0, 0, inspect },
+	{ "DELETE", "/networks/{}", 0, 0, remove_one },
+	{ "POST", "/networks/{}/connect", 0, 0, connect_one },
+	{ "POST", "/networks/{}/disconnect", 0, 0, disconnect_one },
 };
 const struct route_table network_routes = ROUTE_TABLE(routes);

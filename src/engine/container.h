@@ -28,6 +28,7 @@ struct container {
 	struct container_record record;
 	bool was_started;
 	bool stopped_by_user;
+	bool starting;     /* its addresses are taken though it does not run yet */
 	bool removing;     /* the intent is written: it only goes forward */
 	bool gone;         /* out of the registry */
 	bool boot_restart; /* during start-up: the machine went down, so the restart policy decides */

@@ -13,6 +13,7 @@ struct containers;
 struct events;
 struct execs;
 struct holder_link;
+struct networks;
 struct records;
 struct spare;
 struct volumes;
@@ -35,6 +36,7 @@ struct engine {
 	struct store *store;
 	struct events *events;
 	struct volumes *volumes;
+	struct networks *networks;
 	struct containers *containers;
 	struct execs *execs;
 	struct holder_link *holder;

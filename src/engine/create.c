@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/strv.h"
+#include "engine/endpoints.h"
 #include "engine/events.h"
 #include "engine/merge.h"
 #include "engine/monitor_link.h"
@@ -227,16 +228,19 @@ static int prepare(struct engine *engine, const char *id, const char *platform, 
 	r = complete_host(&record->host);
 	if (r == 0)
 		r = complete_hostname(&record->config, &record->host, id);
-	return r < 0 ? err_oom(reterr) : 0;
+	return r < 0 ? err_oom(reterr) : endpoints_complete(engine, record, reterr);
 }
 
 /* Volumes, lease, row, memory; the volumes in *made are the caller's to undo, the rest is undone here. */
 static int commit(struct engine *engine, const char *id, const char *name, struct container_record *record,
 	char ***made, struct container **ret, struct err **reterr)
 {
+	bool changed;
 	int r = mounts_resolve(engine, id, record, made, reterr);
 	if (r < 0)
 		return r;
+	/* What can't be had now may be had at the start, which says so if not. */
+	endpoints_choose(engine, record, NULL, &changed, NULL);
 	r = store_lease_create(engine->store, id, record->image_id, !record->host.auto_remove, reterr);
 	if (r < 0)
 		return r;

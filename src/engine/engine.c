@@ -14,12 +14,14 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "engine/base_folder.h"
+#include "engine/connect.h"
 #include "engine/container.h"
 #include "engine/events.h"
 #include "engine/execs.h"
 #include "engine/holder_link.h"
 #include "engine/lifecycle.h"
 #include "engine/monitor_link.h"
+#include "engine/networks.h"
 #include "engine/records.h"
 #include "engine/remove.h"
 #include "engine/spare.h"
@@ -147,6 +149,8 @@ static int open_state(struct engine *engine, struct err **reterr)
 	if (!engine->containers || !engine->execs)
 		return err_oom(reterr);
 	r = records_each_container(engine->records, load_container, engine, reterr);
+	if (r == 0)
+		r = networks_new(engine, &engine->networks, reterr);
 	return r < 0 ? r : volumes_new(engine, &engine->volumes, reterr);
 }
 
@@ -162,6 +166,7 @@ static void restore_containers(struct engine *engine)
 		if (!container->removing)
 			monitor_link_restore(container);
 	}
+	connect_boot(engine);
 	lifecycle_boot(engine);
 }
 
@@ -220,6 +225,7 @@ void engine_free(struct engine *engine)
 	containers_free(engine->containers);
 	execs_free(engine->execs);
 	volumes_free(engine->volumes);
+	networks_free(engine->networks);
 	workers_free(engine->workers);
 	holder_link_free(engine->holder);
 	events_free(engine->events);

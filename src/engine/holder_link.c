@@ -20,6 +20,7 @@ static const char *const program_names[] = {
 	[HOLDER_MONITOR] = "tare-monitor",
 	[HOLDER_WORKER] = "tare-worker",
 	[HOLDER_TRANSFER] = "tare-transfer",
+	[HOLDER_NETWORK] = "tare-network",
 };
 
 static void on_message(struct channel *channel, const char *data, size_t len, int *fds, size_t fd_count, void *user)
@@ -40,7 +41,7 @@ static void on_message(struct channel *channel, const char *data, size_t len, in
 		return;
 	if (message.kind == HOLDER_MONITOR)
 		monitor_link_child_ended(link->engine, message.id, message.pid, message.status);
-	else if (message.kind == HOLDER_WORKER || message.kind == HOLDER_TRANSFER)
+	else if (message.kind == HOLDER_WORKER || message.kind == HOLDER_TRANSFER || message.kind == HOLDER_NETWORK)
 		workers_child_ended(link->engine->workers, message.id, message.pid, message.status);
 }
 

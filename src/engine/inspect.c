@@ -10,6 +10,7 @@
 #include "base/parse.h"
 #include "base/strv.h"
 #include "codec/reference.h"
+#include "engine/endpoints.h"
 #include "engine/execs.h"
 #include "engine/pattern.h"
 #include "engine/security.h"
@@ -34,21 +35,6 @@ static const char *time_text(int64_t ns, char out[static CLOCK_RFC3339_MAX])
 {
 	clock_format_rfc3339(ns, out);
 	return out;
-}
-
-/* --- networks: modes, as long as there is nothing else --- */
-
-static struct map *networks_map(const struct container *container, const struct endpoint_settings *endpoint)
-{
-	const char *mode = container->record.host.network_mode;
-	struct map *networks = map_new(NULL);
-	if (!networks || strncmp(mode, "container:", 10) == 0)
-		return networks;
-	if (map_set(networks, mode, (void *)endpoint) < 0) {
-		map_free(networks);
-		return NULL;
-	}
-	return networks;
 }
 
 /* --- paths --- */
@@ -126,8 +112,10 @@ static void fill_state(const struct container *container, struct container_state
 	};
 }
 
+/* The members of before there were several networks: the default bridge's. */
 static void fill_network(struct container_network_settings *settings, struct map *networks, json_t *ports)
 {
+	const struct endpoint_settings *endpoint = map_get(networks, NETWORK_BRIDGE);
 	*settings = (struct container_network_settings){
 		.bridge = (char *)"",
 		.sandbox_id = (char *)"",
@@ -135,6 +123,16 @@ static void fill_network(struct container_network_settings *settings, struct map
 		.ports = ports,
 		.networks = networks,
 	};
+	if (!endpoint)
+		return;
+	settings->endpoint_id = endpoint->endpoint_id;
+	settings->gateway = endpoint->gateway;
+	settings->ip_address = endpoint->ip_address;
+	settings->ip_prefix_len = endpoint->ip_prefix_len;
+	settings->ipv6_gateway = endpoint->ipv6_gateway;
+	settings->global_ipv6_address = endpoint->global_ipv6_address;
+	settings->global_ipv6_prefix_len = endpoint->global_ipv6_prefix_len;
+	settings->mac_address = endpoint->mac_address;
 }
 
 /* What the container has written, and that with its image's layers; false if it was not counted. */
@@ -201,10 +199,9 @@ static int write_inspect(struct container *container, const struct sizes *sizes,
 
 int inspect_container(struct container *container, const struct sizes *sizes, json_t **ret, struct err **reterr)
 {
-	const struct endpoint_settings endpoint = { 0 };
 	struct paths paths;
 	_autofree_(strv) char **command = NULL, **execs = NULL;
-	_autofree_(map) struct map *networks = networks_map(container, &endpoint);
+	_autofree_(map) struct map *networks = endpoints_describe(container);
 	int r = paths_init(&paths, container);
 	if (r == 0)
 		r = command_vector(&container->record.config, &command);
@@ -267,8 +264,7 @@ static json_t *summary_of(const struct container *container, const struct sizes 
 	bool counted = sizes_for(container, sizes, &rw, &root);
 	char status[STATUS_MAX];
 	_cleanup_free_ char *name = NULL, *command = command_text(&container->record.config);
-	const struct endpoint_settings endpoint = { 0 };
-	_autofree_(map) struct map *networks = networks_map(container, &endpoint);
+	_autofree_(map) struct map *networks = endpoints_describe(container);
 	if (!command || !networks || asprintf(&name, "/%s", container->name) < 0)
 		return NULL;
 	status_text(container, status);
@@ -439,6 +435,25 @@ static bool match_exposed(const struct filters *filters, const struct container_
 	return false;
 }
 
+/* By name or ID; modes that are no networks by their word. */
+static bool match_network(const struct filters *filters, const struct container *container)
+{
+	const struct container_record *record = &container->record;
+	const struct map *asked = record->networking.endpoints;
+	struct map_entry *entry;
+	if (filters_match(filters, "network", record->host.network_mode))
+		return true;
+	for (size_t cursor = 0; asked && (entry = map_next(asked, &cursor));) {
+		if (filters_match(filters, "network", entry->key))
+			return true;
+	}
+	for (size_t i = 0; i < record->leg_count; i++) {
+		if (filters_match_prefix(filters, "network", record->legs[i].network_id))
+			return true;
+	}
+	return false;
+}
+
 static bool match_volume(const struct filters *filters, const struct container *container)
 {
 	if (!filters_has(filters, "volume"))
@@ -471,7 +486,7 @@ static bool is_selected(const struct selection *selection, const struct containe
 	       filters_match(filters, "status", container_status(container)) &&
 	       filters_match(filters, "health", health) && filters_match_prefix(filters, "id", container->id) &&
 	       match_name(filters, container->name) && filters_match_labels(filters, "label", record->config.labels) &&
-	       filters_match(filters, "network", record->host.network_mode) && match_exposed(filters, record) &&
+	       match_network(filters, container) && match_exposed(filters, record) &&
 	       match_exited(filters, container) && match_volume(filters, container);
 }
 

@@ -13,6 +13,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/strv.h"
+#include "engine/endpoints.h"
 #include "engine/launch_resources.h"
 #include "engine/lifecycle.h"
 #include "engine/log_attrs.h"
@@ -73,23 +74,6 @@ static int check_joined(struct container *container, const char *mode, const cha
 	return 0;
 }
 
-static bool is_private_network(const char *mode)
-{
-	static const char *const words[] = { "", "default", "bridge", "private" };
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
-		if (is_mode(mode ? mode : "", words[i]))
-			return true;
-	}
-	return false;
-}
-
-static int check_network(const char *mode, struct err **reterr)
-{
-	if (is_private_network(mode) || is_mode(mode, "none") || is_mode(mode, "host") || joined(mode))
-		return 0;
-	return err_set(reterr, ERR_NOT_FOUND, 0, "failed to set up container networking: network %s not found", mode);
-}
-
 /* Who shares his IPC namespace, and with it /dev/shm, has said so. */
 static int check_shareable(const struct container *container, struct err **reterr)
 {
@@ -112,9 +96,7 @@ static int check_log(const struct container *container, struct err **reterr)
 int launch_check(struct container *container, struct err **reterr)
 {
 	const struct host_config *host = &container->record.host;
-	int r = check_network(host->network_mode, reterr);
-	if (r == 0)
-		r = check_log(container, reterr);
+	int r = check_log(container, reterr);
 	if (r == 0)
 		r = volumes_check_start(container, reterr);
 	if (r == 0)
@@ -459,26 +441,34 @@ static int fill_rootfs(const struct container *container, struct launch_rootfs *
 static int fill_joins(const struct container *container, struct launch_join *join, struct err **reterr)
 {
 	const struct host_config *host = &container->record.host;
-	int r = check_network(host->network_mode, reterr);
-	if (r == 0)
-		r = join_id(container, host->network_mode, "network", &join->network, reterr);
+	int r = join_id(container, host->network_mode, "network", &join->network, reterr);
 	if (r == 0)
 		r = join_id(container, host->ipc_mode, "IPC", &join->ipc, reterr);
 	return r < 0 ? r : join_id(container, host->pid_mode, "PID", &join->pid, reterr);
+}
+
+static const char *network_word(const char *mode)
+{
+	if (endpoints_main_network(mode))
+		return "bridge";
+	return joined(mode) ? "container" : is_mode(mode, "host") || is_mode(mode, "none") ? mode : "private";
 }
 
 /* A monitor is also made for a client that attaches before the start: that what is to be joined is missing, only the start
  * says. */
 static int fill_network(const struct container *container, struct launch *launch, struct err **reterr)
 {
-	const char *mode = container->record.host.network_mode;
-	const char *word = joined(mode) ? "container" : is_private_network(mode) ? "private" : mode;
+	const char *word = network_word(container->record.host.network_mode);
 	_autofree_(err) struct err *reason = NULL;
-	if (fill_joins(container, &launch->join, &reason) < 0) {
+	int r = fill_joins(container, &launch->join, &reason);
+	if (r == 0)
+		r = endpoints_launch(container, launch, &reason);
+	if (r < 0) {
 		if (!launch->refused && set_text(&launch->refused, err_message(reason)) < 0)
 			return err_oom(reterr);
 		free(launch->join.network);
 		launch->join.network = NULL;
+		json_finish(&launch_network_table, &launch->network);
 		word = "none";
 	}
 	return set_text(&launch->network.mode, word) < 0 ? err_oom(reterr) : 0;
@@ -506,15 +496,14 @@ static int fill_plain(const struct container *container, struct launch *launch)
 	const struct {
 		char ***member;
 		char *const *value;
-	} lists[] = { { &launch->group_add, host->group_add }, { &launch->names.extra_hosts, host->extra_hosts },
-		{ &launch->names.dns, host->dns }, { &launch->names.dns_search, host->dns_search },
-		{ &launch->names.dns_options, host->dns_options } };
+	} lists[] = { { &launch->group_add, host->group_add }, { &launch->names.dns, host->dns },
+		{ &launch->names.dns_search, host->dns_search }, { &launch->names.dns_options, host->dns_options } };
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(texts); i++)
 		r = set_text(texts[i].member, texts[i].value);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(lists); i++)
 		r = strv_extend(lists[i].member, lists[i].value);
-	return r;
+	return r < 0 ? r : endpoints_extra_hosts(container, &launch->names.extra_hosts);
 }
 
 int launch_make(struct container *container, struct launch *out, struct err **reterr)

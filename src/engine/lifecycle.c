@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "engine/connect.h"
 #include "engine/events.h"
 #include "engine/launch.h"
 #include "engine/monitor_link.h"
@@ -122,6 +123,7 @@ static int started(struct operation *operation, const struct message *answer, st
 
 static void start_ended(struct operation *operation, const struct err *err)
 {
+	operation->container->starting = false;
 	if (!err || err->kind == ERR_NOT_MODIFIED || operation->container->gone)
 		return;
 	monitor_link_refresh(operation->container);
@@ -252,14 +254,15 @@ static int take_top(struct operation *operation, const struct message *answer, s
 
 #define STEPS(steps_) .steps = (steps_), .step_count = ARRAY_SIZE(steps_)
 
-static const struct step start_steps[] = { { check_start }, { mark_user_start }, { ask_start, started } };
+static const struct step start_steps[] = { { check_start }, { connect_choose }, { connect_make_networks },
+	{ mark_user_start }, { ask_start, started } };
 static const struct verb start_verb = { "start", STEPS(start_steps), .queued = true, .ended = start_ended };
 
 static const struct step stop_steps[] = { { check_stop }, { mark_user_stop }, { ask_stop, stopped } };
 static const struct verb stop_verb = { "stop", STEPS(stop_steps) };
 
-static const struct step restart_steps[] = { { ask_stop_if_alive, stopped }, { check_start }, { mark_user_start },
-	{ ask_start, started }, { tell_restart } };
+static const struct step restart_steps[] = { { ask_stop_if_alive, stopped }, { check_start }, { connect_choose },
+	{ connect_make_networks }, { mark_user_start }, { ask_start, started }, { tell_restart } };
 static const struct verb restart_verb = { "restart", STEPS(restart_steps), .queued = true, .ended = start_ended };
 
 static const struct step kill_steps[] = { { check_kill }, { mark_user_stop }, { ask_signal } };

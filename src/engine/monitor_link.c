@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "engine/connect.h"
 #include "engine/events.h"
 #include "engine/execs.h"
 #include "engine/holder_link.h"
@@ -184,9 +185,13 @@ static void tell_event(struct container *container, const struct run_event *even
 	};
 	volumes_tell_container(container, event->type, event->time_ns);
 	bool is_failed_exec = strcmp(event->type, RUN_EVENT_EXEC_FAILED) == 0;
+	if (strcmp(event->type, "start") == 0)
+		connect_tell(container, "connect");
 	if (!is_failed_exec)
 		events_publish(container->engine->events, &told);
 	container->acked_seq = event->seq;
+	if (strcmp(event->type, "die") == 0)
+		connect_tell(container, "disconnect");
 	if ((is_failed_exec || strcmp(event->type, "exec_die") == 0) && event->attributes)
 		execs_died(container, map_get(event->attributes, "execID"), map_get(event->attributes, "exitCode"));
 }

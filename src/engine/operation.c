@@ -163,6 +163,16 @@ static void on_answer(void *user, const struct message *answer, const struct err
 	operation_proceed(operation, outcome, &failure);
 }
 
+void operation_resume(struct operation *operation, const struct err *err)
+{
+	_autofree_(err) struct err *failure = NULL;
+	operation->waiting = false;
+	if (err)
+		operation_fail(operation, err);
+	else
+		operation_proceed(operation, STEP_NEXT, &failure);
+}
+
 int operation_ask(struct operation *operation, json_t *body, int64_t deadline_ms, struct err **reterr)
 {
 	int r = monitor_request(operation->container, body, deadline_ms, on_answer, operation, reterr);

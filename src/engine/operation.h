@@ -80,5 +80,8 @@ void operation_begin(struct container *container, const struct verb *verb, const
  */
 int operation_try_again(struct operation *operation, int64_t patience_ms);
 
+/* The end of a wait (STEP_WAIT) for something else than the monitor; `err` NULL: the next step, else failure. From the loop. */
+void operation_resume(struct operation *operation, const struct err *err);
+
 /* For steps: asks the monitor; returns STEP_WAIT or -errno. `body` is taken. */
 int operation_ask(struct operation *operation, json_t *body, int64_t deadline_ms, struct err **reterr);

@@ -27,12 +27,22 @@ static const char *const durable_upgrades[] = {
 	"CREATE TABLE volumes (name TEXT PRIMARY KEY, created INTEGER NOT NULL, anonymous INTEGER NOT NULL,"
 	" labels TEXT, options TEXT, owner TEXT);"
 	"CREATE TABLE identity (id TEXT NOT NULL);",
+	"CREATE TABLE networks (id TEXT PRIMARY KEY, document TEXT NOT NULL);",
 };
 
 static const char *const run_upgrades[] = {
 	CONTAINERS_SCHEMA "CREATE TABLE events (seq INTEGER PRIMARY KEY, time INTEGER NOT NULL, text TEXT NOT NULL);"
 			  "CREATE TABLE acked (container TEXT PRIMARY KEY, seq INTEGER NOT NULL);",
 };
+
+static const struct json_field record_leg_fields[] = {
+	JSON_FIELD(struct record_leg, network_id, "NetworkID", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
+	JSON_FIELD(struct record_leg, endpoint_id, "EndpointID", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
+	JSON_FIELD(struct record_leg, interface, "Interface", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
+	JSON_FIELD(struct record_leg, ipv4, "IPv4", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct record_leg, ipv6, "IPv6", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+};
+static const struct json_table record_leg_table = JSON_TABLE(struct record_leg, record_leg_fields);
 
 static const struct json_field container_record_fields[] = {
 	JSON_FIELD(struct container_record, created_ns, "Created", JSON_INT),
@@ -41,13 +51,15 @@ static const struct json_field container_record_fields[] = {
 	JSON_FIELD(struct container_record, host, "HostConfig", JSON_OBJECT_FIELD, .table = &host_config_table),
 	JSON_FIELD(struct container_record, networking, "Networking", JSON_OBJECT_FIELD,
 		.table = &networking_config_table),
+	JSON_FIELD_ARRAY(struct container_record, legs, leg_count, "Legs", JSON_OBJECTS, .table = &record_leg_table,
+		.flags = JSON_OMITEMPTY),
 	JSON_FIELD_ARRAY(struct container_record, mounts, mount_count, "Mounts", JSON_OBJECTS,
 		.table = &mount_point_table),
 };
 const struct json_table container_record_table = JSON_TABLE(struct container_record, container_record_fields);
 
-static int open_one(const char *folder, const char *name, const char *const *upgrades, bool durable, struct db **ret,
-	struct err **reterr)
+static int open_one(const char *folder, const char *name, const char *const *upgrades, int upgrade_count, bool durable,
+	struct db **ret, struct err **reterr)
 {
 	_cleanup_free_ char *path = NULL;
 	if (asprintf(&path, "%s/%s", folder, name) < 0) {
@@ -55,7 +67,7 @@ static int open_one(const char *folder, const char *name, const char *const *upg
 		return err_oom(reterr);
 	}
 	_autofree_(db) struct db *db = NULL;
-	int r = db_open(path, name, upgrades, 1, &db, reterr);
+	int r = db_open(path, name, upgrades, upgrade_count, &db, reterr);
 	if (r == 0)
 		r = db_set_durable(db, durable, reterr);
 	/* The caller holds the lock that keeps others out; this saves SQLite from asking for its own each time. */
@@ -72,9 +84,11 @@ int records_open(const char *data_root, const char *exec_root, struct records **
 	_autofree_(records) struct records *records = calloc(1, sizeof(*records));
 	if (!records)
 		return err_oom(reterr);
-	int r = open_one(data_root, "engine.db", durable_upgrades, true, &records->durable, reterr);
+	int r = open_one(data_root, "engine.db", durable_upgrades, ARRAY_SIZE(durable_upgrades), true,
+		&records->durable, reterr);
 	if (r == 0)
-		r = open_one(exec_root, "engine-run.db", run_upgrades, false, &records->run, reterr);
+		r = open_one(exec_root, "engine-run.db", run_upgrades, ARRAY_SIZE(run_upgrades), false, &records->run,
+			reterr);
 	if (r < 0)
 		return r;
 	records->generation = 1;
@@ -266,6 +280,39 @@ int records_add_volume(struct records *records, const struct volume_row *row, st
 int records_remove_volume(struct records *records, const char *name, struct err **reterr)
 {
 	return db_run(db_to_change(records, false), reterr, "DELETE FROM volumes WHERE name = ?1", "s", name);
+}
+
+/* --- networks --- */
+
+int records_each_network(struct records *records, network_row_fn *fn, void *user, struct err **reterr)
+{
+	_autostatement_ sqlite3_stmt *statement = NULL;
+	int r = db_prepare(records->durable, &statement, reterr, "SELECT id, document FROM networks ORDER BY rowid",
+		"");
+	if (r < 0)
+		return r;
+	while ((r = db_step(records->durable, statement, reterr)) > 0) {
+		r = fn(db_text(statement, 0), db_text(statement, 1), user, reterr);
+		if (r != 0)
+			return r;
+	}
+	return r;
+}
+
+int records_put_network(struct records *records, const char *id, const struct network_info *info, struct err **reterr)
+{
+	_cleanup_(buf_finish) struct buf text = BUF_INIT(RECORD_TEXT_MAX);
+	int r = json_print(&network_info_table, info, &text);
+	if (r < 0)
+		return err_errno(reterr, r, "cannot write the network's record");
+	return db_run(db_to_change(records, false), reterr,
+		"INSERT INTO networks VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET document = ?2", "ss", id,
+		text.data);
+}
+
+int records_remove_network(struct records *records, const char *id, struct err **reterr)
+{
+	return db_run(db_to_change(records, false), reterr, "DELETE FROM networks WHERE id = ?1", "s", id);
 }
 
 /* --- the journal of events --- */

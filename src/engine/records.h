@@ -33,6 +33,15 @@ int records_identity(struct records *records, const char *fresh, char **ret, str
 
 /* --- containers --- */
 
+/* What was decided for the container on one network; what was asked for is in `networking`. */
+struct record_leg {
+	char *network_id;
+	char *endpoint_id;
+	char *interface;
+	char *ipv4; /* NULL: none */
+	char *ipv6;
+};
+
 /* The document of a row. */
 struct container_record {
 	int64_t created_ns;
@@ -40,6 +49,8 @@ struct container_record {
 	struct container_config config;
 	struct host_config host;
 	struct networking_config networking;
+	struct record_leg *legs;
+	size_t leg_count;
 	struct mount_point *mounts; /* binds and volumes, resolved by create */
 	size_t mount_count;
 };
@@ -92,6 +103,15 @@ typedef int volume_row_fn(const struct volume_row *row, void *user, struct err *
 int records_each_volume(struct records *records, volume_row_fn *fn, void *user, struct err **reterr);
 int records_add_volume(struct records *records, const struct volume_row *row, struct err **reterr);
 int records_remove_volume(struct records *records, const char *name, struct err **reterr);
+
+/* --- networks --- */
+
+/* Strings are borrowed for the call; `document` is a struct network_info. */
+typedef int network_row_fn(const char *id, const char *document, void *user, struct err **reterr);
+int records_each_network(struct records *records, network_row_fn *fn, void *user, struct err **reterr);
+/* A new one, or in the place of the one with this ID. */
+int records_put_network(struct records *records, const char *id, const struct network_info *info, struct err **reterr);
+int records_remove_network(struct records *records, const char *id, struct err **reterr);
 
 /* --- the journal of events --- */
 

@@ -100,7 +100,7 @@ static int ask(struct sizes *sizes, struct err **reterr)
 {
 	size_t end = sizes->asked;
 	json_t *body = next_request(sizes, &end);
-	int r = workers_ask(sizes->engine->workers, body, COUNT_MS, on_answer, sizes, reterr);
+	int r = workers_ask(sizes->engine->workers, HOLDER_WORKER, body, COUNT_MS, on_answer, sizes, reterr);
 	return r;
 }
 

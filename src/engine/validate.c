@@ -212,8 +212,7 @@ static int validate_addresses(const struct host_config *host, struct err **reter
 		char bare[INET6_ADDRSTRLEN + 2];
 		size_t len = strlen(value);
 		if (strcmp(value, "host-gateway") == 0)
-			return err_set(reterr, ERR_INVALID, 0,
-				"unable to derive the IP value for host-gateway: this engine has no bridged networks yet");
+			continue;
 		if (len > 2 && value[0] == '[' && value[len - 1] == ']' && len - 2 < sizeof(bare)) {
 			memcpy(bare, value + 1, len - 2);
 			bare[len - 2] = '\0';
@@ -282,9 +281,10 @@ static int validate_network(const struct host_config *host, const struct contain
 		if (!is_port(port))
 			return err_set(reterr, ERR_INVALID, 0, "invalid port specification: \"%s\"", port);
 	}
-	if (strv_count(host->links) > 0)
+	if (strv_count(host->links) > 0 && (is_host || strncmp(mode, "container:", 10) == 0))
 		return err_set(reterr, ERR_INVALID, 0,
-			"links are not supported: this engine has no bridged networks yet");
+			"conflicting options: %s type networking can't be used with links",
+			is_host ? "host" : "container");
 	if (strncmp(mode, "container:", 10) == 0) {
 		if (!mode[10])
 			return err_set(reterr, ERR_INVALID, 0, "invalid network mode: %s", mode);

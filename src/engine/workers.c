@@ -283,12 +283,12 @@ int workers_handover(struct workers *workers, const struct handover *handover, i
 	return 0;
 }
 
-int workers_ask(struct workers *workers, json_t *body, int64_t deadline_ms, worker_answer_fn *on_answer, void *user,
-	struct err **reterr)
+int workers_ask(struct workers *workers, enum holder_kind kind, json_t *body, int64_t deadline_ms,
+	worker_answer_fn *on_answer, void *user, struct err **reterr)
 {
 	_autojson_ json_t *owned = body;
 	struct worker *worker;
-	int r = worker_new(workers, HOLDER_WORKER, &worker, reterr);
+	int r = worker_new(workers, kind, &worker, reterr);
 	if (r < 0)
 		return r;
 	r = worker_send(worker, TAKE(owned), NULL, 0, NULL, 0, reterr);

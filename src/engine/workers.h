@@ -8,6 +8,7 @@
 
 #include "engine/core.h"
 #include "spec/handover.h"
+#include "spec/holder.h"
 #include "spec/messages.h"
 
 struct workers;
@@ -28,8 +29,8 @@ int workers_handover(struct workers *workers, const struct handover *handover, i
 
 /* A job for a worker of its own: sends `body`, which is taken and has WORKER_REQUEST_ID, and hears its answer as above. */
 #define WORKER_REQUEST_ID 1
-int workers_ask(struct workers *workers, json_t *body, int64_t deadline_ms, worker_answer_fn *on_answer, void *user,
-	struct err **reterr);
+int workers_ask(struct workers *workers, enum holder_kind kind, json_t *body, int64_t deadline_ms,
+	worker_answer_fn *on_answer, void *user, struct err **reterr);
 
 /* Something was moved into trash/: a worker deletes it soon. */
 void workers_empty_trash(struct workers *workers);

@@ -27,6 +27,7 @@ static const char *const program_names[PROGRAM_KINDS] = {
 	[HOLDER_MONITOR] = "tare-monitor",
 	[HOLDER_WORKER] = "tare-worker",
 	[HOLDER_TRANSFER] = "tare-transfer",
+	[HOLDER_NETWORK] = "tare-network",
 };
 
 /* All of our environment that reaches a child: what an administrator sets for transfers, and for sanitizers. */

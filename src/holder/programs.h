@@ -14,7 +14,7 @@
 #include "holder/options.h"
 #include "spec/holder.h"
 
-#define PROGRAM_KINDS (HOLDER_TRANSFER + 1)
+#define PROGRAM_KINDS (HOLDER_NETWORK + 1)
 
 struct program {
 	char *path;

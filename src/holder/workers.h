@@ -19,7 +19,7 @@ int workers_new(struct programs *programs, worker_ended_fn *on_ended, void *user
 void workers_free(struct workers *workers);
 DEFINE_AUTOFREE(workers, struct workers *, workers_free);
 
-/* `kind` is HOLDER_WORKER or HOLDER_TRANSFER. Returns 0 or -errno. */
+/* `kind` is HOLDER_WORKER, HOLDER_TRANSFER or HOLDER_NETWORK. Returns 0 or -errno. */
 int workers_start(struct workers *workers, enum holder_kind kind, const char *id, char *const *argv, const int *fds,
 	size_t fd_count, pid_t *ret_pid);
 

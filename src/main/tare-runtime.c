@@ -1,12 +1,13 @@
 /*
- * The OCI runtime and, called by their names, the monitor and the resolver: one program, because most of it is the same, and
- * because libc is in it once then.
+ * The OCI runtime and, called by their names, the monitor, the resolver and the helper that makes bridges: one program, because
+ * most of it is the same, and because libc is in it once then.
  */
 #include <stdbool.h>
 #include <string.h>
 
 #include "monitor/program.h"
 #include "network/dns_resolver.h"
+#include "network/program.h"
 #include "runtime/command.h"
 
 static bool is_called(const char *path, const char *name)
@@ -22,5 +23,7 @@ int main(int argc, char **argv)
 		return program_main(argc, argv);
 	if (argc > 0 && is_called(argv[0], RESOLVER_PROGRAM))
 		return resolver_main(argc, argv);
+	if (argc > 0 && is_called(argv[0], "tare-network"))
+		return network_main(argc, argv);
 	return command_main(argc, argv);
 }

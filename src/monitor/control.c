@@ -19,6 +19,7 @@
 #include "monitor/lend.h"
 #include "monitor/logs.h"
 #include "monitor/monitor.h"
+#include "monitor/network.h"
 #include "monitor/run.h"
 #include "monitor/stats.h"
 #include "monitor/stop.h"
@@ -364,6 +365,11 @@ static int op_update(struct call *call, struct err **reterr)
 	return ANSWERED;
 }
 
+static int op_network(struct call *call, struct err **reterr)
+{
+	return network_change(call->monitor, reterr);
+}
+
 static int op_finish(struct call *call, struct err **reterr)
 {
 	(void)reterr;
@@ -415,6 +421,7 @@ static const struct {
 	{ "lend-root", op_lend_root, true },
 	{ "lend-pause", op_lend_pause, true },
 	{ "update", op_update, true },
+	{ "network", op_network, true },
 	{ "finish", op_finish, true },
 	{ "removed", op_removed, true },
 };

@@ -24,6 +24,7 @@
 #include "monitor/lend.h"
 #include "monitor/logs.h"
 #include "monitor/monitor.h"
+#include "monitor/network.h"
 #include "monitor/run.h"
 #include "monitor/state.h"
 #include "monitor/stop.h"
@@ -93,6 +94,7 @@ void end_release(struct monitor *monitor)
 		container_free(monitor->container);
 		monitor->container = NULL;
 	}
+	network_forget(monitor);
 	fd_close(&monitor->seccomp_fd);
 	fd_close(&monitor->root_lock_fd);
 }

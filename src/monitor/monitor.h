@@ -68,6 +68,7 @@ struct monitor {
 	/* The run */
 	struct start *start;             /* NULL: none waits; the phase is IDLE until it is through */
 	struct container *container;     /* NULL: none */
+	struct launch_network legs;      /* what it has now, whatever launch.json has become */
 	bool pid_namespace_is_own;       /* then nothing outlives init */
 	int root_lock_fd;                /* the container's lock on its root, held while it is mounted */
 	int seccomp_fd;                  /* the container's filter; -1: none */

@@ -39,6 +39,29 @@ static const char loopback_hosts[] = "127.0.0.1\tlocalhost\n"
 				     "ff02::1\tip6-allnodes\n"
 				     "ff02::2\tip6-allrouters\n";
 
+static int print_own_host(const struct launch *launch, const char *address, struct buf *out)
+{
+	const char *hostname = launch->oci.hostname ?: "", *domain = launch->oci.domainname ?: "";
+	if (!*hostname || !address)
+		return 0;
+	if (*domain)
+		return buf_printf(out, "%s\t%s.%s %s\n", address, hostname, domain, hostname);
+	return buf_printf(out, "%s\t%s\n", address, hostname);
+}
+
+/* Without an interface of its own, a container finds itself on the loopback. */
+static int print_own_hosts(const struct launch *launch, struct buf *out)
+{
+	const struct launch_network *network = &launch->network;
+	int ret = network->endpoint_count ? 0 : print_own_host(launch, "127.0.1.1", out);
+	for (size_t i = 0; ret == 0 && i < network->endpoint_count; i++) {
+		ret = print_own_host(launch, network->endpoints[i].ipv4.address, out);
+		if (ret == 0)
+			ret = print_own_host(launch, network->endpoints[i].ipv6.address, out);
+	}
+	return ret;
+}
+
 /* In the host's own network its names are the host's. */
 static int print_hosts(const struct launch *launch, struct buf *out)
 {
@@ -47,12 +70,8 @@ static int print_hosts(const struct launch *launch, struct buf *out)
 		ret = io_read_file(AT_FDCWD, "/etc/hosts", out);
 	if (ret == -ENOENT)
 		ret = buf_puts(out, loopback_hosts);
-	/* Without an interface of its own, a container finds itself on the loopback. */
-	const char *hostname = launch->oci.hostname ?: "", *domain = launch->oci.domainname ?: "";
-	if (ret == 0 && *hostname && *domain)
-		ret = buf_printf(out, "127.0.1.1\t%s.%s %s\n", hostname, domain, hostname);
-	else if (ret == 0 && *hostname)
-		ret = buf_printf(out, "127.0.1.1\t%s\n", hostname);
+	if (ret == 0)
+		ret = print_own_hosts(launch, out);
 	strv_foreach (host, launch->names.extra_hosts) {
 		const char *colon = strchr(*host, ':');
 		if (ret == 0 && colon)

@@ -26,6 +26,7 @@
 #include "monitor/hostproc.h"
 #include "monitor/logs.h"
 #include "monitor/monitor.h"
+#include "monitor/network.h"
 #include "monitor/prepare.h"
 #include "monitor/state.h"
 #include "monitor/stop.h"
@@ -122,6 +123,7 @@ static int create(struct monitor *monitor, struct prepared *prepared, struct sta
 	options->starts_at_once = true;
 	_autofree_(cgroup_host) struct cgroup_host *host = TAKE(monitor->cgroup_host);
 	options->cgroup_host = host;
+	options->on_namespaces = network_make;
 	options->on_groups = write_groups;
 	options->on_warn = warn;
 	options->user_data = monitor;

@@ -341,6 +341,23 @@ static int answer_until_ready(struct container *container, const struct oci_spec
 	return r < 0 ? r : died_silently(container, reterr);
 }
 
+/* Of one that ended meanwhile there are no namespaces: what it says itself is the better reason. */
+static int give_namespaces(struct container *container, const struct oci_spec *spec,
+	const struct container_options *options, struct err **reterr)
+{
+	struct pollfd ended = { .fd = container->init.pidfd, .events = POLLIN };
+	_autofree_(err) struct err *err = NULL;
+	int r = options->on_namespaces(container->init.pid, options->user_data, &err);
+
+	if (r == 0)
+		return 0;
+	if (poll(&ended, 1, 0) > 0)
+		return answer_until_ready(container, spec, options, reterr);
+	if (reterr)
+		*reterr = TAKE(err);
+	return r;
+}
+
 static int bring_up(struct container *container, struct plan *plan, const struct oci_spec *spec,
 	const struct container_options *options, struct err **reterr)
 {
@@ -353,6 +370,8 @@ static int bring_up(struct container *container, struct plan *plan, const struct
 		r = write_maps(container, &spec->linux_config, reterr);
 	if (r == 0 && (own_user || plan->wants_hook_stop))
 		r = say_ahead(container->init.sync, REPORT_GO, reterr);
+	if (r == 0 && options->on_namespaces)
+		r = give_namespaces(container, spec, options, reterr);
 	/* Hooks are a conversation; without them the child reads what we said in order, and is not woken in between. */
 	if (r == 0 && options->starts_at_once && !plan->wants_hook_stop) {
 		r = say_ahead(container->init.sync, REPORT_START, reterr);

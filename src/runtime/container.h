@@ -88,6 +88,10 @@ typedef int container_groups_fn(char *const *folders, void *user);
 /* The first process is born and at work: what is done now, nobody waits for. */
 typedef void container_born_fn(pid_t pid, void *user);
 
+/* The first process has its namespaces, is at work and has not been told to start: what is done in them now, its program finds
+ * done. -errno ends the creation. */
+typedef int container_namespaces_fn(pid_t pid, void *user, struct err **reterr);
+
 /* Degradations the user should hear of ("no CAP_SYS_RESOURCE: oom_score_adj left at 0"). */
 typedef void container_warn_fn(const char *message, void *user);
 
@@ -138,9 +142,10 @@ struct container_options {
 	bool starts_at_once;
 
 	container_groups_fn *on_groups;
+	container_namespaces_fn *on_namespaces;
 	container_born_fn *on_born;
 	container_warn_fn *on_warn;
-	void *user_data; /* for all three */
+	void *user_data; /* for all four */
 };
 
 /* Everything unset: descriptors -1, pointers NULL. */

@@ -29,7 +29,7 @@ static bool is_id(const char *id)
 
 static bool is_known(uint16_t type, uint16_t kind)
 {
-	return type >= HOLDER_SPAWN && type <= HOLDER_EXITED && kind >= HOLDER_ENGINE && kind <= HOLDER_TRANSFER;
+	return type >= HOLDER_SPAWN && type <= HOLDER_EXITED && kind >= HOLDER_ENGINE && kind <= HOLDER_NETWORK;
 }
 
 static bool has_argv_as_type_wants(uint16_t type, size_t argc)

@@ -36,6 +36,7 @@ enum holder_kind {
 	HOLDER_MONITOR = 2,
 	HOLDER_WORKER = 3,
 	HOLDER_TRANSFER = 4, /* a worker that talks to registries */
+	HOLDER_NETWORK = 5,  /* one that makes bridges and rules */
 };
 
 struct holder_message {

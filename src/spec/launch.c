@@ -36,7 +36,7 @@ static const struct json_field launch_network_fields[] = {
 	JSON_FIELD_ARRAY(struct launch_network, endpoints, endpoint_count, "endpoints", JSON_OBJECTS,
 		.table = &lease_endpoint_table, .flags = JSON_OMITEMPTY),
 };
-static const struct json_table launch_network_table = JSON_TABLE(struct launch_network, launch_network_fields);
+const struct json_table launch_network_table = JSON_TABLE(struct launch_network, launch_network_fields);
 
 static const struct json_field launch_join_fields[] = {
 	JSON_FIELD(struct launch_join, network, "network", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),

@@ -134,6 +134,7 @@ struct launch {
 };
 
 extern const struct json_table launch_table;
+extern const struct json_table launch_network_table;
 extern const struct json_table launch_restart_policy_table;
 
 /* Reads the text, and checks what a monitor relies on: grammar of the IDs, absolute paths, known words, a root. A document

@@ -151,7 +151,9 @@ static int check_link(const struct lease_endpoint *endpoint, const char *path, s
 	if (!lease_is_interface(endpoint->parent))
 		return bad(reterr, path, "parent", "not an interface's name:", endpoint->parent);
 	if (is_bridge != is_set(endpoint->host_interface) ||
-		(is_bridge && !lease_is_interface(endpoint->host_interface)))
+		(is_bridge && (!lease_is_interface(endpoint->host_interface) ||
+				      strlen(endpoint->host_interface) + LEASE_HOST_INTERFACE_DIGITS >=
+					      LEASE_INTERFACE_SIZE)))
 		return bad(reterr, path, "host_interface", "not an interface's name:", endpoint->host_interface);
 	if (is_set(endpoint->mac) && inet_parse_mac(endpoint->mac, mac) < 0)
 		return bad(reterr, path, "mac", "not a MAC address:", endpoint->mac);

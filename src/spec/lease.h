@@ -17,6 +17,8 @@
 #define LEASE_PORTS_MAX     65536
 /* Of an interface's name, with its NUL: IF_NAMESIZE. */
 #define LEASE_INTERFACE_SIZE 16
+/* Each start makes its own of host_interface: the one before may still be on its way out. */
+#define LEASE_HOST_INTERFACE_DIGITS 6
 
 /* Ports host_port to host_port + count - 1 of the host go to container_port to container_port + count - 1. Where the monitor is to
  * choose (network/published.h), count is 1. */
@@ -44,7 +46,7 @@ struct lease_endpoint {
 	char *parent; /* name of the bridge, or of the parent interface */
 	char *mode;   /* of macvlan (bridge, private, vepa, passthru) and ipvlan (l2, l3, l3s); absent: the kernel's */
 	char *interface;      /* in the container: eth0 */
-	char *host_interface; /* bridge: the veth's end at the host, unique */
+	char *host_interface; /* bridge: how the name of the veth's end at the host begins */
 	char *mac;            /* absent: ipvlan has its parent's */
 	struct lease_address ipv4;
 	struct lease_address ipv6;

@@ -76,6 +76,13 @@ void link_put_new(struct netlink_request *request, const struct link_new *link)
 	put_kind(request, link);
 }
 
+void link_put_alias(struct netlink_request *request, const char *name, const char *alias)
+{
+	begin_link(request, RTM_NEWLINK, 0, 0, 0, 0);
+	netlink_put_text(request, IFLA_IFNAME, name);
+	netlink_put(request, IFLA_IFALIAS, alias, strlen(alias)); /* it wants no NUL */
+}
+
 void link_put_delete(struct netlink_request *request, int index)
 {
 	begin_link(request, RTM_DELLINK, 0, index, 0, 0);
@@ -193,10 +200,10 @@ static void copy_text(char *out, size_t size, const struct nlattr *attribute)
 static int read_link(const struct nlmsghdr *message, struct link_info *ret)
 {
 	const struct ifinfomsg *info = NLMSG_DATA(message);
-	const struct nlattr *table[IFLA_LINKINFO + 1], *kind[IFLA_INFO_KIND + 1] = { 0 };
+	const struct nlattr *table[IFLA_IFALIAS + 1], *kind[IFLA_INFO_KIND + 1] = { 0 };
 	int r = message->nlmsg_len < NLMSG_LENGTH(sizeof(*info)) ? -EBADMSG : 0;
 	if (r == 0)
-		r = netlink_message_attributes(message, sizeof(*info), table, IFLA_LINKINFO);
+		r = netlink_message_attributes(message, sizeof(*info), table, IFLA_IFALIAS);
 	if (r == 0 && table[IFLA_LINKINFO])
 		r = netlink_attributes(netlink_data(table[IFLA_LINKINFO]), netlink_len(table[IFLA_LINKINFO]), kind,
 			IFLA_INFO_KIND);
@@ -208,6 +215,7 @@ static int read_link(const struct nlmsghdr *message, struct link_info *ret)
 		.flags = info->ifi_flags,
 		.mtu = netlink_u32(table[IFLA_MTU], 0) };
 	copy_text(ret->name, sizeof(ret->name), table[IFLA_IFNAME]);
+	copy_text(ret->alias, sizeof(ret->alias), table[IFLA_IFALIAS]);
 	copy_text(ret->kind, sizeof(ret->kind), kind[IFLA_INFO_KIND]);
 	return 0;
 }

@@ -10,6 +10,8 @@
 #include "base/inet.h"
 #include "sys/netlink.h"
 
+#define LINK_ALIAS_SIZE 256 /* with the NUL */
+
 struct link_peer {
 	const char *name;
 	int netns_fd;
@@ -36,6 +38,8 @@ struct link_new {
 /* --- messages --- */
 
 void link_put_new(struct netlink_request *request, const struct link_new *link);
+/* A text for people, of the interface of that name. */
+void link_put_alias(struct netlink_request *request, const char *name, const char *alias);
 void link_put_delete(struct netlink_request *request, int index);
 void link_put_up(struct netlink_request *request, int index, bool up);
 void link_put_rename(struct netlink_request *request, int index, const char *name);
@@ -63,6 +67,7 @@ struct link_info {
 	unsigned mtu;
 	char name[IF_NAMESIZE];
 	char kind[16];
+	char alias[LINK_ALIAS_SIZE];
 };
 
 /* By name; -ENODEV. */

@@ -66,6 +66,16 @@ int namespace_open(const char *path, uint64_t flag)
 	return TAKE_FD(fd);
 }
 
+int namespace_visit_network(int netns_fd, namespace_visit_fn *fn, void *user)
+{
+	_autoclose_ int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	if (home < 0 || setns(netns_fd, CLONE_NEWNET) < 0)
+		return -errno;
+	int r = fn(user);
+	return setns(home, CLONE_NEWNET) < 0 ? -ENOTRECOVERABLE : r;
+}
+
 pid_t process_clone(uint64_t flags, int cgroup_fd, int *ret_pidfd)
 {
 	int pidfd = -1;

@@ -16,6 +16,13 @@ const char *namespace_file(uint64_t flag);
 int namespace_open(const char *path, uint64_t flag);
 
 /*
+ * Runs `fn` in that network namespace, and comes back: for sockets, and files of /proc/sys/net, which belong to it for ever.
+ * The caller has one thread. -ENOTRECOVERABLE: it could not come back, and must end.
+ */
+typedef int namespace_visit_fn(void *user);
+int namespace_visit_network(int netns_fd, namespace_visit_fn *fn, void *user);
+
+/*
  * clone3 as fork(2) goes: 0 in the child. `cgroup_fd` is CLONE_INTO_CGROUP's folder or -1. With CLONE_PARENT in `flags` the
  * child becomes its creator's sibling. The child is single-threaded and must not call what caches thread ids (abort, raise).
  */

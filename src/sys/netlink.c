@@ -2,14 +2,12 @@
 
 #include <endian.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <sched.h>
 #include <string.h>
 
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "sys/namespaces.h"
 
 /* --- the socket --- */
 
@@ -29,17 +27,21 @@ int netlink_open(struct netlink *netlink, int protocol)
 	return 0;
 }
 
+struct opening {
+	struct netlink *netlink;
+	int protocol;
+};
+
+static int open_there(void *user)
+{
+	const struct opening *opening = user;
+	return netlink_open(opening->netlink, opening->protocol);
+}
+
 int netlink_open_in(struct netlink *netlink, int protocol, int netns_fd)
 {
-	_autoclose_ int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (home < 0 || setns(netns_fd, CLONE_NEWNET) < 0)
-		return -errno;
-	int r = netlink_open(netlink, protocol);
-	if (setns(home, CLONE_NEWNET) == 0)
-		return r;
-	if (r == 0)
-		netlink_close(netlink);
-	return -ENOTRECOVERABLE;
+	struct opening opening = { netlink, protocol };
+	return namespace_visit_network(netns_fd, open_there, &opening);
 }
 
 void netlink_close(struct netlink *netlink)

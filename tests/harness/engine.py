@@ -123,7 +123,7 @@ class Engine:
 
     def stop(self):
         """Removes every container, ends the holder, removes all files. Returns the leaks found on the way."""
-        from . import leaks
+        from . import leaks, networks
         found = []
         if self.holder and self.holder.poll() is None:
             status, listed = self.api("GET", "/containers/json?all=1")
@@ -138,6 +138,7 @@ class Engine:
                 self.holder.kill()
                 self.holder.wait()
             found += leaks.find_after_end(self)
+            networks.clear(self)
         for pid in processes(lambda c: "tare" in c[0] and str(self.exec_root) in c):
             os.kill(pid, signal.SIGKILL)
         shutil.rmtree(self.root, ignore_errors=True)

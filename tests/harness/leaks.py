@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 
+from . import networks
 from .engine import processes, wait_for
 
 CONTAINER_ID = re.compile("[0-9a-f]{64}")
@@ -60,6 +61,7 @@ def snapshot(engine):
         "partial downloads": entries(engine.data / "partial"),
         "trash": entries(engine.data / "trash"),
         "sockets": sockets(engine),
+        "interfaces": networks.ports(engine),
         "zombies": zombies(),
     }
 

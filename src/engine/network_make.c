@@ -1,0 +1,174 @@
+#include "engine/network_make.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/parse.h"
+#include "engine/workers.h"
+#include "spec/lease.h"
+
+#define HELPER_ANSWER_MS 30000
+
+struct waiter {
+	struct list link;
+	network_made_fn *done;
+	void *user;
+};
+
+struct network_job {
+	struct network *network; /* NULL: it has gone meanwhile */
+	struct list waiters;
+};
+
+static bool has_link(const struct network *network)
+{
+	return network_is(network, "bridge");
+}
+
+/* --- the job --- */
+
+static void set_address(const struct network_family *family, struct lease_address *lease, char text[INET_TEXT_SIZE])
+{
+	if (!family->on || !family->has_gateway)
+		return;
+	inet_print(&family->gateway, text);
+	lease->address = text;
+	lease->prefix = family->pool.subnet.prefix;
+}
+
+static json_t *bridge_document(const struct network *network)
+{
+	char ipv4[INET_TEXT_SIZE], ipv6[INET_TEXT_SIZE];
+	const char *mtu = network_option(network, "com.docker.network.driver.mtu");
+	uint64_t mtu_value = 0;
+	if (mtu && parse_u64(mtu, UINT16_MAX, &mtu_value) < 0)
+		mtu_value = 0;
+	struct lease_bridge bridge = { .network_id = network->info.id,
+		.network = network->info.name,
+		.bridge = (char *)network_interface(network),
+		.mtu = (int64_t)mtu_value,
+		.internal = network->info.internal,
+		.isolated = !network_truth(network, "com.docker.network.bridge.enable_icc", true),
+		.masquerade = network_truth(network, "com.docker.network.bridge.enable_ip_masquerade", true) };
+	set_address(&network->ipv4, &bridge.ipv4, ipv4);
+	set_address(&network->ipv6, &bridge.ipv6, ipv6);
+	return json_write(&lease_bridge_table, &bridge);
+}
+
+static json_t *job_message(const struct engine *engine, json_t *make, json_t *remove)
+{
+	char owner[256];
+	json_t *body = message_new("job", WORKER_REQUEST_ID);
+	snprintf(owner, sizeof(owner), "tare %.200s", engine->exec_root);
+	message_add(body, "kind", json_string("network"));
+	message_add(body, "owner", json_string(owner));
+	if (make)
+		message_add(body, "make", make);
+	if (remove)
+		message_add(body, "remove", remove);
+	return body;
+}
+
+static json_t *list_of(json_t *item)
+{
+	json_t *list = json_array();
+	json_array_append_new(list, item);
+	return list;
+}
+
+/* --- waiting --- */
+
+static void answer_all(struct network_job *job, const struct err *err)
+{
+	struct waiter *waiter, *next;
+	list_foreach_safe (waiter, next, &job->waiters, link) {
+		list_remove(&waiter->link);
+		waiter->done(waiter->user, err);
+		free(waiter);
+	}
+}
+
+static void on_made(void *user, const struct message *answer, const struct err *err)
+{
+	struct network_job *job = user;
+	(void)answer;
+	if (job->network) {
+		job->network->making = NULL;
+		job->network->made = !err;
+	}
+	answer_all(job, err);
+	free(job);
+}
+
+static int add_waiter(struct network_job *job, network_made_fn *done, void *user)
+{
+	struct waiter *waiter = calloc(1, sizeof(*waiter));
+	if (!waiter)
+		return -ENOMEM;
+	waiter->done = done;
+	waiter->user = user;
+	list_append(&job->waiters, &waiter->link);
+	return 0;
+}
+
+static int begin(struct network *network, struct err **reterr)
+{
+	struct network_job *job = calloc(1, sizeof(*job));
+	if (!job)
+		return err_oom(reterr);
+	list_init(&job->waiters);
+	job->network = network;
+	int r = workers_ask(network->engine->workers, HOLDER_NETWORK,
+		job_message(network->engine, list_of(bridge_document(network)), NULL), HELPER_ANSWER_MS, on_made, job,
+		reterr);
+	if (r < 0)
+		free(job);
+	else
+		network->making = job;
+	return r;
+}
+
+int network_make(struct network *network, network_made_fn *done, void *user, struct err **reterr)
+{
+	int r = network_settle(network, reterr);
+	if (r < 0 || network->made || !has_link(network))
+		return r;
+	if (!network->making)
+		r = begin(network, reterr);
+	if (r < 0)
+		return r;
+	return add_waiter(network->making, done, user) < 0 ? err_oom(reterr) : 1;
+}
+
+void network_forget(struct network *network)
+{
+	if (!network->making)
+		return;
+	_autofree_(err) struct err *err = NULL;
+	err_set(&err, ERR_NOT_FOUND, 0, "network %s not found", network->info.name);
+	network->making->network = NULL;
+	answer_all(network->making, err);
+}
+
+static void on_removed(void *user, const struct message *answer, const struct err *err)
+{
+	(void)user;
+	(void)answer;
+	if (err)
+		log_error("cannot remove a bridge: %s", err_message(err));
+}
+
+void network_unmake(const struct network *network)
+{
+	_autofree_(err) struct err *err = NULL;
+	const char *name = network_interface(network);
+	if (!has_link(network) || !name[0])
+		return;
+	if (workers_ask(network->engine->workers, HOLDER_NETWORK,
+		    job_message(network->engine, NULL, list_of(json_string(name))), HELPER_ANSWER_MS, on_removed, NULL,
+		    &err) < 0)
+		on_removed(NULL, NULL, err);
+}

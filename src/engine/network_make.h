@@ -1,0 +1,17 @@
+/*
+ * The helper tare-network at work: bridges are made before the first start on them in this engine's life, and removed with
+ * their networks. What is there already it leaves as it is, so an engine that was killed only asks again.
+ */
+#pragma once
+
+#include "engine/networks.h"
+
+/* 0: its bridge is there. 1: it is being made, and `done` is called once, from the loop. `err` is borrowed. */
+typedef void network_made_fn(void *user, const struct err *err);
+int network_make(struct network *network, network_made_fn *done, void *user, struct err **reterr);
+
+/* Nobody waits for it; a failure is logged. */
+void network_unmake(const struct network *network);
+
+/* The network goes: who waits for it hears that it is not there. */
+void network_forget(struct network *network);

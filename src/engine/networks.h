@@ -1,0 +1,81 @@
+/*
+ * Networks: rows of engine.db, and what was decided about each: its subnets and gateways. bridge, host and none are there from
+ * the first start on and can't be removed. The default bridge gets its subnet when it is first asked for anything, so
+ * that an engine which nobody asks for networks takes none of the host's.
+ *
+ * Which addresses are in use is nowhere written: it is what the records of containers say (engine/endpoints.h).
+ *
+ * The bridge itself is made by tare-network (engine/network_make.h), before the first container of this engine's life starts on it.
+ */
+#pragma once
+
+#include "engine/core.h"
+#include "engine/filters.h"
+#include "network/ipam.h"
+#include "spec/network_config.h"
+
+#define NETWORK_ID_SIZE 65
+#define NETWORK_BRIDGE  "bridge"
+
+struct network_family {
+	bool on;
+	struct ipam_pool pool;
+	bool has_gateway;
+	struct inet_address gateway;
+	struct inet_address *reserved; /* auxiliary addresses */
+	size_t reserved_count;
+};
+
+struct network {
+	struct engine *engine;
+	struct network_info info; /* as the row has it; its containers are worked out */
+	bool predefined;
+	struct network_family ipv4, ipv6;
+	bool made;                  /* its bridge is there, as far as we know */
+	struct network_job *making; /* the helper is at it */
+};
+
+struct networks;
+
+int networks_new(struct engine *engine, struct networks **ret, struct err **reterr);
+void networks_free(struct networks *networks);
+
+/* By ID, name, or an ID's beginning; ERR_NOT_FOUND "network X not found". Borrows. */
+int networks_find(struct networks *networks, const char *reference, struct network **ret, struct err **reterr);
+struct network *networks_by_id(struct networks *networks, const char *id);
+/* In order of creation; `*cursor` starts at 0. */
+struct network *networks_next(struct networks *networks, size_t *cursor);
+
+bool network_is(const struct network *network, const char *driver);
+/* An option of it, or NULL; and one that is a truth. */
+const char *network_option(const struct network *network, const char *key);
+bool network_truth(const struct network *network, const char *key, bool otherwise);
+/* The interface that its containers are on: the bridge, or the parent. "" for what has none. */
+const char *network_interface(const struct network *network);
+
+/* Whatever the network still has to get before it can be used or shown. */
+int network_settle(struct network *network, struct err **reterr);
+
+/* The row and the memory; `create` is taken apart. The bridge is not made yet. */
+int networks_create(struct networks *networks, struct network_create *create, struct network **ret,
+	struct err **reterr);
+/* Whether it may be removed: ERR_FORBIDDEN for a predefined one, or one with running containers. */
+int network_check_unused(struct network *network, struct err **reterr);
+/* The row and the memory; tells the event. The bridge is removed behind it. */
+int networks_remove(struct network *network, struct err **reterr);
+
+/* One that could not be made: without an event. */
+void networks_drop(struct network *network);
+
+/* What is said about it. "connect" and "disconnect" with a container, else NULL. */
+struct container;
+void network_tell(const struct network *network, const char *action, const struct container *container);
+
+/* --- documents, new references --- */
+
+/* `with_containers`: as GET /networks/ID has it, for a list without. */
+int network_document(struct network *network, bool with_containers, json_t **ret, struct err **reterr);
+extern const char *const networks_list_filters[];
+int networks_list(struct networks *networks, const struct filters *filters, json_t **ret, struct err **reterr);
+extern const char *const networks_prune_filters[];
+int networks_prune(struct networks *networks, const struct filters *filters, json_t **ret, struct err **reterr);

@@ -1,0 +1,168 @@
+#include "network/bridge.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "network/sysctls.h"
+#include "sys/links.h"
+
+static bool is_set(const char *text)
+{
+	return text && text[0];
+}
+
+static int refuse(const struct netlink *netlink, int r, const char *name, const char *what, struct err **reterr)
+{
+	if (netlink->complaint[0])
+		return err_errno(reterr, r, "bridge %s: %s (%s)", name, what, netlink->complaint);
+	return err_errno(reterr, r, "bridge %s: %s", name, what);
+}
+
+/* 1: it is there and ours; 0: it is not there. */
+static int look(struct netlink *netlink, const char *name, const char *owner, bool foreign, struct link_info *ret,
+	struct err **reterr)
+{
+	int r = link_find(netlink, name, ret);
+	if (r == -ENODEV)
+		return 0;
+	if (r < 0)
+		return refuse(netlink, r, name, "cannot look for it", reterr);
+	if (strcmp(ret->kind, "bridge") != 0)
+		return err_set(reterr, ERR_CONFLICT, EEXIST, "the interface %s exists and is no bridge", name);
+	if (!foreign && strcmp(ret->alias, owner) != 0)
+		return err_set(reterr, ERR_CONFLICT, EEXIST, "the bridge %s exists and is not of this engine's making",
+			name);
+	return 1;
+}
+
+/* Its own, or it would have its lowest port's, and its containers' neighbour would change with every one that comes. */
+static bool choose_mac(const struct lease_bridge *bridge, uint8_t mac[INET_MAC_BYTES])
+{
+	const char *text = is_set(bridge->ipv4.address) ? bridge->ipv4.address : bridge->ipv6.address;
+	struct inet_address address;
+	if (!is_set(text) || inet_parse(text, &address) < 0)
+		return false;
+	mac[0] = 0x02;
+	mac[1] = 0x42;
+	memcpy(mac + 2, address.bytes + inet_bytes(&address) - 4, 4);
+	return true;
+}
+
+static int make_link(struct netlink *netlink, const struct lease_bridge *bridge, const char *owner, struct err **reterr)
+{
+	_cleanup_(netlink_request_finish) struct netlink_request request = NETLINK_REQUEST;
+	uint8_t mac[INET_MAC_BYTES];
+	const struct link_new link = { .kind = "bridge",
+		.mac = choose_mac(bridge, mac) ? mac : NULL,
+		.name = bridge->bridge,
+		.netns_fd = -1,
+		.mtu = (unsigned)bridge->mtu };
+	link_put_new(&request, &link);
+	link_put_alias(&request, bridge->bridge, owner);
+	int r = netlink_transact(netlink, &request);
+	return r < 0 ? refuse(netlink, r, bridge->bridge, "cannot make it", reterr) : 0;
+}
+
+/* --- settings --- */
+
+/* Forwarding makes a host deaf to router advertisements, unless it is told to go on listening. */
+static int keep_listening(const struct link_info *link, void *user)
+{
+	(void)user;
+	if (sysctls_get("ipv6", link->name, "accept_ra") == 1)
+		sysctls_set("ipv6", link->name, "accept_ra", "2");
+	return 0;
+}
+
+static int forward_v6(struct netlink *netlink)
+{
+	if (sysctls_get("ipv6", "all", "forwarding") == 1)
+		return 0;
+	int r = links_each(netlink, keep_listening, NULL);
+	return r < 0 ? r : sysctls_set_all("ipv6/conf/all/forwarding", "1");
+}
+
+static int configure(struct netlink *netlink, const struct lease_bridge *bridge, struct err **reterr)
+{
+	const char *name = bridge->bridge;
+	bool has_v4 = is_set(bridge->ipv4.address), has_v6 = is_set(bridge->ipv6.address);
+	const struct {
+		bool wanted;
+		const char *family, *setting, *value;
+	} settings[] = {
+		{ !has_v6, "ipv6", "disable_ipv6", "1" },
+		{ has_v6, "ipv6", "disable_ipv6", "0" },
+		{ has_v6, "ipv6", "accept_ra", "0" },
+		{ has_v6, "ipv6", "accept_dad", "0" },
+		{ has_v4 && !bridge->internal, "ipv4", "route_localnet", "1" },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
+		if (!settings[i].wanted)
+			continue;
+		int r = sysctls_set(settings[i].family, name, settings[i].setting, settings[i].value);
+		if (r < 0 && (r != -ENOENT || strcmp(settings[i].value, "1") != 0))
+			return err_errno(reterr, r, "bridge %s: cannot set %s", name, settings[i].setting);
+	}
+	int r = has_v4 && !bridge->internal ? sysctls_set_all("ipv4/ip_forward", "1") : 0;
+	if (r == 0 && has_v6 && !bridge->internal)
+		r = forward_v6(netlink);
+	return r < 0 ? err_errno(reterr, r, "cannot have packets forwarded") : 0;
+}
+
+static int set_addresses(struct netlink *netlink, const struct lease_bridge *bridge, int index, struct err **reterr)
+{
+	_cleanup_(netlink_request_finish) struct netlink_request request = NETLINK_REQUEST;
+	const struct lease_address *const own[] = { &bridge->ipv4, &bridge->ipv6 };
+	int results[3];
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
+		struct inet_subnet subnet = { .prefix = (unsigned)own[i]->prefix };
+		if (is_set(own[i]->address) && inet_parse(own[i]->address, &subnet.address) == 0)
+			link_put_address(&request, index, &subnet);
+	}
+	link_put_up(&request, index, true);
+	int r = netlink_transact_each(netlink, &request, results);
+	for (unsigned i = 0; r == 0 && i < request.count; i++) {
+		if (results[i] != -EEXIST)
+			r = results[i];
+	}
+	return r < 0 ? refuse(netlink, r, bridge->bridge, "cannot set its addresses", reterr) : 0;
+}
+
+int bridge_make(const struct lease_bridge *bridge, const char *owner, struct err **reterr)
+{
+	_cleanup_(netlink_close) struct netlink netlink = NETLINK_NONE;
+	struct link_info info;
+	int r = netlink_open(&netlink, NETLINK_ROUTE);
+	if (r < 0)
+		return err_errno(reterr, r, "cannot talk to the kernel about networks");
+	r = look(&netlink, bridge->bridge, owner, bridge->foreign, &info, reterr);
+	if (r == 0 && bridge->foreign)
+		return err_set(reterr, ERR_NOT_FOUND, ENODEV, "network %s: the host has no bridge %s", bridge->network,
+			bridge->bridge);
+	if (r == 0) {
+		r = make_link(&netlink, bridge, owner, reterr);
+		if (r == 0)
+			r = link_find(&netlink, bridge->bridge, &info);
+	}
+	if (r < 0)
+		return r;
+	r = configure(&netlink, bridge, reterr);
+	return r < 0 ? r : set_addresses(&netlink, bridge, info.index, reterr);
+}
+
+int bridge_remove(const char *name, const char *owner, struct err **reterr)
+{
+	_cleanup_(netlink_close) struct netlink netlink = NETLINK_NONE;
+	_cleanup_(netlink_request_finish) struct netlink_request request = NETLINK_REQUEST;
+	struct link_info info;
+	int r = netlink_open(&netlink, NETLINK_ROUTE);
+	if (r < 0)
+		return err_errno(reterr, r, "cannot talk to the kernel about networks");
+	r = look(&netlink, name, owner, false, &info, reterr);
+	if (r <= 0)
+		return r;
+	link_put_delete(&request, info.index);
+	r = netlink_transact(&netlink, &request);
+	return r < 0 && r != -ENODEV ? refuse(&netlink, r, name, "cannot remove it", reterr) : 0;
+}

@@ -1,0 +1,353 @@
+#include "network/leg.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <linux/if_link.h>
+
+#include "base/io.h"
+#include "base/strv.h"
+#include "network/sysctls.h"
+#include "sys/links.h"
+#include "sys/namespaces.h"
+
+#define BRIDGE_PORTS_MAX 1023
+
+/* Both ends of the work: the host's namespace, which is ours, and the container's. */
+struct site {
+	struct netlink host;
+	struct netlink inside;
+	int netns_fd;
+};
+#define SITE_NONE                                               \
+ {                                                              \
+  .host = NETLINK_NONE, .inside = NETLINK_NONE, .netns_fd = -1, \
+ }
+
+static bool is_set(const char *text)
+{
+	return text && text[0];
+}
+
+static bool is_driver(const struct lease_endpoint *endpoint, const char *driver)
+{
+	return strcmp(endpoint->driver, driver) == 0;
+}
+
+static int site_open(struct site *site, int netns_fd, struct err **reterr)
+{
+	site->netns_fd = netns_fd;
+	int r = netlink_open(&site->host, NETLINK_ROUTE);
+	if (r == 0)
+		r = netlink_open_in(&site->inside, NETLINK_ROUTE, netns_fd);
+	return r < 0 ? err_errno(reterr, r, "cannot talk to the kernel about networks") : 0;
+}
+
+static void site_close(struct site *site)
+{
+	netlink_close(&site->host);
+	netlink_close(&site->inside);
+}
+
+/* The kernel's own words come along, if it had any. */
+static int failed(const struct netlink *netlink, int r, const struct lease_endpoint *endpoint, const char *what,
+	struct err **reterr)
+{
+	if (netlink->complaint[0])
+		return err_errno(reterr, r, "network %s: %s (%s)", endpoint->network, what, netlink->complaint);
+	return err_errno(reterr, r, "network %s: %s", endpoint->network, what);
+}
+
+/* --- the links --- */
+
+static unsigned mode_of(const struct lease_endpoint *endpoint)
+{
+	static const struct {
+		const char *driver, *mode;
+		unsigned value;
+	} modes[] = {
+		{ "macvlan", "private", MACVLAN_MODE_PRIVATE },
+		{ "macvlan", "vepa", MACVLAN_MODE_VEPA },
+		{ "macvlan", "bridge", MACVLAN_MODE_BRIDGE },
+		{ "macvlan", "passthru", MACVLAN_MODE_PASSTHRU },
+		{ "ipvlan", "l2", IPVLAN_MODE_L2 },
+		{ "ipvlan", "l3", IPVLAN_MODE_L3 },
+		{ "ipvlan", "l3s", IPVLAN_MODE_L3S },
+	};
+	for (size_t i = 0; is_set(endpoint->mode) && i < ARRAY_SIZE(modes); i++) {
+		if (is_driver(endpoint, modes[i].driver) && strcmp(endpoint->mode, modes[i].mode) == 0)
+			return modes[i].value + 1;
+	}
+	return LINK_MODE_DEFAULT;
+}
+
+static int find_parent(struct site *site, const struct lease_endpoint *endpoint, struct link_info *ret,
+	struct err **reterr)
+{
+	int r = link_find(&site->host, endpoint->parent, ret);
+	if (r == -ENODEV)
+		return err_set(reterr, ERR_NOT_FOUND, ENODEV, "network %s: the host has no interface %s",
+			endpoint->network, endpoint->parent);
+	return r < 0 ? failed(&site->host, r, endpoint, "cannot look for its interface", reterr) : 0;
+}
+
+static int make_link(struct site *site, const struct lease_endpoint *endpoint, const struct link_new *link,
+	struct err **reterr)
+{
+	_cleanup_(netlink_request_finish) struct netlink_request request = NETLINK_REQUEST;
+	link_put_new(&request, link);
+	int r = netlink_transact(&site->host, &request);
+	if (r == -EXFULL)
+		return err_set(reterr, ERR_CONFLICT, EXFULL, "network %s is full: a bridge takes %d containers",
+			endpoint->network, BRIDGE_PORTS_MAX);
+	return r < 0 ? failed(&site->host, r, endpoint, "cannot make the container's interface", reterr) : 0;
+}
+
+/* The host's end: no addresses of the kernel's making, and up. */
+static int put_up_outside(struct site *site, const struct lease_endpoint *endpoint, const char *name,
+	struct err **reterr)
+{
+	_cleanup_(netlink_request_finish) struct netlink_request request = NETLINK_REQUEST;
+	struct link_info info;
+	int results[3];
+	int r = link_find(&site->host, name, &info);
+	if (r < 0)
+		return failed(&site->host, r, endpoint, "the interface that was made is not there", reterr);
+	link_put_no_autoconf(&request, info.index); /* fails where there is no IPv6 */
+	link_put_up(&request, info.index, true);
+	if (endpoint->isolated)
+		link_put_isolated(&request, info.index, true);
+	r = netlink_transact_each(&site->host, &request, results);
+	for (unsigned i = 1; r == 0 && i < request.count; i++)
+		r = results[i];
+	return r < 0 ? failed(&site->host, r, endpoint, "cannot put its interface up", reterr) : 0;
+}
+
+static int make_veth(struct site *site, const struct lease_endpoint *endpoint, const uint8_t *mac, struct err **reterr)
+{
+	char name[LEASE_INTERFACE_SIZE], digits[LEASE_HOST_INTERFACE_DIGITS + 1];
+	const struct link_peer peer = { .name = endpoint->interface, .netns_fd = site->netns_fd, .mac = mac };
+	struct link_info bridge;
+	int r = find_parent(site, endpoint, &bridge, reterr);
+	if (r < 0)
+		return r;
+	io_random_hex(digits, LEASE_HOST_INTERFACE_DIGITS / 2);
+	snprintf(name, sizeof(name), "%s%s", endpoint->host_interface, digits);
+	const struct link_new link = { .kind = "veth",
+		.name = name,
+		.netns_fd = -1,
+		.master = bridge.index,
+		.mtu = (unsigned)endpoint->mtu,
+		.peer = &peer };
+	r = make_link(site, endpoint, &link, reterr);
+	return r < 0 ? r : put_up_outside(site, endpoint, name, reterr);
+}
+
+static int make_vlan(struct site *site, const struct lease_endpoint *endpoint, const uint8_t *mac, struct err **reterr)
+{
+	struct link_info parent;
+	int r = find_parent(site, endpoint, &parent, reterr);
+	if (r < 0)
+		return r;
+	const struct link_new link = { .kind = endpoint->driver,
+		.name = endpoint->interface,
+		.netns_fd = site->netns_fd,
+		.parent = parent.index,
+		.mode = mode_of(endpoint),
+		.mtu = (unsigned)endpoint->mtu,
+		.mac = is_driver(endpoint, "ipvlan") ? NULL : mac };
+	return make_link(site, endpoint, &link, reterr);
+}
+
+/* --- inside --- */
+
+/* Before the interface is up: afterwards the kernel would have given it an address already. */
+static int set_sysctls(void *user)
+{
+	const struct lease_endpoint *endpoint = user;
+	struct map_entry *entry;
+	bool has_v6 = is_set(endpoint->ipv6.address);
+	int r = sysctls_set("ipv6", endpoint->interface, has_v6 ? "accept_ra" : "disable_ipv6", has_v6 ? "0" : "1");
+	if (r < 0 && (r != -ENOENT || has_v6))
+		return r;
+	if (!endpoint->sysctls)
+		return 0;
+	map_foreach (entry, endpoint->sysctls) {
+		r = sysctls_set_option(entry->key, endpoint->interface, entry->value);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int parse_own(const struct lease_address *lease, struct inet_subnet *ret)
+{
+	ret->prefix = (unsigned)lease->prefix;
+	return inet_parse(lease->address, &ret->address);
+}
+
+static void put_addresses(struct netlink_request *request, const struct lease_endpoint *endpoint, int index)
+{
+	struct inet_subnet subnet;
+	if (is_set(endpoint->ipv4.address) && parse_own(&endpoint->ipv4, &subnet) == 0)
+		link_put_address(request, index, &subnet);
+	if (is_set(endpoint->ipv6.address) && parse_own(&endpoint->ipv6, &subnet) == 0)
+		link_put_address(request, index, &subnet);
+	strv_foreach (text, endpoint->link_local) {
+		if (inet_parse_subnet(*text, &subnet) == 0)
+			link_put_address(request, index, &subnet);
+	}
+}
+
+static void put_default(struct netlink_request *request, const struct lease_endpoint *endpoint,
+	const struct lease_address *lease, int index)
+{
+	struct inet_address gateway;
+	struct inet_subnet own;
+	if (!lease->is_default || !is_set(lease->address) || parse_own(lease, &own) < 0)
+		return;
+	struct inet_subnet all = { .address = { .is_v6 = own.address.is_v6 } };
+	/* Of ipvlan's layer 3 everything is on the link. */
+	bool on_link = is_driver(endpoint, "ipvlan") && is_set(endpoint->mode) && strncmp(endpoint->mode, "l3", 2) == 0;
+	if (on_link) {
+		link_put_route(request, index, &all, NULL, 0);
+		return;
+	}
+	if (!is_set(lease->gateway) || inet_parse(lease->gateway, &gateway) < 0)
+		return;
+	/* A gateway outside of the subnet is reached on the link. */
+	const struct inet_subnet host = { .address = gateway, .prefix = inet_bits(&gateway) };
+	if (!inet_subnet_has(&own, &gateway))
+		link_put_route(request, index, &host, NULL, 0);
+	link_put_route(request, index, &all, &gateway, 0);
+}
+
+static int configure(struct site *site, const struct lease_endpoint *endpoint, bool with_defaults, struct err **reterr)
+{
+	_cleanup_(netlink_request_finish) struct netlink_request request = NETLINK_REQUEST;
+	struct link_info info;
+	int r = namespace_visit_network(site->netns_fd, set_sysctls, (void *)endpoint);
+	if (r < 0)
+		return err_errno(reterr, r, "network %s: cannot set the interface's sysctls", endpoint->network);
+	r = link_find(&site->inside, endpoint->interface, &info);
+	if (r < 0)
+		return failed(&site->inside, r, endpoint, "the container's interface is not there", reterr);
+	link_put_up(&request, info.index, true);
+	put_addresses(&request, endpoint, info.index);
+	if (with_defaults) {
+		put_default(&request, endpoint, &endpoint->ipv4, info.index);
+		put_default(&request, endpoint, &endpoint->ipv6, info.index);
+	}
+	r = netlink_transact(&site->inside, &request);
+	return r < 0 ? failed(&site->inside, r, endpoint, "cannot set the container's addresses and routes", reterr)
+		     : 0;
+}
+
+static int make_leg(struct site *site, const struct lease_endpoint *endpoint, bool with_defaults, struct err **reterr)
+{
+	uint8_t mac[INET_MAC_BYTES];
+	const uint8_t *own_mac = is_set(endpoint->mac) && inet_parse_mac(endpoint->mac, mac) == 0 ? mac : NULL;
+	int r = is_driver(endpoint, "bridge") ? make_veth(site, endpoint, own_mac, reterr)
+					      : make_vlan(site, endpoint, own_mac, reterr);
+	return r < 0 ? r : configure(site, endpoint, with_defaults, reterr);
+}
+
+int legs_make(const struct lease_endpoint *endpoints, size_t count, int netns_fd, struct err **reterr)
+{
+	_cleanup_(site_close) struct site site = SITE_NONE;
+	int r = site_open(&site, netns_fd, reterr);
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = make_leg(&site, &endpoints[i], true, reterr);
+	return r;
+}
+
+/* --- changes --- */
+
+const struct lease_endpoint *legs_find(const struct lease_endpoint *endpoints, size_t count, const char *endpoint_id)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(endpoints[i].endpoint_id, endpoint_id) == 0)
+			return &endpoints[i];
+	}
+	return NULL;
+}
+
+/* From inside: the far end goes with it. One that is gone already (its user has rights there) is fine. */
+static int remove_leg(struct site *site, const struct lease_endpoint *endpoint, struct err **reterr)
+{
+	_cleanup_(netlink_request_finish) struct netlink_request request = NETLINK_REQUEST;
+	struct link_info info;
+	int r = link_find(&site->inside, endpoint->interface, &info);
+	if (r == 0) {
+		link_put_delete(&request, info.index);
+		r = netlink_transact(&site->inside, &request);
+	}
+	return r < 0 && r != -ENODEV
+		       ? failed(&site->inside, r, endpoint, "cannot remove the container's interface", reterr)
+		       : 0;
+}
+
+static const struct lease_endpoint *default_of(const struct lease_endpoint *endpoints, size_t count, bool is_v6)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (is_v6 ? endpoints[i].ipv6.is_default : endpoints[i].ipv4.is_default)
+			return &endpoints[i];
+	}
+	return NULL;
+}
+
+/* The old one goes and the new one comes in one sending: the first may be gone with its interface. */
+static int change_default(struct site *site, const struct lease_endpoint *before, const struct lease_endpoint *after,
+	bool is_v6, struct err **reterr)
+{
+	_cleanup_(netlink_request_finish) struct netlink_request request = NETLINK_REQUEST;
+	struct link_info info;
+	int results[3] = { 0 };
+	if (before && after && strcmp(before->endpoint_id, after->endpoint_id) == 0)
+		return 0;
+	if (before)
+		link_put_default_delete(&request, is_v6);
+	unsigned first = request.count;
+	int r = after ? link_find(&site->inside, after->interface, &info) : 0;
+	if (r == 0 && after)
+		put_default(&request, after, is_v6 ? &after->ipv6 : &after->ipv4, info.index);
+	if (r == 0 && request.count > 0)
+		r = netlink_transact_each(&site->inside, &request, results);
+	for (unsigned i = first; r == 0 && i < request.count; i++)
+		r = results[i];
+	return r < 0 ? failed(&site->inside, r, after ? after : before, "cannot set the container's default route",
+			       reterr)
+		     : 0;
+}
+
+static void unmake(struct site *site, const struct lease_endpoint *before, size_t before_count,
+	const struct lease_endpoint *after, size_t made)
+{
+	for (size_t i = 0; i < made; i++) {
+		if (!legs_find(before, before_count, after[i].endpoint_id))
+			remove_leg(site, &after[i], NULL);
+	}
+}
+
+int legs_change(const struct lease_endpoint *before, size_t before_count, const struct lease_endpoint *after,
+	size_t after_count, int netns_fd, struct err **reterr)
+{
+	_cleanup_(site_close) struct site site = SITE_NONE;
+	int r = site_open(&site, netns_fd, reterr);
+	for (size_t i = 0; r == 0 && i < after_count; i++) {
+		if (legs_find(before, before_count, after[i].endpoint_id))
+			continue;
+		r = make_leg(&site, &after[i], false, reterr);
+		if (r < 0)
+			unmake(&site, before, before_count, after, i + 1);
+	}
+	for (int is_v6 = 0; r == 0 && is_v6 < 2; is_v6++)
+		r = change_default(&site, default_of(before, before_count, is_v6),
+			default_of(after, after_count, is_v6), is_v6, reterr);
+	for (size_t i = 0; r == 0 && i < before_count; i++) {
+		if (!legs_find(after, after_count, before[i].endpoint_id))
+			r = remove_leg(&site, &before[i], reterr);
+	}
+	return r;
+}

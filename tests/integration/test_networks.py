@@ -1,0 +1,455 @@
+"""Networks: what is made of them on the host and in containers, and what must not be left of them."""
+import ipaddress
+import json
+import os
+import re
+import signal
+import subprocess
+
+import docker
+import pytest
+
+from harness import images, networks
+from harness.engine import wait_for
+
+
+@pytest.fixture(scope="module")
+def client(engine):
+    client = docker.DockerClient(base_url=f"unix://{engine.socket}", version="1.50", timeout=60)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def made(engine):
+    """Names that the test gives to networks and containers: gone afterwards."""
+    names = {"networks": [], "containers": []}
+    yield names
+    for name in names["containers"]:
+        engine.api("DELETE", f"/containers/{name}?force=1")
+    for name in names["networks"]:
+        status, answer = engine.api("DELETE", f"/networks/{name}")
+        assert status in (204, 404), answer
+
+
+def inspect(engine, name):
+    status, document = engine.api("GET", f"/containers/{name}/json")
+    assert status == 200, document
+    return document
+
+
+def places(engine, name):
+    return inspect(engine, name)["NetworkSettings"]["Networks"]
+
+
+def network(engine, name):
+    status, document = engine.api("GET", f"/networks/{name}")
+    assert status == 200, document
+    return document
+
+
+def inside(engine, name, *command):
+    return engine.tare("exec", name, *command).stdout
+
+
+def addresses(engine, name):
+    """interface -> list of "address/prefix", without the kernel's own link-local ones."""
+    found = {}
+    for line in inside(engine, name, "ip", "addr").splitlines():
+        head = re.match(r"\d+: ([^:@]+)[@:]", line)
+        if head:
+            interface = head.group(1)
+        address = re.match(r"\s+inet6? (\S+)", line)
+        if address and not address.group(1).startswith("fe80:"):
+            found.setdefault(interface, []).append(address.group(1))
+    return found
+
+
+def pings(engine, name, address):
+    return engine.tare("exec", name, "ping", "-c1", "-W2", address, check=False).returncode == 0
+
+
+def sleeper(engine, made, name, *options):
+    engine.tare("run", "-d", "--name", name, *options, "busybox", "sleep", "1000")
+    made["containers"].append(name)
+    return name
+
+
+def create(engine, made, name, *options):
+    done = engine.docker("network", "create", *options, name)
+    made["networks"].append(name)
+    return done.stdout.strip()
+
+
+# --- the default bridge
+
+def test_default_bridge(engine, made):
+    sleeper(engine, made, "net-one", "--network", "bridge")
+    sleeper(engine, made, "net-two", "--network", "bridge")
+    settings = inspect(engine, "net-one")["NetworkSettings"]
+    place = settings["Networks"]["bridge"]
+    gateway = network(engine, "bridge")["IPAM"]["Config"][0]["Gateway"]
+    assert place["Gateway"] == gateway and place["IPPrefixLen"] == 16
+    for key in ("EndpointID", "Gateway", "IPAddress", "IPPrefixLen", "MacAddress"):
+        assert settings[key] == place[key]
+    assert addresses(engine, "net-one")["eth0"] == [f"{place['IPAddress']}/16"]  # and no IPv6
+    other = places(engine, "net-two")["bridge"]["IPAddress"]
+    assert other != place["IPAddress"]
+    assert pings(engine, "net-one", gateway) and pings(engine, "net-one", other)
+    assert f"{place['IPAddress']}\t" in inside(engine, "net-one", "cat", "/etc/hosts")
+    listed = network(engine, "bridge")["Containers"]
+    assert {entry["Name"] for entry in listed.values()} == {"net-one", "net-two"}
+    assert listed[inspect(engine, "net-one")["Id"]]["IPv4Address"] == f"{place['IPAddress']}/16"
+
+
+def test_fixed_networks(engine):
+    status, listed = engine.api("GET", "/networks")
+    assert status == 200 and {"bridge", "host", "none"} <= {entry["Name"] for entry in listed}
+    for name in ("bridge", "host", "none"):
+        status, answer = engine.api("DELETE", f"/networks/{name}")
+        assert (status, answer["message"]) == (403, f"{name} is a pre-defined network and cannot be removed")
+        status, answer = engine.api("POST", "/networks/create", {"Name": name})
+        assert (status, answer["message"]) == (403, f"operation is not permitted on predefined {name} network")
+
+
+def test_a_restart_needs_no_engine(engine, made):
+    """The monitor makes the legs of the next run by itself, and the address stays."""
+    made["containers"].append("net-again")
+    engine.tare("run", "-d", "--name", "net-again", "--network", "bridge", "--restart", "always", "busybox", "sleep", "1000")
+    before = places(engine, "net-again")["bridge"]
+    first = inspect(engine, "net-again")["State"]["Pid"]
+    state = engine.exec_root / "containers" / inspect(engine, "net-again")["Id"] / "state.json"
+    control = engine.engine_pid()
+    os.kill(control, signal.SIGSTOP)  # there, so that tared starts no other, and deaf
+    try:
+        os.kill(first, signal.SIGKILL)
+
+        def runs_again():
+            now = json.loads(state.read_text())
+            return now["status"] == "running" and now["pid"] != first and now["pid"]
+        pid = wait_for(runs_again, "the container's next run")
+        assert f"{before['IPAddress']}/16" in namespace_of(pid)
+    finally:
+        os.kill(control, signal.SIGCONT)
+    assert places(engine, "net-again")["bridge"]["IPAddress"] == before["IPAddress"]
+    assert pings(engine, "net-again", before["Gateway"])
+
+
+def namespace_of(pid):
+    """What `ip addr` says in a process's network namespace."""
+    return subprocess.run(["nsenter", "-t", str(pid), "-n", "ip", "addr"], stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+# --- user-defined ones
+
+def test_dual_stack_network(engine, made):
+    create(engine, made, "dual", "--ipv6", "--subnet", "10.77.0.0/24", "--subnet", "fd77::/64", "--gateway", "10.77.0.9")
+    config = network(engine, "dual")["IPAM"]["Config"]
+    assert config == [{"Subnet": "10.77.0.0/24", "Gateway": "10.77.0.9"}, {"Subnet": "fd77::/64", "Gateway": "fd77::1"}]
+    sleeper(engine, made, "net-dual", "--network", "dual")
+    assert addresses(engine, "net-dual")["eth0"] == ["10.77.0.1/24", "fd77::2/64"]
+    assert pings(engine, "net-dual", "10.77.0.9") and pings(engine, "net-dual", "fd77::1")
+    assert "default via 10.77.0.9" in inside(engine, "net-dual", "ip", "route")
+    assert "default via fd77::1" in inside(engine, "net-dual", "ip", "-6", "route")
+
+
+def test_static_addresses(engine, made):
+    create(engine, made, "fixed", "--subnet", "10.78.0.0/24")
+    sleeper(engine, made, "net-fixed", "--network", "fixed", "--ip", "10.78.0.50", "--mac-address", "02:00:00:00:00:07")
+    place = places(engine, "net-fixed")["fixed"]
+    assert (place["IPAddress"], place["MacAddress"]) == ("10.78.0.50", "02:00:00:00:00:07")
+    assert "02:00:00:00:00:07" in inside(engine, "net-fixed", "ip", "link")
+    done = engine.tare("run", "-d", "--name", "net-second", "--network", "fixed", "--ip", "10.78.0.50", "busybox", "true", check=False)
+    made["containers"].append("net-second")
+    assert done.returncode == 125 and "Address already in use" in done.stderr
+    assert "eth0" not in json.dumps(places(engine, "net-second"))
+    for address, message in (("10.99.0.1", "no configured subnet contains IP address 10.99.0.1"),
+                             ("10.78.0.256", "invalid IPv4 address: 10.78.0.256")):
+        status, answer = engine.api("POST", "/containers/create", {
+            "Image": "busybox", "HostConfig": {"NetworkMode": "fixed"},
+            "NetworkingConfig": {"EndpointsConfig": {"fixed": {"IPAMConfig": {"IPv4Address": address}}}}})
+        assert status == 400 and message in answer["message"]
+
+
+def test_exhaustion_is_a_clear_error_and_leaks_nothing(engine, made):
+    create(engine, made, "tiny", "--subnet", "10.79.0.0/29", "--aux-address", "printer=10.79.0.3")  # 2, 4, 5, 6 are free
+    for number in range(4):
+        sleeper(engine, made, f"net-tiny{number}", "--network", "tiny")
+    got = {places(engine, f"net-tiny{number}")["tiny"]["IPAddress"] for number in range(4)}
+    assert got == {"10.79.0.2", "10.79.0.4", "10.79.0.5", "10.79.0.6"}
+    done = engine.tare("run", "-d", "--name", "net-late", "--network", "tiny", "busybox", "sleep", "1000", check=False)
+    made["containers"].append("net-late")
+    assert done.returncode == 125
+    assert "no available IPv4 addresses on this network's address pools: tiny (" in done.stderr
+    freed = places(engine, "net-tiny2")["tiny"]["IPAddress"]
+    engine.tare("rm", "-f", "net-tiny2")
+    engine.tare("start", "net-late")
+    assert places(engine, "net-late")["tiny"]["IPAddress"] == freed
+
+
+def test_a_stopped_container_holds_no_address(engine, made):
+    create(engine, made, "narrow", "--subnet", "10.80.0.0/30")  # the gateway and one more
+    sleeper(engine, made, "net-first", "--network", "narrow")
+    engine.tare("stop", "-t", "0", "net-first")
+    assert places(engine, "net-first")["narrow"]["IPAddress"] == ""
+    sleeper(engine, made, "net-next", "--network", "narrow")
+    assert places(engine, "net-next")["narrow"]["IPAddress"] == "10.80.0.2"
+    done = engine.tare("start", "net-first", check=False)
+    assert done.returncode == 1 and "no available IPv4 addresses" in done.stderr
+
+
+def test_range_and_choice_of_subnets(engine, made):
+    create(engine, made, "ranged", "--subnet", "10.81.0.0/16", "--ip-range", "10.81.5.0/24")
+    sleeper(engine, made, "net-ranged", "--network", "ranged")
+    assert places(engine, "net-ranged")["ranged"]["IPAddress"] == "10.81.5.2"  # the first is the gateway's
+    create(engine, made, "auto-a")
+    create(engine, made, "auto-b")
+    subnets = [ipaddress.ip_network(network(engine, name)["IPAM"]["Config"][0]["Subnet"]) for name in ("bridge", "auto-a", "auto-b")]
+    assert not any(a.overlaps(b) for a in subnets for b in subnets if a is not b)
+    assert all(ipaddress.ip_network("172.16.0.0/12").supernet_of(subnet) for subnet in subnets)
+
+
+def test_no_subnet_of_the_host_is_taken(engine, made):
+    """A route of the host's is nobody's to give away."""
+    used = network(engine, "bridge")["IPAM"]["Config"][0]["Subnet"]
+    following = ipaddress.ip_network(used).broadcast_address + 1
+    subprocess.run(["ip", "link", "add", "host9", "type", "bridge"], check=True)
+    try:
+        subprocess.run(["ip", "addr", "add", f"{following + 9}/24", "dev", "host9"], check=True)
+        create(engine, made, "beside")
+        chosen = ipaddress.ip_network(network(engine, "beside")["IPAM"]["Config"][0]["Subnet"])
+        assert following not in chosen
+    finally:
+        subprocess.run(["ip", "link", "delete", "host9"], check=True)
+
+
+def test_settings_of_a_network(engine, made):
+    create(engine, made, "set", "--opt", "com.docker.network.bridge.name=tr-named", "--opt", "com.docker.network.driver.mtu=1400",
+           "--opt", "com.docker.network.container_iface_prefix=lan", "--label", "a=b")
+    sleeper(engine, made, "net-set", "--network", "set")
+    bridge = next(link for link in networks.links() if link["ifname"] == "tr-named")
+    assert bridge["mtu"] == 1400 and bridge["operstate"] == "UP"
+    assert "lan0" in addresses(engine, "net-set")
+    assert "mtu 1400" in inside(engine, "net-set", "ip", "link")
+    assert network(engine, "set")["Labels"] == {"a": "b"}
+    engine.api("DELETE", "/containers/net-set?force=1")
+    assert engine.docker("network", "rm", "set").stdout.strip() == "set"
+    wait_for(lambda: "tr-named" not in [link["ifname"] for link in networks.links()], "the bridge's end")
+
+
+def test_icc_false_keeps_containers_apart(engine, made):
+    create(engine, made, "apart", "--opt", "com.docker.network.bridge.enable_icc=false", "--subnet", "10.82.0.0/24")
+    sleeper(engine, made, "net-apart1", "--network", "apart")
+    sleeper(engine, made, "net-apart2", "--network", "apart")
+    other = places(engine, "net-apart2")["apart"]["IPAddress"]
+    assert pings(engine, "net-apart1", "10.82.0.1")
+    assert not pings(engine, "net-apart1", other)
+
+
+def test_internal_has_no_way_out(engine, made):
+    create(engine, made, "inner", "--internal", "--subnet", "10.83.0.0/24")
+    sleeper(engine, made, "net-inner", "--network", "inner")
+    assert "default" not in inside(engine, "net-inner", "ip", "route")
+    assert places(engine, "net-inner")["inner"]["Gateway"] == ""
+
+
+# --- several networks
+
+def test_several_networks_and_their_priority(engine, made):
+    for name, subnet in (("pa", "10.84.0.0/24"), ("pb", "10.85.0.0/24"), ("pc", "10.86.0.0/24")):
+        create(engine, made, name, "--subnet", subnet)
+    sleeper(engine, made, "net-many", "--network", "pb", "--network", "name=pa,alias=db,ip=10.84.0.44",
+            "--network", "name=pc,gw-priority=5,driver-opt=com.docker.network.endpoint.ifname=wan")
+    found = addresses(engine, "net-many")
+    assert found["eth0"] == ["10.85.0.2/24"] and found["eth1"] == ["10.84.0.44/24"] and found["wan"] == ["10.86.0.2/24"]
+    assert "default via 10.86.0.1 dev wan" in inside(engine, "net-many", "ip", "route")
+    place = places(engine, "net-many")["pa"]
+    assert place["Aliases"] == ["db"] and place["DNSNames"][:2] == ["net-many", "db"]
+    engine.docker("network", "disconnect", "pc", "net-many")
+    assert "default via 10.84.0.1" in inside(engine, "net-many", "ip", "route")
+    assert "wan" not in addresses(engine, "net-many")
+
+
+def test_connect_and_disconnect_live(engine, made):
+    create(engine, made, "live", "--subnet", "10.87.0.0/24")
+    sleeper(engine, made, "net-live", "--network", "bridge")
+    engine.docker("network", "connect", "--ip", "10.87.0.9", "--alias", "here", "live", "net-live")
+    assert addresses(engine, "net-live")["eth1"] == ["10.87.0.9/24"]
+    assert pings(engine, "net-live", "10.87.0.1")
+    done = engine.docker("network", "connect", "live", "net-live", check=False)
+    assert done.returncode == 1 and "endpoint with name net-live already exists in network live" in done.stderr
+    done = engine.docker("network", "rm", "live", check=False)
+    assert done.returncode == 1 and 'network live has active endpoints (name:"net-live"' in done.stderr
+    engine.docker("network", "disconnect", "live", "net-live")
+    assert "eth1" not in addresses(engine, "net-live") and "live" not in places(engine, "net-live")
+    done = engine.docker("network", "disconnect", "live", "net-live", check=False)
+    assert done.returncode == 1 and "is not connected to network live" in done.stderr
+    assert pings(engine, "net-live", places(engine, "net-live")["bridge"]["Gateway"])
+
+
+def test_connect_of_one_that_does_not_run(engine, made):
+    create(engine, made, "later", "--subnet", "10.88.0.0/24")
+    engine.tare("create", "--name", "net-later", "--network", "bridge", "busybox", "sleep", "1000")
+    made["containers"].append("net-later")
+    engine.docker("network", "connect", "later", "net-later")
+    engine.docker("network", "disconnect", "bridge", "net-later")
+    engine.tare("start", "net-later")
+    assert list(addresses(engine, "net-later").values())[1:] == [["10.88.0.2/24"]]
+    assert list(places(engine, "net-later")) == ["later"]
+
+
+def test_refused_connections(engine, made):
+    create(engine, made, "refused")
+    for mode, message in (("host", "container cannot be disconnected from host network or connected to host network"),
+                          ("none", "one of the networks in private (none) mode")):
+        engine.tare("create", "--name", f"net-{mode}", "--network", mode, "busybox", "true")
+        made["containers"].append(f"net-{mode}")
+        done = engine.docker("network", "connect", "refused", f"net-{mode}", check=False)
+        assert done.returncode == 1 and message in done.stderr
+    done = engine.docker("network", "connect", "nowhere", "net-host", check=False)
+    assert done.returncode == 1 and "network nowhere not found" in done.stderr
+
+
+def test_shared_and_host_namespaces(engine, made):
+    sleeper(engine, made, "net-owner", "--network", "bridge")
+    own = places(engine, "net-owner")["bridge"]["IPAddress"]
+    shared = engine.tare("run", "--rm", "--network", "container:net-owner", "busybox", "ip", "addr").stdout
+    assert own in shared
+    host = engine.tare("run", "--rm", "--network", "host", "busybox", "ip", "addr").stdout
+    assert networks.bridges(engine)[0] in host
+    none = engine.tare("run", "--rm", "--network", "none", "busybox", "ip", "addr").stdout
+    assert "eth0" not in none
+
+
+def test_host_gateway_and_links(engine, made):
+    sleeper(engine, made, "net-target", "--network", "bridge")
+    target = places(engine, "net-target")["bridge"]
+    hosts = engine.tare("run", "--rm", "--network", "bridge", "--add-host", "up:host-gateway", "--link", "net-target:db",
+                        "busybox", "cat", "/etc/hosts").stdout
+    assert f"{target['Gateway']}\tup" in hosts and f"{target['IPAddress']}\tdb" in hosts
+
+
+# --- errors of create
+
+@pytest.mark.parametrize("body, status, message", [
+    ({"Name": ""}, 400, "invalid network name"),
+    ({"Name": "x", "Driver": "overlay"}, 404, 'could not find plugin overlay in v1 plugin registry: plugin "overlay" not found'),
+    ({"Name": "x", "IPAM": {"Config": [{"Subnet": "10.0.0.0/33"}]}}, 400, "invalid subnet 10.0.0.0/33: invalid CIDR block notation"),
+    ({"Name": "x", "IPAM": {"Config": [{"Subnet": "10.0.0.9/24"}]}}, 400, "invalid subnet 10.0.0.9/24: it should be 10.0.0.0/24"),
+    ({"Name": "x", "IPAM": {"Config": [{"Subnet": "10.0.0.0/24", "Gateway": "10.0.1.1"}]}}, 400, "doesn't contain this address"),
+    ({"Name": "x", "IPAM": {"Config": [{"Subnet": "10.0.0.0/24", "IPRange": "10.0.0.0/16"}]}}, 400, "CIDR block is bigger than"),
+    ({"Name": "x", "IPAM": {"Config": [{"Subnet": "fd01::/64"}]}}, 400, "IPv6 is not enabled"),
+    ({"Name": "x", "EnableIPv4": False}, 400, "IPv4 or IPv6 must be enabled"),
+    ({"Name": "x", "Options": {"com.docker.network.driver.mtu": "many"}}, 400, "failed to parse com.docker.network.driver.mtu value"),
+    ({"Name": "x", "Options": {"com.docker.network.bridge.name": "../../etc"}}, 400, "is no name for an interface"),
+    ({"Name": "x", "Driver": "macvlan"}, 400, "macvlan needs the option parent"),
+    ({"Name": "x", "Options": {"com.docker.network.bridge.name": "lo"}}, 409, "the interface lo exists and is no bridge"),
+])
+def test_errors_of_create(engine, body, status, message):
+    before = engine.api("GET", "/networks")[1]
+    got, answer = engine.api("POST", "/networks/create", body)
+    assert got == status and message in answer["message"]
+    assert engine.api("GET", "/networks")[1] == before
+
+
+def test_overlaps_and_names(engine, made):
+    create(engine, made, "taken", "--subnet", "10.90.0.0/16")
+    for body, status, message in (({"Name": "taken"}, 409, "network with name taken already exists"),
+                                  ({"Name": "in-it", "IPAM": {"Config": [{"Subnet": "10.90.7.0/24"}]}}, 403,
+                                   "invalid pool request: Pool overlaps with other one on this address space")):
+        assert engine.api("POST", "/networks/create", body) == (status, {"message": message})
+    identifier = network(engine, "taken")["Id"]
+    assert network(engine, identifier[:12])["Name"] == "taken"
+    assert engine.api("GET", "/networks/no-such-one") == (404, {"message": "network no-such-one not found"})
+
+
+# --- other clients
+
+def test_docker_py(client, engine):
+    made = client.networks.create("py-net", driver="bridge", internal=True, labels={"of": "py"},
+                                  ipam=docker.types.IPAMConfig(pool_configs=[docker.types.IPAMPool(subnet="10.91.0.0/24")]))
+    try:
+        assert [n.name for n in client.networks.list(filters={"label": "of=py"})] == ["py-net"]
+        container = client.containers.run("busybox", "sleep 1000", detach=True, network="py-net", name="py-one")
+        container.reload()
+        assert container.attrs["NetworkSettings"]["Networks"]["py-net"]["IPAddress"] == "10.91.0.2"
+        made.reload()
+        assert [c.name for c in made.containers] == ["py-one"]
+        made.disconnect(container)
+        made.connect(container, ipv4_address="10.91.0.30")
+        container.reload()
+        assert container.attrs["NetworkSettings"]["Networks"]["py-net"]["IPAddress"] == "10.91.0.30"
+        container.remove(force=True)
+        events = client.events(since=1, until=2**31 - 1, filters={"type": "network", "network": "py-net"}, decode=True)
+        actions = [next(events)["Action"] for _ in range(5)]
+        assert actions == ["create", "connect", "disconnect", "connect", "disconnect"]
+        events.close()
+    finally:
+        made.remove()
+
+
+def test_prune(engine, made):
+    create(engine, made, "kept", "--subnet", "10.92.0.0/24")
+    create(engine, made, "pruned", "--label", "old")
+    sleeper(engine, made, "net-kept", "--network", "kept")
+    assert engine.docker("network", "prune", "-f", "--filter", "label=old").stdout.split() == ["Deleted", "Networks:", "pruned"]
+    engine.docker("network", "prune", "-f")
+    assert engine.api("GET", "/networks/kept")[0] == 200
+
+
+# --- deaths
+
+def test_an_engine_killed_in_the_middle_of_connect(fresh_engine):
+    """The change is finished by the next engine: what the record says, the container has, and the other way round."""
+    engine = fresh_engine
+    engine.tare("load", "-q", "-i", images.busybox())
+    engine.docker("network", "create", "--subnet", "10.93.0.0/24", "mid")
+    engine.tare("run", "-d", "--name", "victim", "--network", "bridge", "busybox", "sleep", "1000")
+    monitor = engine.monitor_pid(inspect(engine, "victim")["Id"])
+    mark = engine.exec_root / "containers" / inspect(engine, "victim")["Id"] / "network-change"
+    os.kill(monitor, signal.SIGSTOP)  # the engine has written everything down, and waits
+    connecting = engine.popen(os.environ.get("TARE_TEST_DOCKER", "docker"), "network", "connect", "mid", "victim")
+    wait_for(mark.exists, "the mark of a change")
+    os.kill(engine.engine_pid(), signal.SIGKILL)
+    os.kill(monitor, signal.SIGCONT)
+    connecting.wait(60)
+    wait_for(lambda: not mark.exists() and engine.answers(), "the change's end")
+    assert addresses(engine, "victim")["eth1"] == ["10.93.0.2/24"]
+    assert places(engine, "victim")["mid"]["IPAddress"] == "10.93.0.2"
+    assert pings(engine, "victim", "10.93.0.1")
+    engine.docker("network", "disconnect", "mid", "victim")
+    engine.docker("network", "rm", "mid")
+
+
+def test_a_failed_connect_is_taken_back(engine, made):
+    """The bridge is gone behind the engine's back: the container is as it was before."""
+    create(engine, made, "broken", "--subnet", "10.94.0.0/24", "--opt", "com.docker.network.bridge.name=tr-broken")
+    sleeper(engine, made, "net-whole", "--network", "bridge")
+    before = places(engine, "net-whole")
+    subprocess.run(["ip", "link", "delete", "tr-broken"], check=True)
+    done = engine.docker("network", "connect", "broken", "net-whole", check=False)
+    assert done.returncode == 1 and "the host has no interface tr-broken" in done.stderr
+    assert places(engine, "net-whole") == before
+    assert list(addresses(engine, "net-whole")) == ["lo", "eth0"]
+
+
+def test_a_lost_monitor_leaves_no_leg(engine, made):
+    sleeper(engine, made, "net-lost", "--network", "bridge")
+    count = len(networks.ports(engine))
+    os.kill(engine.monitor_pid(inspect(engine, "net-lost")["Id"]), signal.SIGKILL)
+    wait_for(lambda: inspect(engine, "net-lost")["State"]["Status"] == "exited", "the end of a container without a monitor")
+    wait_for(lambda: len(networks.ports(engine)) == count - 1, "the leg's end")
+    assert places(engine, "net-lost")["bridge"]["IPAddress"] == ""
+
+
+def test_a_new_engine_knows_it_all(fresh_engine):
+    engine = fresh_engine
+    engine.tare("load", "-q", "-i", images.busybox())
+    engine.docker("network", "create", "--subnet", "10.95.0.0/24", "stays")
+    engine.tare("run", "-d", "--name", "stayer", "--network", "stays", "busybox", "sleep", "1000")
+    before = (network(engine, "stays"), places(engine, "stayer"))
+    engine.kill_engine()
+    assert (network(engine, "stays"), places(engine, "stayer")) == before
+    engine.tare("run", "-d", "--name", "comer", "--network", "stays", "busybox", "sleep", "1000")
+    assert places(engine, "comer")["stays"]["IPAddress"] == "10.95.0.3"
+    assert pings(engine, "comer", "10.95.0.2")
