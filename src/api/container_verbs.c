@@ -35,7 +35,13 @@ static int read_signal(const struct request *request, int fallback, int *ret, st
 {
 	const char *text = query_get(request->query, "signal");
 	*ret = text && *text ? signal_parse(text) : fallback;
-	return *ret >= 0 ? 0 : err_set(reterr, ERR_INVALID, 0, "invalid signal: %s", text);
+	int64_t number;
+	if (*ret >= 0)
+		return 0;
+	/* Docker's two wordings. */
+	if (parse_i64(text, INT32_MIN, INT32_MAX, &number) == 0 && number != 0)
+		return err_set(reterr, ERR_INVALID, 0, "the linux daemon does not support signal %s", text);
+	return err_set(reterr, ERR_INVALID, 0, "invalid signal: %s", text);
 }
 
 static void start(struct request *request)

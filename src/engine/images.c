@@ -254,10 +254,10 @@ static json_t *summary_of(struct engine *engine, const struct images_wish *wish,
 	if (select_names(wish->filters, image->repo_tags, &tags) < 0 ||
 		select_names(wish->filters, image->repo_digests, &digests) < 0)
 		return NULL;
-	while ((container = containers_next(engine->containers, &cursor)))
+	while (wish->count_containers && (container = containers_next(engine->containers, &cursor)))
 		users += strcmp(container->record.image_id, image->id) == 0;
 	const struct image_summary summary = {
-		.containers = users,
+		.containers = wish->count_containers ? users : -1,
 		.created = image->created_ns == CLOCK_NEVER ? 0 : image->created_ns / NS_PER_SEC,
 		.id = (char *)image->id,
 		.labels = image->config->config.labels,
@@ -358,7 +358,7 @@ static void report_removed(struct engine *engine, const struct store_removed *re
 		*(removed[i].untagged ? &item.untagged : &item.deleted) = removed[i].what;
 		json_array_append_new(list, json_write(&image_delete_item_table, &item));
 		if (removed[i].untagged)
-			tell(engine, "untag", removed[i].image, removed[i].what);
+			tell(engine, "untag", removed[i].image, removed[i].image); /* Docker's names it so */
 		else if (strcmp(removed[i].what, removed[i].image) == 0)
 			tell(engine, "delete", removed[i].image, removed[i].what);
 	}
@@ -447,6 +447,10 @@ int images_prune(struct engine *engine, const struct filters *filters, json_t **
 		workers_empty_trash(engine->workers);
 	if (store_images_size(engine->store, &after, NULL) < 0)
 		after = before;
-	*ret = json_pack("{s:o, s:I}", "ImagesDeleted", list, "SpaceReclaimed", (json_int_t)(before - after + partial));
+	events_tell_prune(engine, "image", (uint64_t)(before - after + partial));
+	bool is_empty = json_array_size(list) == 0;
+	*ret = json_pack("{s:O, s:I}", "ImagesDeleted", is_empty ? json_null() : list, "SpaceReclaimed",
+		(json_int_t)(before - after + partial));
+	json_decref(list);
 	return *ret ? 0 : err_oom(reterr);
 }

@@ -11,6 +11,7 @@ struct images_wish {
 	const struct filters *filters; /* may be NULL */
 	bool all;                      /* those that only others are built on too */
 	bool shared_size;              /* how much of each belongs to others too is told */
+	bool count_containers;         /* how many containers are of each is told */
 	int api_minor;                 /* clients before API 1.44 get VirtualSize */
 };
 /* GET /images/json */

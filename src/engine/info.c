@@ -219,7 +219,9 @@ int info_disk_usage(struct engine *engine, const struct usage_wish *wish, const 
 	struct err **reterr)
 {
 	const struct inspect_list everything = { .all = true, .sizes = sizes };
-	const struct images_wish images_wish = { .shared_size = true, .api_minor = wish->api_minor };
+	const struct images_wish images_wish = {
+		.shared_size = true, .count_containers = true, .api_minor = wish->api_minor
+	};
 	_autojson_ json_t *images = NULL, *containers = NULL, *volumes = NULL;
 	int64_t layers = 0;
 	int r = wish->images ? store_layers_size(engine->store, &layers, reterr) : 0;

@@ -92,8 +92,8 @@ static int check_remove(struct operation *operation, struct err **reterr)
 			"cannot remove container \"%s\": container is paused and must be unpaused first",
 			container->name);
 	return err_set(reterr, ERR_CONFLICT, 0,
-		"cannot remove container \"%s\": container is running: stop the container before removing or force remove",
-		container->name);
+		"cannot remove container \"%s\": container is %s: stop the container before removing or force remove",
+		container->name, container_is_restarting(container) ? "restarting" : "running");
 }
 
 static json_t *kill_message(void)

@@ -61,6 +61,8 @@ int times_parse(const char *text, const char *what, int64_t *ret_ns, struct err 
 		*ret_ns = clock_realtime_ns() - duration_ns;
 		return 0;
 	}
+	if (strcmp(what, "until") == 0)
+		return err_set(reterr, ERR_INVALID, 0, "failed to parse value as time or duration: \"%s\"", text);
 	return err_set(reterr, ERR_INVALID, 0, "invalid value for \"%s\": %s is neither a time nor a duration", what,
 		text);
 }

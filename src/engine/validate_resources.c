@@ -140,8 +140,8 @@ static int validate_cpuset(const struct host_resources *resources, struct err **
 				"Requested %s are not available - requested %s, available: 0-%u", lists[i].things,
 				lists[i].text, lists[i].limit - 1);
 		if (r < 0)
-			return err_set(reterr, ERR_INVALID, 0, "Invalid value %s for cpuset %s", lists[i].text,
-				lists[i].what);
+			return err_set(reterr, ERR_INVALID, 0, "Invalid value %s for cpuset %s: invalid format: %s",
+				lists[i].text, lists[i].what, lists[i].text);
 	}
 	return 0;
 }

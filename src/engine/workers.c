@@ -104,7 +104,9 @@ static void take_event(struct worker *worker, const struct message *message)
 	if (!type || !image)
 		return;
 	struct map *attributes = map_new(free);
-	char *copy = strdup(name ? name : image);
+	/* Docker names these by what they are of. */
+	bool is_of_image = strcmp(type, "load") == 0 || strcmp(type, "import") == 0;
+	char *copy = strdup(name && !is_of_image ? name : image);
 	if (!attributes || !copy || map_set(attributes, "name", copy) < 0)
 		free(copy);
 	events_tell(worker->workers->engine, "image", type, image, attributes);

@@ -77,6 +77,9 @@ static int open_target(struct child *child, const struct plan_mount *mount)
 	if (strcmp(to, "/proc") == 0 || strcmp(to, "/sys") == 0 || strcmp(to, "/dev") == 0)
 		return plain_root_dir(child, to + 1, STAGE_MOUNT);
 	int fd = inroot_mount_target(child->root_fd, to, mount->is_dir);
+	/* A file upon a folder: the kernel's answer to that is the same as to a folder upon a file. */
+	if (fd == -EISDIR)
+		fd = -ENOTDIR;
 	if (fd < 0)
 		child_fail(child, STAGE_MOUNT, fd, "\"%s\" to rootfs at \"%s\"", mount->source ? mount->source : "",
 			to);

@@ -129,6 +129,7 @@ static int fill_bind(struct plan_mount *out, const struct oci_mount *spec, const
 	const struct container_options *options, struct err **reterr)
 {
 	int bundle_fd = options->bundle_fd, source_fd = find_source(options, spec->destination);
+	out->source = spec->source;
 	struct mount_words applied = *words;
 
 	if (!spec->source || !*spec->source)

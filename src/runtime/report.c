@@ -136,6 +136,13 @@ int report_to_err(const struct report *report, struct err **reterr)
 	case STAGE_DEV_FOLDER:
 	case STAGE_NO_PROFILE: /* with the kernel's text it would read as a command that is not found */
 		return err_set(reterr, ERR_INVALID, errnum, "%s%s%s", sentence, *detail ? " " : "", detail);
+	case STAGE_MOUNT:
+		if (errnum == ENOTDIR)
+			return err_set(reterr, ERR_INVALID, ENOTDIR,
+				"%s %s: not a directory: Are you trying to mount a directory onto a file (or vice-versa)? "
+				"Check if the specified host path exists and is the expected type",
+				sentence, detail);
+		break;
 	default: break;
 	}
 	return err_errno(reterr, -errnum, "%s%s%s", sentence, *detail ? " " : "", detail);

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from harness import images
 from harness.engine import UnixConnection, wait_for
 
 
@@ -80,6 +81,9 @@ def test_refusals_are_worded_as_dockers(engine, docker):
         ("rm", "one"): 'cannot remove container "one": container is running: stop the container before removing or force remove',
         ("kill", "nosuch"): "cannot kill container: nosuch: No such container: nosuch",
         ("kill", "-s", "BOGUS", "one"): "cannot kill container: one: invalid signal: BOGUS",
+        ("kill", "-s", "99", "one"): "cannot kill container: one: the linux daemon does not support signal 99",
+        ("container", "prune", "-f", "--filter", "until=x"): 'failed to parse value as time or duration: "x"',
+        ("create", "--cpuset-cpus", "x", "busybox"): "Invalid value x for cpuset cpus: invalid format: x",
         ("stop", "--signal", "BOGUS", "one"): "cannot stop container: one: invalid signal: BOGUS",
         ("rename", "one", "bad name"):
             "Error when allocating new name: Invalid container name (bad name), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
@@ -572,6 +576,28 @@ def test_a_stop_is_an_event(docker):
     docker("rmi", "told:1")
 
 
+def test_images_are_told_of_by_their_id(engine, docker):
+    since = f"{time.time():.6f}"
+    identity = docker("image", "inspect", "-f", "{{.Id}}", "busybox").stdout.strip()
+    docker("tag", "busybox", "told:2")
+    docker("rmi", "told:2")
+    docker("load", "-q", "-i", images.busybox("docker-archive"))
+    docker("image", "prune", "-f")
+    events = docker("events", "--since", since, "--until", str(time.time() + 0.1), "--filter", "type=image", "--format",
+                    "{{.Action}} {{.Actor.Attributes.name}} {{.Actor.Attributes.reclaimed}}").stdout.splitlines()
+    none = "<no value>"
+    assert events == [f"tag told:2 {none}", f"untag {identity} {none}", f"load {identity} {none}", f"prune {none} 0"]
+    assert engine.api("POST", "/images/prune") == (200, {"ImagesDeleted": None, "SpaceReclaimed": 0})
+    assert docker("images", "--format", "{{.Containers}}", "busybox").stdout == "N/A\n"
+
+
+@pytest.mark.parametrize("source, place", [("/etc/passwd", "/etc"), ("/tmp", "/etc/passwd")])
+def test_a_folder_upon_a_file(docker, source, place):
+    done = docker("run", "--rm", "-v", f"{source}:{place}", "busybox", "true")
+    assert done.returncode == 125 and f'error mounting "{source}" to rootfs at "{place}": not a directory: ' \
+        "Are you trying to mount a directory onto a file (or vice-versa)?" in done.stderr, done.stderr
+
+
 def test_volumes_are_told_of(docker):
     since = f"{time.time():.6f}"
     docker("run", "--name", "ev", "-v", "evv:/x", "-v", "/anon", "--tmpfs", "/t", "--mount", "type=volume,src=evw,dst=/w,ro", "busybox", "true")
@@ -592,7 +618,7 @@ def test_what_waits_for_its_restart_can_be_stopped(docker):
     def state():
         return docker("inspect", "-f", "{{.State.Status}} {{.RestartCount}}", "flapping").stdout.split()
     wait_for(lambda: state()[0] == "restarting" and int(state()[1]) > 3, "a long pause")
-    assert "container is running" in docker("rm", "flapping").stderr
+    assert "container is restarting: stop the container" in docker("rm", "flapping").stderr
     assert docker("stop", "-t", "0", "flapping").returncode == 0
     assert state()[0] == "exited"
     assert docker("rm", "flapping").returncode == 0
