@@ -9,7 +9,9 @@
 #include "base/clock.h"
 #include "base/io.h"
 
-/* A trickle is read through the stack; a stream in full flow gets a buffer as long as it flows. */
+/* A trickle is read through the stack; a stream in full flow gets a buffer as long as it flows, and a pipe in which its writer
+ * gets on while this process waits for a processor. */
+#define PIPE_BYTES      (1024 * 1024)
 #define READ_SMALL      4096
 #define READ_LARGE      (64UL * 1024)
 #define READ_FULL_FLOW  (16UL * 1024)
@@ -109,8 +111,12 @@ static size_t stream_read(struct procio_stream *stream)
 	if (stream->buffer && (size_t)n < READ_FULL_FLOW) {
 		free(stream->buffer);
 		stream->buffer = NULL;
-	} else if (!stream->buffer && (size_t)n == sizeof small)
-		stream->buffer = malloc(READ_LARGE); /* or not: it goes on slower */
+	} else if (!stream->buffer && (size_t)n == sizeof small) {
+		/* Or not: then it goes on slower. */
+		stream->buffer = malloc(READ_LARGE);
+		if (fcntl(stream->fd, F_GETPIPE_SZ) < PIPE_BYTES)
+			(void)fcntl(stream->fd, F_SETPIPE_SZ, PIPE_BYTES);
+	}
 	return (size_t)n;
 }
 
