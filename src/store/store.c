@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 
 #include "base/strv.h"
@@ -99,6 +101,21 @@ static int folder_open(int root_fd, const char *name, int *ret_fd)
 	return *ret_fd < 0 ? -errno : 0;
 }
 
+/*
+ * Jobs' folders go to places far from each other on ext4, as the manual of chattr has it for top directories. In one place
+ * each new file would step over all inodes that were freed there in the last minute, which ext4 does not use again at once:
+ * a load after a removal takes three times as long. Elsewhere there is no such flag, and no such need.
+ */
+static void spread(int folder_fd)
+{
+	int flags;
+
+	if (ioctl(folder_fd, FS_IOC_GETFLAGS, &flags) < 0 || (flags & FS_TOPDIR_FL))
+		return;
+	flags |= FS_TOPDIR_FL;
+	(void)ioctl(folder_fd, FS_IOC_SETFLAGS, &flags);
+}
+
 static int folders_open(struct store *store, int root_fd)
 {
 	_autoclose_ int blobs_fd = -1;
@@ -110,6 +127,8 @@ static int folders_open(struct store *store, int root_fd)
 		r = folder_open(root_fd, "layers", &store->layers_fd);
 	if (r >= 0)
 		r = folder_open(root_fd, "tmp", &store->tmp_fd);
+	if (r >= 0)
+		spread(store->tmp_fd);
 	if (r >= 0)
 		r = folder_open(root_fd, "partial", &store->partial_fd);
 	if (r >= 0)
