@@ -49,6 +49,14 @@ enum compression compression_detect(const void *data, size_t len)
 	return COMPRESSION_NONE;
 }
 
+enum compression compression_of(int fd)
+{
+	char magic[COMPRESSION_MAGIC_BYTES];
+	ssize_t n = pread(fd, magic, sizeof(magic), 0);
+
+	return n > 0 ? compression_detect(magic, (size_t)n) : COMPRESSION_NONE;
+}
+
 const char *compression_name(enum compression compression)
 {
 	switch (compression) {

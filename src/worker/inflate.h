@@ -18,6 +18,8 @@ enum compression {
 #define COMPRESSION_MAGIC_BYTES 6
 
 enum compression compression_detect(const void *data, size_t len);
+/* Of a regular file; one that can't be read has none. */
+enum compression compression_of(int fd);
 const char *compression_name(enum compression compression);
 
 /*

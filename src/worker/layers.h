@@ -1,4 +1,8 @@
-/* Getting one layer into the store: found there, waited for while another worker makes it, or unpacked and verified. */
+/*
+ * Getting layers into the store: found there, waited for while another worker makes them, or unpacked and verified. Several of
+ * an archive are unpacked at once, each in a process of its own (unpacker.h), so that one's bytes go to disk while the next
+ * one is at the processors.
+ */
 #pragma once
 
 #include "base/err.h"
@@ -7,19 +11,18 @@
 #include "worker/unpack.h"
 
 struct layer_file {
-	int fd;              /* a regular file, open for reading alone, at its start */
-	int link_fd;         /* the same file; -1: `fd` serves */
-	const char *diff_id; /* what it must be unpacked */
-	const char *digest;  /* what it must be as it is; NULL: not said */
-	int64_t size_bytes;  /* how large it must be; -1: not said */
+	int fd;             /* a regular file, open for reading alone, at its start */
+	const char *digest; /* what it must be as it is; NULL: not said */
+	int64_t size_bytes; /* how large it must be; -1: not said */
 };
 
-/* Held by the task's job afterwards. ERR_INVALID if either digest is wrong: then nothing of it is kept. */
-int layer_obtain(struct task *task, const struct layer_file *file, struct err **reterr);
+/* Opens the file of the layer `index`. */
+typedef int layer_open_fn(size_t index, struct layer_file *ret, void *data, struct err **reterr);
 
-/* For content whose diff ID is known only after unpacking: unpacks into the job's folder `name`. */
-int layer_unpack(struct task *task, const char *name, int file_fd, bool needs_end_marker, const char *label,
-	struct unpacked *ret, struct err **reterr);
+/* Each of the diff IDs from its file. Held by the task's job afterwards. ERR_INVALID if either digest of one is wrong: then
+ * nothing of that is kept. */
+int layers_obtain(struct task *task, char *const *diff_ids, layer_open_fn *open, void *data, struct err **reterr);
+
 /* A whole layer, of which nothing is known before: `fd` reads it from its beginning, `link_fd` is the same file. Held by the
  * task's job afterwards. */
 int layer_add(struct task *task, int fd, int link_fd, char ret_diff_id[static STORE_DIGEST_SIZE], struct err **reterr);

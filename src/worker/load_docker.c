@@ -45,31 +45,29 @@ static int check_config_name(const char *path, const struct buf *config, struct 
 	return 0;
 }
 
+struct source {
+	struct load_archive *archive;
+	const struct docker_archive_image *image;
+};
+
+static int open_layer(size_t index, struct layer_file *ret, void *data, struct err **reterr)
+{
+	const struct source *source = data;
+
+	ret->fd = archive_file_open(source->archive->fd, source->image->layers[index], reterr);
+	return ret->fd < 0 ? ret->fd : 0;
+}
+
 static int load_layers(struct load_archive *archive, const struct docker_archive_image *image,
 	const struct oci_image_config *config, struct err **reterr)
 {
 	size_t want = strv_count(config->rootfs.diff_ids), have = strv_count(image->layers);
+	struct source source = { archive, image };
 
 	if (want != have)
 		return err_set(reterr, ERR_INVALID, 0,
 			"invalid manifest, layers length mismatch: expected %zu, got %zu", want, have);
-	for (size_t i = 0; i < have; i++) {
-		_autoclose_ int fd = archive_file_open(archive->fd, image->layers[i], reterr);
-		struct layer_file file = {
-			.fd = fd,
-			.link_fd = -1,
-			.diff_id = config->rootfs.diff_ids[i],
-			.size_bytes = -1,
-		};
-		int r;
-
-		if (fd < 0)
-			return fd;
-		r = layer_obtain(archive->task, &file, reterr);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	return layers_obtain(archive->task, config->rootfs.diff_ids, open_layer, &source, reterr);
 }
 
 static bool is_of_platform(const struct load_archive *archive, const struct oci_image_config *config)

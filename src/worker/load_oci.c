@@ -31,31 +31,33 @@ static int names_of(const struct oci_descriptor *descriptor, char ***ret, struct
 	return r;
 }
 
+struct source {
+	struct load_archive *archive;
+	const struct oci_manifest *manifest;
+};
+
+static int open_layer(size_t index, struct layer_file *ret, void *data, struct err **reterr)
+{
+	const struct source *source = data;
+	const struct oci_descriptor *layer = &source->manifest->layers[index];
+	enum oci_layer_format format;
+
+	if (oci_layer_format(layer->media_type ? layer->media_type : "", &format) < 0)
+		return err_set(reterr, ERR_UNSUPPORTED, 0, "layer %s is of a media type that is not supported",
+			layer->digest);
+	ret->digest = layer->digest;
+	ret->size_bytes = layer->size;
+	ret->fd = archive_blob_open(source->archive->fd, layer->digest, reterr);
+	return ret->fd < 0 ? ret->fd : 0;
+}
+
 static int load_layers(struct load_archive *archive, const struct oci_manifest *manifest,
 	const struct oci_image_config *config, struct err **reterr)
 {
+	struct source source = { archive, manifest };
 	int r = oci_manifest_check_config(manifest, config, reterr);
 
-	for (size_t i = 0; r >= 0 && i < manifest->layer_count; i++) {
-		const struct oci_descriptor *layer = &manifest->layers[i];
-		enum oci_layer_format format;
-		_autoclose_ int fd = -1;
-
-		if (oci_layer_format(layer->media_type ? layer->media_type : "", &format) < 0)
-			return err_set(reterr, ERR_UNSUPPORTED, 0, "layer %s is of a media type that is not supported",
-				layer->digest);
-		fd = archive_blob_open(archive->fd, layer->digest, reterr);
-		if (fd < 0)
-			return fd;
-		r = layer_obtain(archive->task,
-			&(struct layer_file){ .fd = fd,
-				.link_fd = -1,
-				.diff_id = config->rootfs.diff_ids[i],
-				.digest = layer->digest,
-				.size_bytes = layer->size },
-			reterr);
-	}
-	return r;
+	return r < 0 ? r : layers_obtain(archive->task, config->rootfs.diff_ids, open_layer, &source, reterr);
 }
 
 static int load_manifest(struct load_archive *archive, const struct oci_manifest *manifest, char *const *names,

@@ -51,7 +51,8 @@ struct unpack {
 };
 
 struct unpacked {
-	char diff_id[STORE_DIGEST_SIZE]; /* digest of a layer's uncompressed stream */
+	char diff_id[STORE_DIGEST_SIZE];     /* digest of a layer's uncompressed stream */
+	char file_digest[STORE_DIGEST_SIZE]; /* by an unpacker, of a whole file that is compressed; else empty */
 	int64_t stream_bytes;
 	int64_t size_bytes; /* of the files */
 	bool opaque_root;

@@ -57,15 +57,29 @@ static int keep_descriptors(int fds[], unsigned count)
 	return close_range(3 + count, ~0U, 0) < 0 ? -errno : 0;
 }
 
+/* Of a file that is whole; one that is not what it must be is not unpacked. */
+static int unpack_whole(const struct unpacker_options *options, const struct unpack *how, struct unpacked *ret,
+	struct err **reterr)
+{
+	char digest[STORE_DIGEST_SIZE] = "";
+	int r = compression_of(how->file_fd) == COMPRESSION_NONE ? 0 : file_digest(how->file_fd, digest, NULL, reterr);
+
+	if (r == 0 && (!options->digest || !*digest || strcmp(options->digest, digest) == 0))
+		r = unpack(how, ret, reterr);
+	memcpy(ret->file_digest, digest, sizeof(digest));
+	return r;
+}
+
 static int run(const struct unpacker_options *options, int input_fd, int leash_fd, int words_fd)
 {
-	int fds[] = { input_fd, leash_fd, options->folder_fd, options->empty_fd, words_fd };
+	int fds[] = { options->whole ? options->file_fd : input_fd, leash_fd, options->folder_fd, options->empty_fd,
+		words_fd };
 	_autofree_(err) struct err *err = NULL;
 	struct words words = { 0 };
 	int r = keep_descriptors(fds, ARRAY_SIZE(fds));
 	struct unpack how = {
 		.file_fd = fds[0],
-		.piped = true,
+		.piped = !options->whole,
 		.compression = options->compression,
 		.in_bytes = options->size_bytes,
 		.watch_fd = fds[1],
@@ -76,7 +90,8 @@ static int run(const struct unpacker_options *options, int input_fd, int leash_f
 
 	if (r < 0)
 		return r;
-	words.result = unpack(&how, &words.unpacked, &err);
+	words.result = options->whole ? unpack_whole(options, &how, &words.unpacked, &err)
+				      : unpack(&how, &words.unpacked, &err);
 	if (words.result == 0 && syncfs(fds[2]) < 0)
 		words.result = err_errno(&err, -errno, "cannot write the layer");
 	if (words.result < 0) {
@@ -104,14 +119,15 @@ static int start(struct unpacker *unpacker, const struct unpacker_options *optio
 {
 	_autoclose_ int input_fd = -1, leash_fd = -1;
 	pid_t self = getpid();
-	int r = make_pipe(&input_fd, &unpacker->input_fd);
+	int r = options->whole ? 0 : make_pipe(&input_fd, &unpacker->input_fd);
 
 	if (r == 0)
 		r = make_pipe(&leash_fd, &unpacker->leash_fd);
 	if (r < 0)
 		return err_errno(reterr, r, "cannot make a pipe");
 	/* Larger if the user's share of pipe memory allows. */
-	(void)fcntl(input_fd, F_SETPIPE_SZ, PIPE_BYTES);
+	if (input_fd >= 0)
+		(void)fcntl(input_fd, F_SETPIPE_SZ, PIPE_BYTES);
 	unpacker->words_fd = memfd_create("outcome", MFD_CLOEXEC);
 	if (unpacker->words_fd < 0)
 		return err_errno(reterr, -errno, "cannot make a report");

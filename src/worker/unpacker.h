@@ -1,13 +1,14 @@
 /*
- * Unpacking while the bytes still arrive: unpack() in a process of its own, which is fed through a pipe. It is as trusted as
- * its parent (it reads no foreign byte but to hash it) and holds neither socket nor database: two pipes, two folders, and a
- * file for what it has to say.
+ * Unpacking beside others: unpack() in a process of its own. It is as trusted as its parent (it reads no foreign byte but to
+ * hash it) and holds neither socket nor database: its input, a pipe to its parent, two folders, and a file for what it has to
+ * say.
  *
  *	file ─→ feed ─→ [unpack: inflate, hash, extract] ─→ folder
  *
- * Several run beside each other and beside a download. The file is the buffer between network and unpacking: pages go from
- * it into the pipe without being copied, as many as there is room for. What it has unpacked is on disk when it ends: the
- * parent has others to look after meanwhile. If the parent dies or frees it, it ends its children and then itself.
+ * A file that still arrives is fed through a pipe: it is the buffer between network and unpacking, and pages go from it into
+ * the pipe without being copied, as many as there is room for. A file that is whole is read by the process itself, which then
+ * checks it first. What it has unpacked is on disk when it ends: the parent has others to look after meanwhile. If the parent
+ * dies or frees it, it ends its children and then itself.
  */
 #pragma once
 
@@ -19,8 +20,12 @@ struct unpacker_options {
 	int file_fd;   /* borrowed as long as it lives: filled by somebody else from its beginning, read from there */
 	int folder_fd; /* borrowed for the call, as is empty_fd: see struct unpack */
 	int empty_fd;
+	/* A file that still arrives: */
 	enum compression compression;
-	int64_t size_bytes; /* that the file will have */
+	int64_t size_bytes; /* that it will have */
+	/* One that is whole: its position tells how far the process is. */
+	bool whole;
+	const char *digest; /* what it must be, if it is compressed; NULL: not said */
 };
 
 int unpacker_start(const struct unpacker_options *options, struct unpacker **ret, struct err **reterr);

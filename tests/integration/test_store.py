@@ -818,6 +818,40 @@ def test_two_at_once_unpack_once(root):
     assert os.listdir(root / "tmp") == os.listdir(root / "trash") == []
 
 
+def many_layers(count=7):
+    return [tar(entry(f"f{i}", data=random.Random(i).randbytes(1 << 20))) for i in range(count)]
+
+
+@pytest.mark.parametrize("form", [layouts.docker_files, layouts.oci_files])
+def test_layers_at_once_one_of_them_twice(root, form):
+    layers = many_layers()
+    answer = loaded(root, layouts.pack(form([layers[0], *layers, layers[0], layers[3]])))
+    assert len({message["id"] for message in answer.messages if "progressDetail" in message}) == len(layers)
+    assert len(os.listdir(root / "layers")) == len(os.listdir(root / "blobs/sha256")) == len(layers)
+    folders = worker.Store(root).layers(next(iter(worker.Store(root).images())))
+    assert [os.listdir(folder) for folder in folders] == [[f"f{i}"] for i in (0, *range(len(layers)), 0, 3)]
+    assert os.listdir(root / "tmp") == []
+
+
+@pytest.mark.parametrize("form", [layouts.docker_files, layouts.oci_files])
+def test_layers_at_once_one_of_them_bad(root, form):
+    layers = many_layers()
+    files = form(layers)
+    name = next(name for name, data in files.items() if layers[4] in (data, data[:2] == b"\x1f\x8b" and gzip.decompress(data)))
+    files[name] = files[name][:-2000] + b"x" + files[name][-1999:]
+    assert "corrupt" in not_loaded(root, layouts.pack(files))
+
+
+def test_jobs_are_spread(root):
+    """Where the file system can be told to (see store.c)."""
+    loaded(root, layouts.pack(layouts.docker_files(many_layers(1))))
+    kind = subprocess.check_output(["stat", "-f", "-c", "%T", root], text=True).strip()
+    if kind != "ext2/ext3":
+        pytest.skip(f"not ext4 but {kind}")
+    assert "T" in subprocess.check_output(["lsattr", "-d", root / "tmp"], text=True).split()[0]
+    assert "T" not in subprocess.check_output(["lsattr", "-d", *(root / "layers").iterdir()], text=True).split()[0]
+
+
 # ---- the children
 
 SANITIZED = "asan" in os.environ.get("TARE_BUILD", "")  # a sanitizer's runtime makes calls of its own: no filter then
