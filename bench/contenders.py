@@ -194,10 +194,12 @@ def places():
         yield f" ({name})", Place(folder)
 
 
-def peers(work, run, image):
+def peers(work, run, image, wanted):
     """Every docker and podman that there is, with `image` loaded; one that can't be had is told of and left out."""
     for suffix, place in places():
         for program, make in (("dockerd", docker), ("podman", podman)):
+            if program not in wanted:
+                continue
             try:
                 if place.ask("which", program):
                     one = make(place, suffix, work / f"{program}{suffix.strip(' ()')}", run / f"{program}{suffix.strip(' ()')}")

@@ -3,6 +3,7 @@ import os
 import pathlib
 import subprocess
 
+import rows
 from harness.engine import wait_for
 
 MANY = 100
@@ -14,7 +15,9 @@ def kb(pid, *keys):
 
 
 def verdict(what, value, unit, limit):
-    print(f"    {what:68}{value:8} {unit}   under {limit} {unit}: {'met' if value < limit else 'NOT MET'}")
+    said = f"under {limit} {unit}: {'met' if value < limit else 'NOT MET'}"
+    print(f"    {what:68}{value:8} {unit}   {said}")
+    rows.FIGURES.append(rows.Figure(what, {"tare": f"{value} {unit}"}, [said]))
 
 
 def monitors(engine):

@@ -1,15 +1,15 @@
 """The rows of registries: pulls from Debian's docker-registry on loopback, pushes to an empty one, and what a pull of ours needs of memory."""
-import gzip
 import hashlib
 import json
 import os
 import pathlib
+import shutil
 import threading
 import time
 
 from harness import images as test_images
 from harness.distribution import Registry
-from images import LAYERS, layers
+from images import LAYERS, NAME, layers, sha256, write_archive
 from memory import verdict
 from rows import Row, Target
 
@@ -18,26 +18,32 @@ PEAK_MB = 64
 
 
 def write_layout(folder):
-    """The image of bench/images.py, compressed as most are, in an OCI layout."""
+    """The image of bench/images.py, compressed, in an OCI layout. Returns the size of its plain layers."""
     blobs = folder / "blobs/sha256"
     blobs.mkdir(parents=True)
 
-    def blob(data, kind):
+    def described(digest, size, kind):
+        return {"mediaType": f"{OCI}{kind}", "digest": f"sha256:{digest}", "size": size}
+
+    def document(value, kind):
+        data = json.dumps(value).encode()
         digest = hashlib.sha256(data).hexdigest()
         (blobs / digest).write_bytes(data)
-        return {"mediaType": f"{OCI}{kind}", "digest": f"sha256:{digest}", "size": len(data)}
-    diff_ids, made, plain = [], [], 0
-    for layer in layers():
-        plain += len(layer)
-        diff_ids.append("sha256:" + hashlib.sha256(layer).hexdigest())
-        made.append(blob(gzip.compress(layer, 6, mtime=0), "layer.v1.tar+gzip"))
-    config = blob(json.dumps({"architecture": "amd64", "os": "linux", "config": {"Cmd": ["true"]},
-                              "rootfs": {"type": "layers", "diff_ids": diff_ids}}).encode(), "config.v1+json")
-    manifest = blob(json.dumps({"schemaVersion": 2, "mediaType": f"{OCI}manifest.v1+json", "config": config, "layers": made}).encode(), "manifest.v1+json")
+        return described(digest, len(data), kind)
+
+    def layer(path):
+        digest = sha256(path)
+        shutil.copy(path, blobs / digest)
+        return described(digest, os.path.getsize(path), "layer.v1.tar+gzip")
+    files = layers()
+    config = document({"architecture": "amd64", "os": "linux", "config": {"Cmd": ["true"]},
+                       "rootfs": {"type": "layers", "diff_ids": [f"sha256:{sha256(plain)}" for plain, _ in files]}}, "config.v1+json")
+    manifest = document({"schemaVersion": 2, "mediaType": f"{OCI}manifest.v1+json", "config": config,
+                         "layers": [layer(packed) for _, packed in files]}, "manifest.v1+json")
     (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
     (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [
         {**manifest, "annotations": {"org.opencontainers.image.ref.name": "x"}}]}))
-    return plain
+    return sum(os.path.getsize(plain) for plain, _ in files)
 
 
 def plain_http(one):
@@ -52,13 +58,13 @@ def pull(one, name):
     return go
 
 
-def push(one, name, folder):
-    """What was just pulled, to a registry that has nothing of it."""
+def push(one, folder, have, name):
+    """What `have` brings as `name`, to a registry that has nothing of it."""
     def go():
         empty = Registry(folder).start()
         target = f"{empty.host}/bench/pushed:1"
         try:
-            one.cli("pull", "-q", *plain_http(one), name)
+            have(one)
             one.cli("tag", name, target)
             taken = one.ms("push", "-q", *plain_http(one), target)
             one.cli("rmi", name, target)
@@ -97,6 +103,30 @@ class Peak:
             return 0
 
 
+def pushes(context, have, name):
+    return {one.name: push(one, context.work / "empty", have, name) for one in context.engines}
+
+
+def loaded(context):
+    """The large image as it is after a build or a load: its layers plain."""
+    archive = write_archive(context.work / "plain.tar", "plain")
+    yield Row(f"push of {os.path.getsize(archive) / 1e9:.2f} GB in {LAYERS} plain layers",
+              pushes(context, lambda one: one.cli("load", "-q", "-i", archive), NAME), [Target(1 / 5, "docker")], rounds=1)
+    os.unlink(archive)
+
+
+def pulled(context, registry, what, source, factor, push_rounds):
+    path = f"bench/{what.split()[-1]}:1"
+    name = f"{registry.host}/{path}"
+    registry.fill(source, path)
+    yield Row(f"pull of {what}", {one.name: pull(one, name) for one in context.engines}, [Target(1 / factor, "docker")], rounds=3)
+    with Peak() as peak:
+        pull(context.engines[0], name)()
+    verdict(f"a pull of {what}: memory of all of its processes at once, PSS", peak.kb >> 10, "MB", PEAK_MB)
+    yield Row(f"push of {what}", pushes(context, lambda one: one.cli("pull", "-q", *plain_http(one), name), name),
+              [Target(1 / 5, "docker")], rounds=push_rounds)
+
+
 def rows(context):
     if context.storage != "tmpfs":
         return
@@ -104,17 +134,8 @@ def rows(context):
     layout = context.work / "layout"
     try:
         size = write_layout(layout) / 1e9
-        for what, source, factor in ((f"{size:.2f} GB in {LAYERS} gzip layers", f"oci:{layout}:x", 4),
-                                     ("a Debian minbase", f"oci-archive:{test_images.debian('oci-archive')}", 2.5)):
-            path = f"bench/{what.split()[-1]}:1"
-            name = f"{registry.host}/{path}"
-            registry.fill(source, path)
-            yield Row(f"pull of {what}", {one.name: pull(one, name) for one in context.engines}, [Target(1 / factor, "docker")], rounds=3)
-            with Peak() as peak:
-                pull(context.engines[0], name)()
-            verdict("a pull's memory, all of its processes at once, PSS", peak.kb >> 10, "MB", PEAK_MB)
-            if source.startswith("oci:"):
-                pushes = {one.name: push(one, name, context.work / "empty") for one in context.engines}
-                yield Row("push of the same", pushes, [Target(1 / 5, "docker")], rounds=1)
+        yield from pulled(context, registry, f"{size:.2f} GB in {LAYERS} gzip layers", f"oci:{layout}:x", 4, 1)
+        yield from pulled(context, registry, "a Debian minbase", f"oci-archive:{test_images.debian('oci-archive')}", 2.5, 3)
+        yield from loaded(context)
     finally:
         registry.stop()

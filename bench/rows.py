@@ -14,6 +14,7 @@ is left out from there on and the table says so. Rounds are interleaved: each co
               and .ms(*arguments) -> ms, which run their command and raise if it fails. All hold the image `busybox`
     engine    ours again, as the tests' harness has it
     floor     callable: the floor program on this storage, ms
+    settle    callable: writes out what the one before has left to be written; called before each turn
 """
 import dataclasses
 
@@ -34,3 +35,13 @@ class Row:
     contenders: dict
     targets: list = dataclasses.field(default_factory=list)
     rounds: int = 0  # at most so many (0: as many as there are); long ones say 1
+
+
+@dataclasses.dataclass
+class Figure:
+    what: str
+    values: dict  # by contender, as text
+    verdicts: list
+
+
+FIGURES = []  # in the order in which they were measured: bench/run prints a table of them at the end
