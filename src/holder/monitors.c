@@ -1,7 +1,7 @@
 /*
  * A monitor is known either as our child or, if a tared before us started it, by a connection to its monitor.sock on which
- * nothing is ever said: its hang-up is the monitor's death. (It shows no status, so a monitor that ended in peace is looked
- * after too; its successor finds nothing to do and ends.)
+ * nothing is ever said: its hang-up is the monitor's death. It shows no status, but a monitor that ends in peace takes its
+ * socket away.
  *
  * When one is gone without status 0, its folder is looked at (monitor_look):
  *
@@ -9,6 +9,7 @@
  *	somebody answers on monitor.sock          another monitor has the container: adopt that one
  *	monitor.lock is held                      one is about to listen, or does not accept: look again later
  *	neither state.json nor cgroup is there    nothing was begun, nothing is left: done
+ *	neither monitor.sock nor cgroup is there  the last one ended in peace, and nothing is left: done
  *	else                                      start it again with --recover, which ends what is left of the container
  *
  * A monitor that keeps dying in recovery, RECOVERIES_MAX times in RECOVERY_WINDOW_MS, leaves us the minimum: hold the lock
@@ -318,7 +319,8 @@ static void monitor_look(struct monitor *monitor)
 	_autoclose_ int lock_fd = -1;
 	if (r == -EAGAIN || monitor_try_lock(monitor, 0, &lock_fd) == -EWOULDBLOCK)
 		monitor_call_later(monitor, LOOK_AGAIN_MS, monitor_look);
-	else if (!has_file(monitor->folder_fd, "state.json") && !has_file(monitor->folder_fd, "cgroup"))
+	else if ((r == -ENOENT || !has_file(monitor->folder_fd, "state.json")) &&
+		 !has_file(monitor->folder_fd, "cgroup"))
 		monitor_done(monitor);
 	else {
 		fd_close(&lock_fd); /* the monitor takes it itself */

@@ -610,6 +610,11 @@ int control_new(struct monitor *monitor, int engine_fd, struct control **ret, st
 	return 0;
 }
 
+void control_leave(struct control *control)
+{
+	unlinkat(control->monitor->run_fd, socket_file, 0);
+}
+
 void control_free(struct control *control)
 {
 	if (!control)

@@ -19,6 +19,8 @@ struct control_request {
 
 /* Listens on monitor.sock, and serves `engine_fd` (taken, also on failure; -1: none). */
 int control_new(struct monitor *monitor, int engine_fd, struct control **ret, struct err **reterr);
+/* Takes the socket away: who looks for us learns that we ended in peace. */
+void control_leave(struct control *control);
 void control_free(struct control *control);
 
 void control_send_event(struct control *control, const struct run_event *event);

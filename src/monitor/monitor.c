@@ -294,5 +294,7 @@ int monitor_run(struct monitor *monitor)
 	int r = 0;
 	while (r == 0 && !is_done(monitor))
 		r = loop_run(monitor->loop);
+	if (r == 0 && monitor->control)
+		control_leave(monitor->control);
 	return r;
 }

@@ -516,6 +516,20 @@ class Succession(TaredCase):
         os.kill(one, signal.SIGKILL)
         wait_for(lambda: len(self.runs("one")) == 2, "recovery of the adopted one")
 
+    def test_adopted_monitor_that_ends_in_peace_is_not_recovered(self):
+        tared = self.start()
+        one, two = self.spawn_monitor("one"), self.spawn_monitor("two")
+        tared.kill()
+        tared.wait()
+        os.kill(two, signal.SIGTERM)
+        wait_for(lambda: not alive(two), "the end of one while no tared is there")
+        self.start()
+        os.kill(one, signal.SIGTERM)
+        wait_for(lambda: "the monitor of one hung up" in self.text(), "the end of the adopted one")
+        self.spawn_monitor("three")
+        self.assertEqual([self.runs("one"), self.runs("two")], [[str(one)], [str(two)]])
+        self.assertNotIn("recovers it", self.text())
+
     def test_sigterm_leaves_containers_and_takes_the_socket(self):
         tared = self.start("--pidfile", self.root / "pid")
         self.assertEqual((self.root / "pid").read_text(), f"{tared.pid}\n")

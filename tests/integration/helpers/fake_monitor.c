@@ -1,6 +1,6 @@
 /*
  * Stands in for tare-monitor in the tests of tared. Takes monitor.lock, listens on monitor.sock, writes state.json, adds
- * "PID [recover]" to "runs" in the container's folder, and stays until SIGTERM: then it ends with status 0. A file "mode" in
+ * "PID [recover]" to "runs" in the container's folder, and stays until SIGTERM: then it ends in peace. A file "mode" in
  * the folder makes it end with the status in it before it does anything; "recover-mode" the same when told to recover.
  * Recovering without such a file, it stays.
  */
@@ -19,9 +19,12 @@
 #include "base/io.h"
 #include "sys/channel.h"
 
+static int folder_fd;
+
 static void end(int signo)
 {
 	(void)signo;
+	unlinkat(folder_fd, "monitor.sock", 0);
 	_exit(0);
 }
 
@@ -41,7 +44,7 @@ static bool has_flag(int argc, char **argv, const char *name)
 	return false;
 }
 
-static void obey_mode(int folder_fd, const char *name)
+static void obey_mode(const char *name)
 {
 	char text[16] = "";
 	int fd = openat(folder_fd, name, O_RDONLY | O_CLOEXEC);
@@ -54,12 +57,12 @@ int main(int argc, char **argv)
 	char path[4096], run[64];
 	snprintf(path, sizeof path, "%s/containers/%s", option(argc, argv, "--exec-root"), option(argc, argv, "--id"));
 	bool recover = has_flag(argc, argv, "--recover");
-	int folder_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	folder_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int runs_fd = openat(folder_fd, "runs", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	int len = snprintf(run, sizeof run, "%d%s\n", getpid(), recover ? " recover" : "");
 	if (runs_fd < 0 || write(runs_fd, run, (size_t)len) != len)
 		return 3;
-	obey_mode(folder_fd, recover ? "recover-mode" : "mode");
+	obey_mode(recover ? "recover-mode" : "mode");
 
 	int lock_fd = openat(folder_fd, "monitor.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (lock_fd < 0 || flock(lock_fd, LOCK_EX) < 0)
