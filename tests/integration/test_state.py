@@ -30,7 +30,7 @@ def flipped(path):
 
 def swapped(path):
     """Another container's, whole and valid."""
-    others = [other / path.name for other in path.parent.parent.iterdir() if other != path.parent]
+    others = [other for other in path.parent.parent.glob(f"*/{path.name}") if other != path]
     path.write_bytes(others[0].read_bytes())
 
 
