@@ -117,7 +117,9 @@ static int started(struct operation *operation, const struct message *answer, st
 	_autofree_(err) struct err *err = NULL;
 	if (container_save_marks(container, &err) < 0)
 		log_error("cannot write down the start of container %s: %s", container->id, err_message(err));
-	spare_make(container->engine);
+	spare_make_soon(container->engine);
+	if (!container->record.host.auto_remove) /* that one's removal would be the moment */
+		spare_make(container->engine);
 	return STEP_NEXT;
 }
 

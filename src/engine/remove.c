@@ -16,6 +16,7 @@
 #include "engine/launch.h"
 #include "engine/monitor_link.h"
 #include "engine/operation.h"
+#include "engine/spare.h"
 #include "engine/times.h"
 #include "engine/volumes.h"
 #include "engine/workers.h"
@@ -209,6 +210,7 @@ static int release_lease(struct operation *operation, struct err **reterr)
 	_autofree_(err) struct err *err = NULL;
 	int r = store_lease_release(container->engine->store, container->id, &err);
 	workers_empty_trash(container->engine->workers);
+	spare_make(container->engine);
 	return insist(operation, r < 0 ? r : STEP_NEXT, &err, reterr);
 }
 

@@ -12,10 +12,12 @@
 
 /* Who starts containers one after another takes less between two. */
 #define SPARE_MS 1000
+/* A short command has ended by then. */
+#define SPARE_PAUSE_MS 3
 
 struct spare {
 	char id[CONTAINER_ID_SIZE];
-	int fd;
+	int fd; /* -1: not spawned yet */
 	struct loop_source *timer;
 };
 
@@ -36,15 +38,27 @@ static void new_id(char id[static CONTAINER_ID_SIZE])
 
 static void on_time(struct loop_source *source, void *data)
 {
+	struct engine *engine = data;
 	(void)source;
-	spare_drop(data);
+	if (engine->spare->fd < 0)
+		spare_make(engine);
+	else
+		spare_drop(engine);
+}
+
+void spare_make_soon(struct engine *engine)
+{
+	_autofree_(spare) struct spare *spare = engine->spare ? NULL : calloc(1, sizeof(*spare));
+	if (!spare)
+		return;
+	spare->fd = -1;
+	new_id(spare->id);
+	if (loop_add_timer(engine->loop, clock_monotonic_ms() + SPARE_PAUSE_MS, on_time, engine, &spare->timer) == 0)
+		engine->spare = TAKE(spare);
 }
 
 static int spawn(struct engine *engine, struct spare *spare, struct err **reterr)
 {
-	int r = loop_add_timer(engine->loop, clock_monotonic_ms() + SPARE_MS, on_time, engine, &spare->timer);
-	if (r < 0)
-		return err_errno(reterr, r, "cannot set a timer");
 	_autoclose_ int folder = launch_run_folder(engine, spare->id, reterr);
 	return folder < 0 ? folder : holder_link_spawn_monitor(engine, spare->id, &spare->fd, reterr);
 }
@@ -52,22 +66,19 @@ static int spawn(struct engine *engine, struct spare *spare, struct err **reterr
 void spare_make(struct engine *engine)
 {
 	_autofree_(err) struct err *err = NULL;
-	_autofree_(spare) struct spare *spare = engine->spare ? NULL : calloc(1, sizeof(*spare));
-	if (!spare)
+	struct spare *spare = engine->spare;
+	if (!spare || spare->fd >= 0)
 		return;
-	spare->fd = -1;
-	new_id(spare->id);
+	loop_timer_set(spare->timer, clock_monotonic_ms() + SPARE_MS);
 	if (spawn(engine, spare, &err) < 0) {
 		log_debug("there is no monitor in reserve: %s", err_message(err));
-		remove_run_folder(engine, spare->id);
-		return;
+		spare_drop(engine);
 	}
-	engine->spare = TAKE(spare);
 }
 
 void spare_next_id(const struct engine *engine, char id[static CONTAINER_ID_SIZE])
 {
-	if (engine->spare)
+	if (engine->spare && engine->spare->fd >= 0)
 		memcpy(id, engine->spare->id, CONTAINER_ID_SIZE);
 	else
 		new_id(id);
@@ -76,7 +87,7 @@ void spare_next_id(const struct engine *engine, char id[static CONTAINER_ID_SIZE
 int spare_take(struct engine *engine, const char *id)
 {
 	struct spare *spare = engine->spare;
-	if (!spare || strcmp(spare->id, id) != 0)
+	if (!spare || spare->fd < 0 || strcmp(spare->id, id) != 0)
 		return -1;
 	int fd = TAKE_FD(spare->fd);
 	spare_free(TAKE(engine->spare));
