@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "monitor/monitor.h"
+#include "monitor/names_files.h"
 #include "network/leg.h"
 #include "sys/namespaces.h"
 
@@ -52,6 +53,8 @@ int network_make(pid_t pid, void *user, struct err **reterr)
 	if (netns_fd < 0)
 		return netns_fd;
 	r = check_home(legs_make(network->endpoints, network->endpoint_count, netns_fd, reterr));
+	if (r == 0)
+		r = check_home(resolve_open(monitor, netns_fd, reterr));
 	return r < 0 ? err_wrap(reterr, r, "failed to set up container networking") : 0;
 }
 
@@ -66,10 +69,18 @@ int network_change(struct monitor *monitor, struct err **reterr)
 		return netns_fd;
 	r = check_home(legs_change(before->endpoints, before->endpoint_count, after->endpoints, after->endpoint_count,
 		netns_fd, reterr));
-	return r < 0 ? r : remember(monitor, after, reterr);
+	if (r < 0)
+		return r;
+	names_files_change(&monitor->launch, before);
+	r = remember(monitor, after, reterr);
+	if (r == 0)
+		r = check_home(resolve_open(monitor, netns_fd, reterr));
+	resolve_renew(monitor);
+	return r;
 }
 
 void network_forget(struct monitor *monitor)
 {
+	resolve_close(monitor);
 	json_finish(&launch_network_table, &monitor->legs);
 }
