@@ -10,6 +10,7 @@ static const struct command *const commands[] = { VERBS(VERB_ENTRY) };
 static const struct command_group groups[] = {
 	{ "container", "Work with containers" },
 	{ "image", "Work with images" },
+	{ "network", "Work with networks" },
 	{ "system", "Look at the engine as a whole" },
 	{ "volume", "Work with volumes" },
 };

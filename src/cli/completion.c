@@ -1,5 +1,5 @@
 /*
- * Completion scripts. Commands and options stand in the script, made from the tables; names of containers, images and
+ * Completion scripts. Commands and options stand in the script, made from the tables; names of containers, images, networks and
  * volumes are asked for with `tare ps` and the like when they are needed.
  */
 #include <errno.h>
@@ -19,6 +19,7 @@ static const char *const queries[] = {
 	[ARGUMENTS_STOPPED] = "stopped",
 	[ARGUMENTS_IMAGES] = "images",
 	[ARGUMENTS_VOLUMES] = "volumes",
+	[ARGUMENTS_NETWORKS] = "networks",
 	[ARGUMENTS_COMMANDS] = "commands",
 	[ARGUMENTS_FILES] = "files",
 };
@@ -90,6 +91,7 @@ static void put_shell_functions(struct script *script)
 		    "\tstopped) tare ps -a --filter status=exited --filter status=created --format '{{.Names}}' ;;\n"
 		    "\timages) tare images --format '{{.Repository}}:{{.Tag}}' ;;\n"
 		    "\tvolumes) tare volume ls -q ;;\n"
+		    "\tnetworks) tare network ls --format '{{.Name}}' ;;\n"
 		    "\tcommands) echo");
 	put_words(script, NULL);
 	put(script, " ;;\n\tesac 2>/dev/null\n}\n\n");
@@ -217,6 +219,7 @@ static void put_fish(struct script *script)
 		"2>/dev/null\n"
 		"\t\tcase images\n\t\t\ttare images --format '{{.Repository}}:{{.Tag}}' 2>/dev/null\n"
 		"\t\tcase volumes\n\t\t\ttare volume ls -q 2>/dev/null\n"
+		"\t\tcase networks\n\t\t\ttare network ls --format '{{.Name}}' 2>/dev/null\n"
 		"\t\tcase commands\n\t\t\tprintf '%%s\\n'");
 	put_words(script, NULL);
 	put(script,

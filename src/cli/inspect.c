@@ -21,6 +21,7 @@ struct inspect_options {
 	bool size;
 	const char *type;
 	const char *platform;
+	bool verbose;
 };
 
 #define OPTION(...)   OPTION_IN(struct inspect_options, __VA_ARGS__)
@@ -46,6 +47,12 @@ static const struct option_table image_table = OPTION_TABLE(image_specs);
 
 static const struct option_spec volume_specs[] = { FORMAT_OPTION };
 static const struct option_table volume_table = OPTION_TABLE(volume_specs);
+
+static const struct option_spec network_specs[] = {
+	FORMAT_OPTION,
+	OPTION("verbose", 'v', OPTION_BOOL, verbose, "Show more of networks of swarms"),
+};
+static const struct option_table network_table = OPTION_TABLE(network_specs);
 
 static const struct inspect_type {
 	const char *name;
@@ -198,6 +205,11 @@ static int image_inspect_run(const struct invocation *invocation, struct err **r
 	return inspect_as(invocation, find_type("image"), reterr);
 }
 
+static int network_inspect_run(const struct invocation *invocation, struct err **reterr)
+{
+	return inspect_as(invocation, find_type("network"), reterr);
+}
+
 static int volume_inspect_run(const struct invocation *invocation, struct err **reterr)
 {
 	return inspect_as(invocation, find_type("volume"), reterr);
@@ -240,6 +252,19 @@ const struct command image_inspect_command = {
 	.arguments = ARGUMENTS_IMAGES,
 	.flags = COMMAND_ENGINE,
 	.run = image_inspect_run,
+};
+
+const struct command network_inspect_command = {
+	.names = { "network inspect" },
+	.usage = "[OPTIONS] NETWORK [NETWORK...]",
+	.summary = "Print all that is known of networks",
+	.options = { { &network_table } },
+	.options_size = sizeof(struct inspect_options),
+	.min_args = 1,
+	.max_args = COMMAND_ARGS_ANY,
+	.arguments = ARGUMENTS_NETWORKS,
+	.flags = COMMAND_ENGINE,
+	.run = network_inspect_run,
 };
 
 const struct command volume_inspect_command = {

@@ -1,4 +1,4 @@
-/* container prune, image prune, volume prune, and system prune, which is all of them in turn: remove what nobody uses, after
+/* container prune, image prune, network prune, volume prune, and system prune, which is all of them in turn: remove what nobody uses, after
  * asking. */
 #include <stdio.h>
 #include <string.h>
@@ -161,6 +161,13 @@ static struct prune volumes(bool all)
 	};
 }
 
+static const struct prune networks = {
+	.warning = "WARNING! This removes all networks that no running container is on.",
+	.path = "/networks/prune",
+	.member = "NetworksDeleted",
+	.heading = "Deleted Networks",
+};
+
 static int container_prune_run(const struct invocation *invocation, struct err **reterr)
 {
 	return prune_things(invocation, &containers, reterr);
@@ -170,6 +177,16 @@ static int image_prune_run(const struct invocation *invocation, struct err **ret
 {
 	const struct prune kind = images(invocation->options);
 	return prune_things(invocation, &kind, reterr);
+}
+
+/* They take no space. */
+static int network_prune_run(const struct invocation *invocation, struct err **reterr)
+{
+	const struct prune_options *options = invocation->options;
+	double reclaimed = 0;
+	if (!options->force && !confirm(networks.warning))
+		return err_set(reterr, ERR_INVALID, 0, "%s has been cancelled", invocation->name);
+	return prune_kind(invocation, &networks, &reclaimed, reterr);
 }
 
 static int volume_prune_run(const struct invocation *invocation, struct err **reterr)
@@ -193,13 +210,16 @@ static int system_prune_run(const struct invocation *invocation, struct err **re
 {
 	const struct prune_options *options = invocation->options;
 	const struct prune image_kind = images(options), volume_kind = volumes(false);
-	const struct prune *const kinds[] = { &containers, options->volumes ? &volume_kind : NULL, &image_kind };
+	const struct prune *const kinds[] = { &containers, &networks, options->volumes ? &volume_kind : NULL,
+		&image_kind };
 	char warning[512];
 	double reclaimed = 0;
 	int ret = 0;
 	if (options->volumes && has_until(options->filters))
 		return err_set(reterr, ERR_INVALID, 0, "the \"until\" filter is not supported with \"--volumes\"");
-	snprintf(warning, sizeof warning, "WARNING! This removes:\n  - all stopped containers\n%s  - all images %s\n",
+	snprintf(warning, sizeof warning,
+		"WARNING! This removes:\n  - all stopped containers\n  - all networks that no running container "
+		"is on\n%s  - all images %s\n",
 		options->volumes ? "  - all anonymous volumes that no container uses\n" : "",
 		options->all ? "that no container uses" : "without a name that no container uses");
 	if (!options->force && !confirm(warning))
@@ -229,6 +249,16 @@ const struct command image_prune_command = {
 	.options_size = sizeof(struct prune_options),
 	.flags = COMMAND_ENGINE,
 	.run = image_prune_run,
+};
+
+const struct command network_prune_command = {
+	.names = { "network prune" },
+	.usage = "[OPTIONS]",
+	.summary = "Remove networks that no running container is on",
+	.options = { { &container_table } },
+	.options_size = sizeof(struct prune_options),
+	.flags = COMMAND_ENGINE,
+	.run = network_prune_run,
 };
 
 const struct command volume_prune_command = {

@@ -444,6 +444,8 @@ HISTORY = [
 VOLUMES = {"Volumes": [{"Name": "v10", "Driver": "local", "Mountpoint": "/m10", "Scope": "local", "Labels": {"a": "b"}, "Options": {}},
                        {"Name": "v9", "Driver": "local", "Mountpoint": "/m9", "Scope": "local", "Labels": None, "Options": None}],
            "Warnings": None}
+NETWORKS = [{"Name": f"front{n}", "Id": str(n) * 64, "Created": "2020-01-02T03:04:05.000000006Z", "Scope": "local", "Driver": "bridge",
+             "EnableIPv4": True, "EnableIPv6": n == 2, "Internal": n == 1, "Labels": {"a": "b"} if n == 2 else {}} for n in (10 // 5, 1)]
 EVENTS = [{"Type": "container", "Action": "die", "Actor": {"ID": ID, "Attributes": {"name": "web", "exitCode": "1"}},
            "scope": "local", "time": 1600000000, "timeNano": 1600000000000000005},
           {"Type": "image", "Action": "load", "Actor": {"ID": "sha256:x", "Attributes": {}}, "scope": "local", "time": 1600000001}]
@@ -454,6 +456,11 @@ def data_routes(engine):
     engine.route("GET", "/images/json", IMAGES)
     engine.route("GET", "/images/.+/history", HISTORY)
     engine.route("GET", "/volumes", VOLUMES)
+    engine.route("GET", "/networks", NETWORKS)
+    engine.route("GET", "/networks/front1", NETWORKS[1])
+    engine.route("POST", "/networks/create", {"Id": "3" * 64, "Warning": ""})
+    engine.route("POST", "/networks/[^/]+/(connect|disconnect)", lambda r: r.answer(200))
+    engine.route("DELETE", "/networks/front", lambda r: r.answer(204))
     engine.route("GET", "/events", lambda r: (r.begin(), [r.chunk(event) for event in EVENTS], r.end()))
     engine.route("GET", "/containers/.*/top", {"Titles": ["PID", "CMD"], "Processes": [["1", "init"], ["1000", "sleep 5"]]})
     engine.route("GET", "/containers/web/json", {
@@ -477,23 +484,24 @@ def data_routes(engine):
 
 
 def test_system_prune_is_all_prunes_in_order(engine):
-    for kind, member in (("containers", "ContainersDeleted"), ("volumes", "VolumesDeleted"), ("images", "ImagesDeleted")):
+    for kind, member in (("containers", "ContainersDeleted"), ("networks", "NetworksDeleted"), ("volumes", "VolumesDeleted"),
+                         ("images", "ImagesDeleted")):
         items = [{"Deleted": "gone"}] if kind == "images" else ["gone"]
         engine.route("POST", f"/{kind}/prune", {member: items, "SpaceReclaimed": 1000})
     done = engine.tare("system", "prune", "-f", "--filter", "label=a", check=0)
-    assert done.stdout == b"Deleted Containers:\ngone\n\nDeleted Images:\ndeleted: gone\n\nTotal reclaimed space: 2kB\n"
-    assert engine.order() == ["POST /containers/prune", "POST /images/prune"]
+    assert done.stdout == b"Deleted Containers:\ngone\n\nDeleted Networks:\ngone\n\nDeleted Images:\ndeleted: gone\n\nTotal reclaimed space: 3kB\n"
+    assert engine.order() == ["POST /containers/prune", "POST /networks/prune", "POST /images/prune"]
     assert json.loads(engine.asked("POST", "/images/prune")[0].query["filters"]) == {
         "label": {"a": True}, "dangling": {"true": True}}
     done = engine.tare("system", "prune", "-af", "--volumes", check=0)
-    assert done.stdout.endswith(b"Total reclaimed space: 3kB\n")
-    assert engine.order()[2:] == ["POST /containers/prune", "POST /volumes/prune", "POST /images/prune"]
+    assert done.stdout.endswith(b"Total reclaimed space: 4kB\n")
+    assert engine.order()[3:] == ["POST /containers/prune", "POST /networks/prune", "POST /volumes/prune", "POST /images/prune"]
     assert json.loads(engine.asked("POST", "/images/prune")[1].query["filters"]) == {"dangling": {"false": True}}
     done = engine.tare("system", "prune", "-f", "--volumes", "--filter", "until=1h")
     assert done.returncode != 0 and b'"until" filter is not supported with "--volumes"' in done.stderr
     done = engine.tare("system", "prune", "--volumes", input=b"n\n")
     assert done.returncode != 0 and b"all anonymous volumes" in done.stdout
-    assert len(engine.order()) == 5
+    assert len(engine.order()) == 7
 
 
 # Each is printed as Docker's own command prints it: compared where that command is at hand.
@@ -512,6 +520,10 @@ SAME_AS_DOCKER = [
     ["inspect", "-f", "{{.ID}} {{.State.Running}} {{len .Config.Labels}}", "web"],
     ["inspect", "-f", "{{range $p, $c := .NetworkSettings.Ports}}{{$p}} -> {{(index $c 0).HostPort}} {{break}}{{end}}", "web"],
     ["inspect", "--type", "container", "web"], ["inspect", "web"],
+    ["network", "ls"], ["network", "ls", "-q"], ["network", "ls", "--no-trunc"], ["network", "ls", "--format", "json"],
+    ["network", "ls", "--format", "{{.ID}} {{.CreatedAt}} {{.IPv4}} {{.IPv6}} {{.Internal}} {{.Labels}} {{.Label \"a\"}}"],
+    ["network", "inspect", "front1"], ["network", "create", "made"], ["network", "rm", "front"], ["network", "prune", "-f"],
+    ["network", "connect", "front", "web"], ["network", "disconnect", "front", "web"],
     ["rmi", "debian"], ["volume", "create", "made"], ["volume", "rm", "v"], ["pause", "web"], ["unpause", "a", "b"],
     ["restart", "web"], ["stop", "web"], ["rename", "web", "new"], ["tag", "debian", "x:1"], ["update", "--restart", "always", "web"],
     ["container", "prune", "-f"], ["image", "prune", "-f"], ["volume", "prune", "-f"], ["system", "prune", "-f"],
@@ -588,6 +600,37 @@ def test_creates_what_docker_creates(engine, arguments):
             body["HostConfig"].get(name, []).sort()
         bodies.append((request.query, body))
     assert bodies[0] == bodies[1]
+
+
+NETWORK_LINES = [
+    ["create", "made"],
+    ["create", "-d", "macvlan", "--internal", "--attachable", "--ipv6", "--ipv4=false", "--label", "a=b", "-o", "parent=eth0", "--scope", "local",
+     "--ipam-driver", "default", "--ipam-opt", "x=y", "made"],
+    ["create", "--subnet", "10.0.0.0/16,fd00::/64", "--ip-range", "10.0.5.0/24", "--gateway", "fd00::9", "--gateway", "10.0.0.9",
+     "--aux-address", "a=10.0.5.7", "--aux-address", "b=fd00::7", "made"],
+    ["create", "--gateway", "10.0.0.9", "made"],
+    ["create", "--subnet", "10.0.0.0/16", "--gateway", "10.1.0.9", "made"],
+    ["create", "--subnet", "10.0.0.0/16", "--gateway", "10.0.0.9", "--gateway", "10.0.0.8", "made"],
+    ["create", "--subnet", "10.0.0.0/16", "--aux-address", "a=10.1.0.9", "made"],
+    ["connect", "--ip", "10.0.0.9", "--ip6", "fd00::9", "--alias", "a,b", "--link", "c:d", "--link-local-ip", "169.254.1.1",
+     "--driver-opt", "x=y", "--gw-priority", "-3", "front", "web"],
+    ["disconnect", "-f", "front", "web"],
+]
+
+
+@pytest.mark.skipif(not (os.environ.get("TARE_TEST_DOCKER") or shutil.which("docker")), reason="no docker command")
+@pytest.mark.parametrize("arguments", NETWORK_LINES, ids=" ".join)
+def test_asks_of_networks_what_docker_asks(engine, arguments):
+    data_routes(engine)
+    outcomes = []
+    for program in (engine.program, os.environ.get("TARE_TEST_DOCKER") or shutil.which("docker")):
+        engine.requests.clear()
+        done = engine.tare("network", *arguments, program=program)
+        asked = [(r.path, clean(r.json())) for r in engine.requests if r.method == "POST"]
+        for _, body in asked:  # Docker's command has them in a map's order
+            body.get("IPAM", {}).get("Config", []).sort(key=lambda pool: pool["Subnet"])
+        outcomes.append((done.returncode, asked))
+    assert outcomes[0] == outcomes[1]
 
 
 def test_inspect_finds_any_kind(engine):

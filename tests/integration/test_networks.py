@@ -270,19 +270,22 @@ def test_several_networks_and_their_priority(engine, made):
     assert "wan" not in addresses(engine, "net-many")
 
 
-def test_connect_and_disconnect_live(engine, made):
-    create(engine, made, "live", "--subnet", "10.87.0.0/24")
+@pytest.mark.parametrize("program", ["docker", "tare"])
+def test_connect_and_disconnect_live(engine, made, program):
+    client = getattr(engine, program)
+    made["networks"].append("live")
+    client("network", "create", "--subnet", "10.87.0.0/24", "live")
     sleeper(engine, made, "net-live", "--network", "bridge")
-    engine.docker("network", "connect", "--ip", "10.87.0.9", "--alias", "here", "live", "net-live")
+    client("network", "connect", "--ip", "10.87.0.9", "--alias", "here", "live", "net-live")
     assert addresses(engine, "net-live")["eth1"] == ["10.87.0.9/24"]
     assert pings(engine, "net-live", "10.87.0.1")
-    done = engine.docker("network", "connect", "live", "net-live", check=False)
+    done = client("network", "connect", "live", "net-live", check=False)
     assert done.returncode == 1 and "endpoint with name net-live already exists in network live" in done.stderr
-    done = engine.docker("network", "rm", "live", check=False)
+    done = client("network", "rm", "live", check=False)
     assert done.returncode == 1 and 'network live has active endpoints (name:"net-live"' in done.stderr
-    engine.docker("network", "disconnect", "live", "net-live")
+    client("network", "disconnect", "live", "net-live")
     assert "eth1" not in addresses(engine, "net-live") and "live" not in places(engine, "net-live")
-    done = engine.docker("network", "disconnect", "live", "net-live", check=False)
+    done = client("network", "disconnect", "live", "net-live", check=False)
     assert done.returncode == 1 and "is not connected to network live" in done.stderr
     assert pings(engine, "net-live", places(engine, "net-live")["bridge"]["Gateway"])
 
@@ -327,6 +330,40 @@ def test_host_gateway_and_links(engine, made):
     hosts = engine.tare("run", "--rm", "--network", "bridge", "--add-host", "up:host-gateway", "--link", "net-target:db",
                         "busybox", "cat", "/etc/hosts").stdout
     assert f"{target['Gateway']}\tup" in hosts and f"{target['IPAddress']}\tdb" in hosts
+
+
+def test_macvlan(engine, made):
+    """Its containers are on the parent's wire: here another interface on it is the neighbour."""
+    subprocess.run("ip link add wire9 type veth peer name far9 && ip link set wire9 up && ip link set far9 up && ip addr add 10.96.0.1/24 dev far9",
+                   shell=True, check=True)
+    try:
+        create(engine, made, "mac", "-d", "macvlan", "-o", "parent=wire9", "--subnet", "10.96.0.0/24", "--gateway", "10.96.0.1")
+        sleeper(engine, made, "net-mac", "--network", "mac")
+        assert addresses(engine, "net-mac")["eth0"] == ["10.96.0.2/24"]
+        assert places(engine, "net-mac")["mac"]["MacAddress"] in inside(engine, "net-mac", "ip", "link")
+        assert pings(engine, "net-mac", "10.96.0.1")
+        engine.tare("rm", "-f", "net-mac")
+        done = engine.tare("network", "ls", "--filter", "driver=macvlan", "--format", "{{.Name}}")
+        assert done.stdout == "mac\n"
+    finally:
+        subprocess.run(["ip", "link", "delete", "wire9"], check=True)
+
+
+def test_ipvlan_says_what_the_kernel_says(engine, made):
+    """This kernel may have none: then the start fails, names it, and leaves nothing."""
+    subprocess.run(["ip", "link", "add", "wire8", "type", "bridge"], check=True)
+    try:
+        create(engine, made, "ipv", "-d", "ipvlan", "-o", "parent=wire8", "-o", "ipvlan_mode=l3", "--subnet", "10.97.0.0/24")
+        done = engine.tare("run", "-d", "--name", "net-ipv", "--network", "ipv", "busybox", "sleep", "1000", check=False)
+        made["containers"].append("net-ipv")
+        if done.returncode == 0:
+            assert "default dev eth0" in inside(engine, "net-ipv", "ip", "route")
+        else:
+            assert "network ipv: cannot make the container's interface" in done.stderr
+            assert places(engine, "net-ipv")["ipv"]["IPAddress"] == ""
+        engine.tare("rm", "-f", "net-ipv")
+    finally:
+        subprocess.run(["ip", "link", "delete", "wire8"], check=True)
 
 
 # --- errors of create
