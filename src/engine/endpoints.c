@@ -8,6 +8,7 @@
 #include "base/io.h"
 #include "base/parse.h"
 #include "base/strv.h"
+#include "engine/ports.h"
 #include "engine/records.h"
 
 #define OPTION_IFNAME  "com.docker.network.endpoint.ifname"
@@ -198,8 +199,18 @@ static int complete_main(struct engine *engine, struct container_record *record,
 	return take_entry(engine, into, main, settings, reterr);
 }
 
+/* Who publishes ports and names no network is on the one that has any. */
+static int complete_mode(struct container_record *record)
+{
+	char **mode = &record->host.network_mode;
+	bool is_open = !is_set(*mode) || strcmp(*mode, "default") == 0;
+	return is_open && ports_wanted(&record->host, &record->config) ? set_text(mode, NETWORK_BRIDGE) : 0;
+}
+
 int endpoints_complete(struct engine *engine, struct container_record *record, struct err **reterr)
 {
+	if (complete_mode(record) < 0)
+		return err_oom(reterr);
 	const char *main = endpoints_main_network(record->host.network_mode);
 	_autofree_(map) struct map *into = map_new(settings_free);
 	struct map *asked = record->networking.endpoints;
@@ -463,7 +474,7 @@ static int fill_address(const struct network *network, bool is_v6, const char *o
 	return set_text(&lease->gateway, gateway);
 }
 
-int endpoints_names(const struct container *container, const struct endpoint_settings *asked, char ***ret)
+static int fill_names(const struct container *container, const struct endpoint_settings *asked, char ***ret)
 {
 	int r = strv_append(ret, container->name);
 	strv_foreach (alias, asked->aliases) {
@@ -558,7 +569,7 @@ static int fill_lease(const struct container *container, const struct network *n
 	if (r == 0)
 		r = fill_address(network, true, leg->ipv6, &lease->ipv6);
 	if (r == 0)
-		r = endpoints_names(container, asked, &lease->names);
+		r = fill_names(container, asked, &lease->names);
 	if (r == 0)
 		r = fill_link_local(asked, &lease->link_local);
 	if (r == 0)
@@ -736,7 +747,7 @@ static int describe(const struct container *container, const char *name, struct 
 	if (r == 0 && leg && endpoints_are_live(container))
 		r = describe_leg(container, network, leg, settings);
 	if (r == 0 && !network->predefined)
-		r = endpoints_names(container, settings, &settings->dns_names);
+		r = fill_names(container, settings, &settings->dns_names);
 	return r;
 }
 

@@ -13,6 +13,7 @@
 #include "engine/endpoints.h"
 #include "engine/execs.h"
 #include "engine/pattern.h"
+#include "engine/ports.h"
 #include "engine/security.h"
 #include "engine/times.h"
 #include "engine/volumes.h"
@@ -150,10 +151,10 @@ static int write_inspect(struct container *container, const struct sizes *sizes,
 {
 	char created[CLOCK_RFC3339_MAX], started[CLOCK_RFC3339_MAX], finished[CLOCK_RFC3339_MAX];
 	_cleanup_free_ char *name = NULL;
-	_autojson_ json_t *ports = json_object();
+	_autojson_ json_t *ports = ports_describe(container);
 	struct container_state state;
 	struct container_network_settings settings;
-	if (asprintf(&name, "/%s", container->name) < 0) {
+	if (!ports || asprintf(&name, "/%s", container->name) < 0) {
 		name = NULL;
 		return -ENOMEM;
 	}
@@ -270,6 +271,10 @@ static json_t *summary_of(const struct container *container, const struct sizes 
 	status_text(container, status);
 	char *names[] = { name, NULL };
 	struct container_summary_networks settings = { .networks = networks };
+	_cleanup_free_ struct port_summary *ports = NULL;
+	size_t port_count;
+	if (ports_summary(container, &ports, &port_count) < 0)
+		return NULL;
 	const struct container_record *record = &container->record;
 	const struct container_summary summary = {
 		.size_rw = counted ? rw : 0,
@@ -283,6 +288,8 @@ static json_t *summary_of(const struct container *container, const struct sizes 
 		.labels = record->config.labels,
 		.state = (char *)container_status(container),
 		.status = status,
+		.ports = ports,
+		.port_count = port_count,
 		.host = { .network_mode = record->host.network_mode, .annotations = record->host.annotations },
 		.network_settings = &settings,
 		.mounts = record->mounts,
@@ -454,6 +461,14 @@ static bool match_network(const struct filters *filters, const struct container 
 	return false;
 }
 
+static bool match_published(const struct filters *filters, const struct container *container)
+{
+	bool matches = !filters_has(filters, "publish");
+	strv_foreach (wanted, filters_values(filters, "publish"))
+		matches = matches || ports_match(container, *wanted);
+	return matches;
+}
+
 static bool match_volume(const struct filters *filters, const struct container *container)
 {
 	if (!filters_has(filters, "volume"))
@@ -480,14 +495,15 @@ static bool is_selected(const struct selection *selection, const struct containe
 		return false;
 	if (filters_has(filters, "ancestor") && !strv_has(selection->ancestors, record->image_id))
 		return false;
-	if (filters_has(filters, "publish") || filters_has(filters, "is-task"))
-		return filters_match(filters, "is-task", "false") && !filters_has(filters, "publish");
+	if (filters_has(filters, "is-task") && !filters_match(filters, "is-task", "false"))
+		return false;
 	return record->created_ns < selection->before_ns && record->created_ns > selection->since_ns &&
 	       filters_match(filters, "status", container_status(container)) &&
 	       filters_match(filters, "health", health) && filters_match_prefix(filters, "id", container->id) &&
 	       match_name(filters, container->name) && filters_match_labels(filters, "label", record->config.labels) &&
 	       match_network(filters, container) && match_exposed(filters, record) &&
-	       match_exited(filters, container) && match_volume(filters, container);
+	       match_published(filters, container) && match_exited(filters, container) &&
+	       match_volume(filters, container);
 }
 
 static int compare_created(const void *a, const void *b)

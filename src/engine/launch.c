@@ -19,6 +19,7 @@
 #include "engine/log_attrs.h"
 #include "engine/logopts.h"
 #include "engine/mounts.h"
+#include "engine/ports.h"
 #include "engine/records.h"
 #include "engine/security.h"
 #include "engine/volumes.h"
@@ -463,6 +464,8 @@ static int fill_network(const struct container *container, struct launch *launch
 	int r = fill_joins(container, &launch->join, &reason);
 	if (r == 0)
 		r = endpoints_launch(container, launch, &reason);
+	if (r == 0)
+		r = ports_launch(&container->record.host, &container->record.config, &launch->network, &reason);
 	if (r < 0) {
 		if (!launch->refused && set_text(&launch->refused, err_message(reason)) < 0)
 			return err_oom(reterr);

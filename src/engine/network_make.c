@@ -168,7 +168,7 @@ void network_unmake(const struct network *network)
 	if (!has_link(network) || !name[0])
 		return;
 	if (workers_ask(network->engine->workers, HOLDER_NETWORK,
-		    job_message(network->engine, NULL, list_of(json_string(name))), HELPER_ANSWER_MS, on_removed, NULL,
-		    &err) < 0)
+		    job_message(network->engine, NULL, list_of(bridge_document(network))), HELPER_ANSWER_MS, on_removed,
+		    NULL, &err) < 0)
 		on_removed(NULL, NULL, err);
 }

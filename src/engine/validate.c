@@ -12,6 +12,7 @@
 #include "base/parse.h"
 #include "base/strv.h"
 #include "engine/logopts.h"
+#include "engine/ports.h"
 #include "engine/rules.h"
 #include "engine/security.h"
 #include "sys/caps.h"
@@ -262,25 +263,22 @@ static int validate_modes(const struct host_config *host, struct err **reterr)
 	return 0;
 }
 
-static bool has_ports(const struct host_config *host, const struct container_config *config)
-{
-	return json_object_size(host->port_bindings) > 0 ||
-	       (host->publish_all_ports && strv_count(config->exposed_ports) > 0);
-}
-
 /* Modes of networks, and what can't be together with them. */
 static int validate_network(const struct host_config *host, const struct container_config *config, char ***warnings,
 	struct err **reterr)
 {
 	const char *mode = host->network_mode ? host->network_mode : "";
-	bool is_host = strcmp(mode, "host") == 0, is_none = strcmp(mode, "none") == 0;
-	bool publishes = has_ports(host, config);
+	bool is_host = strcmp(mode, "host") == 0;
+	bool publishes = ports_wanted(host, config);
 	const char *port;
 	json_t *bindings;
 	json_object_foreach (host->port_bindings, port, bindings) {
 		if (!is_port(port))
 			return err_set(reterr, ERR_INVALID, 0, "invalid port specification: \"%s\"", port);
 	}
+	int r = ports_check(host, reterr);
+	if (r < 0)
+		return r;
 	if (strv_count(host->links) > 0 && (is_host || strncmp(mode, "container:", 10) == 0))
 		return err_set(reterr, ERR_INVALID, 0,
 			"conflicting options: %s type networking can't be used with links",
@@ -300,16 +298,9 @@ static int validate_network(const struct host_config *host, const struct contain
 				"conflicting options: port publishing and the container type network mode");
 		return 0;
 	}
-	if (publishes && is_none)
-		return 0;
-	if (publishes && is_host) {
-		if (strv_appendf(warnings, "Published ports are discarded when using %s network mode", mode) < 0)
-			return err_oom(reterr);
-	} else if (publishes) {
-		return err_set(reterr, ERR_INVALID, 0,
-			"cannot publish ports: this engine has no bridged networks yet, a container's default network is a private "
-			"one with loopback alone (--network host shares the host's)");
-	}
+	if (publishes && is_host &&
+		strv_appendf(warnings, "Published ports are discarded when using %s network mode", mode) < 0)
+		return err_oom(reterr);
 	return 0;
 }
 

@@ -105,6 +105,7 @@ int end_clear_leftovers(struct monitor *monitor, struct err **reterr)
 	_autofree_(container) struct container *left = NULL;
 	int ret = io_read_file(monitor->run_fd, groups_file, &text);
 
+	network_clear_leftovers(monitor);
 	if (ret == -ENOENT)
 		return 0;
 	if (ret < 0)
@@ -276,8 +277,7 @@ void end_reap(struct monitor *monitor)
 		if (monitor->phase == PHASE_RUNNING && info.si_pid == monitor->state.pid) {
 			init_is_dead = true;
 			init_code = exit_code_of(&info);
-		} else if (!run_reaped(monitor, info.si_pid, exit_code_of(&info)) &&
-			   !resolve_reaped(monitor, info.si_pid, exit_code_of(&info)))
+		} else if (!run_reaped(monitor, info.si_pid, exit_code_of(&info)))
 			exec_reaped(monitor, info.si_pid, exit_code_of(&info));
 	}
 	if (init_is_dead)

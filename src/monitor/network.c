@@ -9,8 +9,10 @@
 
 #include "base/log.h"
 #include "monitor/monitor.h"
-#include "monitor/names_files.h"
+#include "monitor/state.h"
 #include "network/leg.h"
+#include "network/table.h"
+#include "sys/conntrack.h"
 #include "sys/namespaces.h"
 
 static int open_namespace(pid_t pid, struct err **reterr)
@@ -31,6 +33,82 @@ static int check_home(int r)
 	return r;
 }
 
+/* --- ports --- */
+
+/* Of listings: whose an element is. */
+#define OWNER_SIZE 13
+
+struct table {
+	struct netlink netlink;
+	char name[TABLE_NAME_SIZE];
+	char owner[OWNER_SIZE];
+};
+
+static int table_open(const struct monitor *monitor, struct table *table, struct err **reterr)
+{
+	table_name(monitor->options.exec_root, table->name);
+	snprintf(table->owner, sizeof(table->owner), "%s", monitor->options.id);
+	int r = netlink_open(&table->netlink, NETLINK_NETFILTER);
+	return r < 0 ? err_errno(reterr, r, "cannot talk to the kernel about packet filters") : 0;
+}
+
+static int publish(struct monitor *monitor, struct err **reterr)
+{
+	struct table table;
+	if (!table_container_needs(monitor->legs.endpoints, monitor->legs.endpoint_count))
+		return 0;
+	int r = table_open(monitor, &table, reterr);
+	if (r < 0)
+		return r;
+	r = table_container_add(&table.netlink, table.name, table.owner, monitor->legs.endpoints,
+		monitor->legs.endpoint_count, reterr);
+	monitor->is_published = r == 0;
+	netlink_close(&table.netlink);
+	return r;
+}
+
+static void forget_connections(struct netlink *netlink, const struct launch_network *network)
+{
+	for (size_t i = 0; i < network->endpoint_count; i++) {
+		const char *const own[] = { network->endpoints[i].ipv4.address, network->endpoints[i].ipv6.address };
+		for (size_t k = 0; k < ARRAY_SIZE(own); k++) {
+			struct inet_address address;
+			if (own[k] && inet_parse(own[k], &address) == 0)
+				conntrack_forget(netlink, &address);
+		}
+	}
+}
+
+static void unpublish(struct monitor *monitor)
+{
+	_autofree_(err) struct err *err = NULL;
+	struct table table;
+	if (!monitor->is_published)
+		return;
+	monitor->is_published = false;
+	int r = table_open(monitor, &table, &err);
+	if (r == 0) {
+		r = table_container_remove(&table.netlink, table.name, table.owner, monitor->legs.endpoints,
+			monitor->legs.endpoint_count, &err);
+		forget_connections(&table.netlink, &monitor->legs);
+		netlink_close(&table.netlink);
+	}
+	if (r < 0)
+		log_error("published ports are left behind: %s", err_message(err));
+}
+
+/* state.json says it when it is written next. */
+static int tell_ports(struct monitor *monitor)
+{
+	struct lease_port *ports;
+	size_t count;
+	int r = published_list(monitor->legs.endpoints, monitor->legs.endpoint_count, &ports, &count);
+	runstate_set_ports(&monitor->state, ports, count);
+	return r;
+}
+
+/* --- legs --- */
+
 /* What the container has from now on. */
 static int remember(struct monitor *monitor, const struct launch_network *network, struct err **reterr)
 {
@@ -42,45 +120,127 @@ static int remember(struct monitor *monitor, const struct launch_network *networ
 	return 0;
 }
 
+int network_reserve(struct monitor *monitor, struct err **reterr)
+{
+	int r = remember(monitor, &monitor->launch.network, reterr);
+	if (r == 0)
+		r = published_reserve(&monitor->published, monitor->legs.endpoints, monitor->legs.endpoint_count, NULL,
+			reterr);
+	if (r < 0)
+		return err_wrap(reterr, r, "failed to set up container networking");
+	if (tell_ports(monitor) < 0)
+		return err_oom(reterr);
+	/* Written down before the table has them, for who has to clear up. */
+	if (monitor->state.port_count > 0)
+		state_save(monitor);
+	return 0;
+}
+
 int network_make(pid_t pid, void *user, struct err **reterr)
 {
 	struct monitor *monitor = user;
-	const struct launch_network *network = &monitor->launch.network;
-	int r = remember(monitor, network, reterr);
-	if (r < 0 || network->endpoint_count == 0)
-		return r;
+	const struct launch_network *network = &monitor->legs;
+	if (network->endpoint_count == 0)
+		return 0;
 	_autoclose_ int netns_fd = open_namespace(pid, reterr);
 	if (netns_fd < 0)
 		return netns_fd;
-	r = check_home(legs_make(network->endpoints, network->endpoint_count, netns_fd, reterr));
+	int r = check_home(legs_make(network->endpoints, network->endpoint_count, netns_fd, reterr));
 	if (r == 0)
-		r = check_home(resolve_open(monitor, netns_fd, reterr));
+		r = publish(monitor, reterr);
 	return r < 0 ? err_wrap(reterr, r, "failed to set up container networking") : 0;
+}
+
+/* --- changes --- */
+
+static int change_table(struct monitor *monitor, const struct launch_network *after, struct err **reterr)
+{
+	const struct launch_network *before = &monitor->legs;
+	struct table table;
+	bool needs = table_container_needs(after->endpoints, after->endpoint_count);
+	if (!needs && !monitor->is_published)
+		return 0;
+	int r = table_open(monitor, &table, reterr);
+	if (r < 0)
+		return r;
+	r = table_container_change(&table.netlink, table.name, table.owner, before->endpoints, before->endpoint_count,
+		after->endpoints, after->endpoint_count, reterr);
+	if (r == 0)
+		monitor->is_published = needs;
+	netlink_close(&table.netlink);
+	return r;
+}
+
+/* Sockets, legs, rules, in the order in which they can be refused. */
+static int change_all(struct monitor *monitor, struct launch_network *after, int netns_fd, struct err **reterr)
+{
+	const struct launch_network *before = &monitor->legs;
+	struct published published;
+	published_keep(after->endpoints, after->endpoint_count, before->endpoints, before->endpoint_count);
+	int r = published_reserve(&published, after->endpoints, after->endpoint_count, &monitor->published, reterr);
+	if (r < 0)
+		return r;
+	r = check_home(legs_change(before->endpoints, before->endpoint_count, after->endpoints, after->endpoint_count,
+		netns_fd, reterr));
+	if (r == 0)
+		r = change_table(monitor, after, reterr);
+	if (r < 0) {
+		published_return(&published, &monitor->published);
+		return r;
+	}
+	published_release(&monitor->published);
+	monitor->published = published;
+	return 0;
 }
 
 int network_change(struct monitor *monitor, struct err **reterr)
 {
-	const struct launch_network *after = &monitor->launch.network, *before = &monitor->legs;
+	struct launch_network after;
 	int r = monitor_load_launch(monitor, reterr);
 	if (r < 0 || monitor->phase != PHASE_RUNNING)
 		return r;
 	_autoclose_ int netns_fd = open_namespace((pid_t)monitor->state.pid, reterr);
 	if (netns_fd < 0)
 		return netns_fd;
-	r = check_home(legs_change(before->endpoints, before->endpoint_count, after->endpoints, after->endpoint_count,
-		netns_fd, reterr));
-	if (r < 0)
+	if (json_clone(&launch_network_table, &monitor->launch.network, &after) < 0)
+		return err_oom(reterr);
+	r = change_all(monitor, &after, netns_fd, reterr);
+	if (r < 0) {
+		json_finish(&launch_network_table, &after);
 		return r;
-	names_files_change(&monitor->launch, before);
-	r = remember(monitor, after, reterr);
-	if (r == 0)
-		r = check_home(resolve_open(monitor, netns_fd, reterr));
-	resolve_renew(monitor);
-	return r;
+	}
+	json_finish(&launch_network_table, &monitor->legs);
+	monitor->legs = after;
+	tell_ports(monitor);
+	state_save(monitor);
+	return 0;
+}
+
+int network_restore(struct monitor *monitor, struct err **reterr)
+{
+	return monitor->is_published ? publish(monitor, reterr) : 0;
+}
+
+void network_clear_leftovers(struct monitor *monitor)
+{
+	_autofree_(err) struct err *err = NULL;
+	struct table table;
+	if (monitor->state.port_count == 0 || monitor->is_published)
+		return;
+	int r = table_open(monitor, &table, &err);
+	if (r == 0) {
+		r = table_owner_remove(&table.netlink, table.name, table.owner, &err);
+		netlink_close(&table.netlink);
+	}
+	if (r < 0)
+		log_error("published ports are left behind: %s", err_message(err));
+	runstate_set_ports(&monitor->state, NULL, 0);
 }
 
 void network_forget(struct monitor *monitor)
 {
-	resolve_close(monitor);
+	unpublish(monitor);
+	published_release(&monitor->published);
+	runstate_set_ports(&monitor->state, NULL, 0);
 	json_finish(&launch_network_table, &monitor->legs);
 }

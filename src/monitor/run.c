@@ -260,6 +260,9 @@ static int finish(struct monitor *monitor, struct start *start, struct err **ret
 	int ret = prepare_end(monitor, &start->prepared, reterr);
 	if (ret < 0)
 		return ret;
+	ret = network_reserve(monitor, reterr);
+	if (ret < 0)
+		return ret;
 	monitor->state.started_at_ns = clock_realtime_ns();
 	ret = create_and_start(monitor, &start->prepared, reterr);
 	if (ret < 0)

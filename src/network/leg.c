@@ -110,7 +110,7 @@ static int put_up_outside(struct site *site, const struct lease_endpoint *endpoi
 {
 	_cleanup_(netlink_request_finish) struct netlink_request request = NETLINK_REQUEST;
 	struct link_info info;
-	int results[3];
+	int results[4];
 	int r = link_find(&site->host, name, &info);
 	if (r < 0)
 		return failed(&site->host, r, endpoint, "the interface that was made is not there", reterr);
@@ -118,6 +118,8 @@ static int put_up_outside(struct site *site, const struct lease_endpoint *endpoi
 	link_put_up(&request, info.index, true);
 	if (endpoint->isolated)
 		link_put_isolated(&request, info.index, true);
+	if (endpoint->port_count > 0)
+		link_put_hairpin(&request, info.index, true);
 	r = netlink_transact_each(&site->host, &request, results);
 	for (unsigned i = 1; r == 0 && i < request.count; i++)
 		r = results[i];

@@ -9,40 +9,103 @@
 
 #include "base/log.h"
 #include "network/bridge.h"
+#include "network/table.h"
 #include "spec/messages.h"
 #include "sys/channel.h"
 
 #define CHANNEL_FD 3
 #define EXIT_USAGE 2
 
-static int make_one(json_t *document, const char *owner, struct err **reterr)
+struct job {
+	const char *owner;
+	char table[TABLE_NAME_SIZE];
+	struct netlink netlink;
+};
+
+static int make_one(struct job *job, const struct lease_bridge *bridge, struct err **reterr)
 {
-	struct lease_bridge bridge = { 0 };
-	int r = json_read(&lease_bridge_table, document, &bridge, reterr);
-	if (r < 0)
-		return r;
-	r = lease_bridge_validate(&bridge, "make", reterr);
-	if (r == 0 && bridge.bridge[0])
-		r = bridge_make(&bridge, owner, reterr);
-	json_finish(&lease_bridge_table, &bridge);
+	if (!bridge->bridge[0])
+		return 0;
+	int r = table_network_add(&job->netlink, job->table, bridge, reterr);
+	return r < 0 ? r : bridge_make(bridge, job->owner, reterr);
+}
+
+static int remove_one(struct job *job, const struct lease_bridge *bridge, struct err **reterr)
+{
+	if (!bridge->bridge[0])
+		return 0;
+	int r = bridge->foreign ? 0 : bridge_remove(bridge->bridge, job->owner, reterr);
+	return r < 0 ? r : table_network_remove(&job->netlink, job->table, bridge, reterr);
+}
+
+static void bridges_free(struct lease_bridge *bridges, size_t count)
+{
+	for (size_t i = 0; bridges && i < count; i++)
+		json_finish(&lease_bridge_table, &bridges[i]);
+	free(bridges);
+}
+
+/* The checked list of that name; NULL with *ret_count 0 if there is none. */
+static int read_bridges(const struct message *message, const char *name, struct lease_bridge **ret, size_t *ret_count,
+	struct err **reterr)
+{
+	const json_t *list = json_object_get(message->body, name);
+	size_t total = json_array_size(list);
+	int r = 0;
+	*ret_count = 0;
+	*ret = total ? calloc(total, sizeof(**ret)) : NULL;
+	if (total && !*ret)
+		return err_oom(reterr);
+	for (size_t i = 0; r == 0 && i < total; i++) {
+		r = json_read(&lease_bridge_table, json_array_get(list, i), &(*ret)[i], reterr);
+		if (r < 0)
+			break;
+		*ret_count = i + 1;
+		r = lease_bridge_validate(&(*ret)[i], name, reterr);
+	}
 	return r;
 }
 
-static int do_job(const struct message *message, struct err **reterr)
+static int do_each(struct job *job, const struct message *message, const char *name,
+	int (*fn)(struct job *job, const struct lease_bridge *bridge, struct err **reterr), struct err **reterr)
 {
-	const char *owner = message_string(message, "owner");
-	json_t *item;
-	size_t i;
-	int r = owner ? 0 : err_set(reterr, ERR_INVALID, 0, "a job without its owner");
-	json_array_foreach (json_object_get(message->body, "make"), i, item) {
-		if (r == 0)
-			r = make_one(item, owner, reterr);
-	}
-	json_array_foreach (json_object_get(message->body, "remove"), i, item) {
-		const char *name = json_string_value(item);
-		if (r == 0 && name && lease_is_interface(name))
-			r = bridge_remove(name, owner, reterr);
-	}
+	struct lease_bridge *bridges;
+	size_t count;
+	int r = read_bridges(message, name, &bridges, &count, reterr);
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = fn(job, &bridges[i], reterr);
+	bridges_free(bridges, count);
+	return r;
+}
+
+static int put_rules(struct job *job, const struct message *message, struct err **reterr)
+{
+	struct lease_bridge *bridges;
+	size_t count;
+	if (!json_object_get(message->body, "rules"))
+		return 0;
+	int r = read_bridges(message, "rules", &bridges, &count, reterr);
+	if (r == 0)
+		r = table_networks(&job->netlink, job->table, bridges, count, reterr);
+	bridges_free(bridges, count);
+	return r;
+}
+
+static int do_job(const struct message *message, const char *exec_root, struct err **reterr)
+{
+	struct job job = { .owner = message_string(message, "owner"), .netlink = NETLINK_NONE };
+	if (!job.owner || !exec_root)
+		return err_set(reterr, ERR_INVALID, 0, "a job without its owner");
+	table_name(exec_root, job.table);
+	int r = netlink_open(&job.netlink, NETLINK_NETFILTER);
+	if (r < 0)
+		return err_errno(reterr, r, "cannot talk to the kernel about packet filters");
+	r = put_rules(&job, message, reterr);
+	if (r == 0)
+		r = do_each(&job, message, "make", make_one, reterr);
+	if (r == 0)
+		r = do_each(&job, message, "remove", remove_one, reterr);
+	netlink_close(&job.netlink);
 	return r;
 }
 
@@ -55,7 +118,7 @@ static void answer(json_t *body)
 		message_send(CHANNEL_FD, text.data, text.len, NULL, 0);
 }
 
-static int handle(const struct message *message)
+static int handle(const struct message *message, const char *exec_root)
 {
 	_autofree_(err) struct err *err = NULL;
 	const char *kind = message_string(message, "kind");
@@ -63,14 +126,14 @@ static int handle(const struct message *message)
 		answer(message_unsupported(message->id, kind ? kind : message->op));
 		return EXIT_FAILURE;
 	}
-	if (do_job(message, &err) < 0)
+	if (do_job(message, exec_root, &err) < 0)
 		answer(message_error(message->id, err));
 	else
 		answer(message_done(message->id));
 	return EXIT_SUCCESS;
 }
 
-static int one_message(void)
+static int one_message(const char *exec_root)
 {
 	_cleanup_free_ char *data = malloc(CHANNEL_MESSAGE_MAX);
 	_autofree_(err) struct err *err = NULL;
@@ -88,7 +151,7 @@ static int one_message(void)
 		log_error("the engine's message: %s", err_message(err));
 		return EXIT_FAILURE;
 	}
-	int status = handle(&message);
+	int status = handle(&message, exec_root);
 	message_finish(&message);
 	return status;
 }
@@ -100,14 +163,17 @@ int network_main(int argc, char **argv)
 		{ "exec-root", required_argument, NULL, 'e' },
 		{ NULL, 0, NULL, 0 },
 	};
+	const char *exec_root = NULL;
 	int c;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
-		if (c != 'd' && c != 'e') {
+		if (c == 'e')
+			exec_root = optarg;
+		else if (c != 'd') {
 			fputs("usage: tare-network --data-root PATH --exec-root PATH, started by tared\n", stderr);
 			return EXIT_USAGE;
 		}
 	}
 	log_setup("tare-network", LOG_LEVEL_INFO);
 	fcntl(CHANNEL_FD, F_SETFD, FD_CLOEXEC);
-	return one_message();
+	return one_message(exec_root);
 }

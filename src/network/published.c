@@ -68,22 +68,23 @@ static int deafen(int fd)
 }
 
 /* -EAFNOSUPPORT, -EPROTONOSUPPORT: the kernel has no such thing, so nobody else can have the port either. */
-static int bind_one(const struct lease_port *port, const struct inet_address *host, uint16_t number, bool listens)
+static int bind_one(const struct published_socket *wanted)
 {
 	const int on = 1;
 	struct sockaddr_storage address;
-	socklen_t len = fill_address(host, number, &address);
-	int protocol, type = type_of(port, &protocol);
-	_autoclose_ int fd = socket(host->is_v6 ? AF_INET6 : AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+	socklen_t len = fill_address(&wanted->host, wanted->host_port, &address);
+	int type = wanted->type;
+	_autoclose_ int fd = socket(wanted->host.is_v6 ? AF_INET6 : AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK,
+		wanted->protocol);
 	if (fd < 0)
 		return -errno;
-	if (host->is_v6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
+	if (wanted->host.is_v6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
 		return -errno;
 	if (type == SOCK_STREAM && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
 		return -errno;
 	if (bind(fd, (struct sockaddr *)&address, len) < 0)
 		return -errno;
-	int r = type == SOCK_STREAM ? settle(fd, listens) : type == SOCK_DGRAM ? deafen(fd) : 0;
+	int r = type == SOCK_STREAM ? settle(fd, wanted->listens) : type == SOCK_DGRAM ? deafen(fd) : 0;
 	return r < 0 ? r : TAKE_FD(fd);
 }
 
@@ -106,34 +107,75 @@ static int add(struct published *published, const struct published_socket *socke
 	return 0;
 }
 
+/* The previous one's socket at the same place, or one that is bound anew. */
+static int take_one(struct published_socket *wanted, struct published *previous)
+{
+	for (size_t i = 0; previous && i < previous->count; i++) {
+		struct published_socket *old = &previous->sockets[i];
+		if (old->fd < 0 || old->host_port != wanted->host_port || old->type != wanted->type ||
+			old->protocol != wanted->protocol || !inet_equal(&old->host, &wanted->host))
+			continue;
+		wanted->fd = TAKE_FD(old->fd);
+		wanted->moved = true;
+		return 0;
+	}
+	wanted->fd = bind_one(wanted);
+	return wanted->fd < 0 ? wanted->fd : 0;
+}
+
+static void give_back(struct published_socket *socket, struct published *previous)
+{
+	for (size_t i = 0; socket->moved && i < previous->count; i++) {
+		struct published_socket *old = &previous->sockets[i];
+		if (old->fd < 0 && old->host_port == socket->host_port && old->type == socket->type &&
+			old->protocol == socket->protocol && inet_equal(&old->host, &socket->host)) {
+			old->fd = TAKE_FD(socket->fd);
+			return;
+		}
+	}
+	fd_close(&socket->fd);
+}
+
+static void drop_from(struct published *published, size_t count, struct published *previous)
+{
+	while (published->count > count)
+		give_back(&published->sockets[--published->count], previous);
+}
+
+static struct published_socket socket_for(const struct lease_endpoint *endpoint, const struct lease_port *port,
+	const struct inet_address *host)
+{
+	struct published_socket socket = { .fd = -1, .host = *host };
+	const char *const own[] = { host->is_v6 ? endpoint->ipv6.address : endpoint->ipv4.address,
+		host->is_v6 ? endpoint->ipv4.address : endpoint->ipv6.address };
+	socket.type = type_of(port, &socket.protocol);
+	socket.listens = host->is_v6 && socket.type == SOCK_STREAM && socket.protocol == 0;
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
+		if (own[i] && own[i][0] && inet_parse(own[i], &socket.to) == 0)
+			break;
+	}
+	return socket;
+}
+
 /* The first of a port's that fails says why; those before it stay for the caller to drop. */
 static int take(struct published *published, const struct lease_endpoint *endpoint, const struct lease_port *port,
-	int64_t first, int64_t *ret_failed)
+	int64_t first, struct published *previous, int64_t *ret_failed)
 {
 	struct inet_address host;
 	int r = inet_parse(port->host_ip, &host);
-	bool listens = r == 0 && host.is_v6 && strcmp(port->proto, "tcp") == 0;
 	for (int64_t i = 0; r >= 0 && i < port->count; i++) {
+		struct published_socket socket = socket_for(endpoint, port, &host);
+		socket.host_port = (uint16_t)(first + i);
+		socket.to_port = (uint16_t)(port->container_port + i);
 		*ret_failed = first + i;
-		_autoclose_ int fd = bind_one(port, &host, (uint16_t)(first + i), listens);
-		if (fd < 0) {
-			r = is_missing(fd) ? 0 : fd;
-			continue;
-		}
-		const struct published_socket socket = { fd, listens, port, endpoint, (uint16_t)i };
-		if (published->count >= PUBLISHED_SOCKETS_MAX)
-			continue;
-		r = add(published, &socket);
-		if (r == 0)
-			TAKE_FD(fd);
+		r = take_one(&socket, previous);
+		if (is_missing(r))
+			r = 0;
+		else if (r == 0 && published->count < PUBLISHED_SOCKETS_MAX && (r = add(published, &socket)) == 0)
+			socket.fd = -1;
+		fd_close(&socket.fd);
 	}
 	return r < 0 ? r : 0;
-}
-
-static void drop_from(struct published *published, size_t count)
-{
-	while (published->count > count)
-		fd_close(&published->sockets[--published->count].fd);
 }
 
 /* --- choosing --- */
@@ -162,14 +204,14 @@ static bool is_pair(const struct lease_port *a, const struct lease_port *b)
 
 /* `count` of ports that are one binding. */
 static int take_at(struct published *published, const struct lease_endpoint *endpoint, struct lease_port *ports,
-	size_t count, int64_t number, int64_t *ret_failed, size_t *ret_which)
+	size_t count, int64_t number, struct published *previous, int64_t *ret_failed, size_t *ret_which)
 {
 	size_t before = published->count;
 	for (size_t i = 0; i < count; i++) {
-		int r = take(published, endpoint, &ports[i], number, ret_failed);
+		int r = take(published, endpoint, &ports[i], number, previous, ret_failed);
 		if (r < 0) {
 			*ret_which = i;
-			drop_from(published, before);
+			drop_from(published, before, previous);
 			return r;
 		}
 	}
@@ -192,7 +234,7 @@ static int refuse(const struct lease_endpoint *endpoint, const struct lease_port
 }
 
 static int take_any(struct published *published, const struct lease_endpoint *endpoint, struct lease_port *ports,
-	size_t count, struct err **reterr)
+	size_t count, struct published *previous, struct err **reterr)
 {
 	uint16_t low = (uint16_t)ports->host_port, high = (uint16_t)(ports->host_port + ports->choices - 1);
 	uint32_t start = 0;
@@ -207,7 +249,7 @@ static int take_any(struct published *published, const struct lease_endpoint *en
 		start = 0;
 	for (uint32_t i = 0; i < choices; i++) {
 		int64_t number = low + (start % choices + i) % choices;
-		int r = take_at(published, endpoint, ports, count, number, &failed, &which);
+		int r = take_at(published, endpoint, ports, count, number, previous, &failed, &which);
 		if (r == 0)
 			return 0;
 		if (r != -EADDRINUSE && r != -EACCES)
@@ -220,7 +262,8 @@ static int take_any(struct published *published, const struct lease_endpoint *en
 		ports->host_ip, low, high);
 }
 
-static int reserve_endpoint(struct published *published, struct lease_endpoint *endpoint, struct err **reterr)
+static int reserve_endpoint(struct published *published, struct lease_endpoint *endpoint, struct published *previous,
+	struct err **reterr)
 {
 	for (size_t i = 0, count; i < endpoint->port_count; i += count) {
 		struct lease_port *ports = &endpoint->ports[i];
@@ -229,9 +272,9 @@ static int reserve_endpoint(struct published *published, struct lease_endpoint *
 		int r;
 		count = i + 1 < endpoint->port_count && is_pair(ports, ports + 1) ? 2 : 1;
 		if (ports->host_port == 0 || ports->choices > 1) {
-			r = take_any(published, endpoint, ports, count, reterr);
+			r = take_any(published, endpoint, ports, count, previous, reterr);
 		} else {
-			r = take_at(published, endpoint, ports, count, ports->host_port, &failed, &which);
+			r = take_at(published, endpoint, ports, count, ports->host_port, previous, &failed, &which);
 			if (r < 0)
 				r = refuse(endpoint, &ports[which], failed, r, reterr);
 		}
@@ -258,13 +301,15 @@ static void make_room(const struct lease_endpoint *endpoints, size_t count)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-int published_reserve(struct published *published, struct lease_endpoint *endpoints, size_t count, struct err **reterr)
+int published_reserve(struct published *published, struct lease_endpoint *endpoints, size_t count,
+	struct published *previous, struct err **reterr)
 {
 	make_room(endpoints, count);
+	*published = (struct published){ 0 };
 	for (size_t i = 0; i < count; i++) {
-		int r = reserve_endpoint(published, &endpoints[i], reterr);
+		int r = reserve_endpoint(published, &endpoints[i], previous, reterr);
 		if (r < 0) {
-			published_release(published);
+			published_return(published, previous);
 			return r;
 		}
 	}
@@ -273,7 +318,64 @@ int published_reserve(struct published *published, struct lease_endpoint *endpoi
 
 void published_release(struct published *published)
 {
-	drop_from(published, 0);
+	for (size_t i = 0; i < published->count; i++)
+		fd_close(&published->sockets[i].fd);
 	free(published->sockets);
 	*published = (struct published){ 0 };
+}
+
+void published_return(struct published *published, struct published *previous)
+{
+	drop_from(published, 0, previous);
+	published_release(published);
+}
+
+/* --- changes --- */
+
+static bool is_choice_of(const struct lease_port *wish, const struct lease_port *chosen)
+{
+	bool fits = wish->host_port == 0 ||
+		    (chosen->host_port >= wish->host_port && chosen->host_port < wish->host_port + wish->choices);
+	return fits && strcmp(wish->proto, chosen->proto) == 0 && strcmp(wish->host_ip, chosen->host_ip) == 0 &&
+	       wish->container_port == chosen->container_port && wish->count == chosen->count;
+}
+
+static void keep_in(struct lease_endpoint *endpoint, const struct lease_endpoint *before)
+{
+	for (size_t i = 0; i < endpoint->port_count; i++) {
+		struct lease_port *wish = &endpoint->ports[i];
+		for (size_t k = 0; k < before->port_count && (wish->host_port == 0 || wish->choices > 1); k++) {
+			if (!is_choice_of(wish, &before->ports[k]))
+				continue;
+			wish->host_port = before->ports[k].host_port;
+			wish->choices = 0;
+		}
+	}
+}
+
+void published_keep(struct lease_endpoint *endpoints, size_t count, const struct lease_endpoint *before,
+	size_t before_count)
+{
+	for (size_t i = 0; i < count; i++) {
+		for (size_t k = 0; k < before_count; k++) {
+			if (strcmp(endpoints[i].endpoint_id, before[k].endpoint_id) == 0)
+				keep_in(&endpoints[i], &before[k]);
+		}
+	}
+}
+
+int published_list(const struct lease_endpoint *endpoints, size_t count, struct lease_port **ret, size_t *ret_count)
+{
+	size_t total = 0, at = 0;
+	for (size_t i = 0; i < count; i++)
+		total += endpoints[i].port_count;
+	struct lease_port *list = calloc(total + 1, sizeof(*list));
+	int r = list ? 0 : -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		for (size_t k = 0; r == 0 && k < endpoints[i].port_count; k++)
+			r = json_clone(&lease_port_table, &endpoints[i].ports[k], &list[at++]);
+	}
+	*ret = list;
+	*ret_count = at;
+	return r;
 }

@@ -18,9 +18,12 @@
 struct published_socket {
 	int fd;
 	bool listens;
-	const struct lease_port *port; /* borrowed from the endpoint */
-	const struct lease_endpoint *endpoint;
-	uint16_t offset; /* which of the port's */
+	bool moved; /* it was the previous one's */
+	int type, protocol;
+	struct inet_address host; /* where it is bound */
+	uint16_t host_port;
+	struct inet_address to; /* the container's, by preference of the same family; all zero: none */
+	uint16_t to_port;
 };
 
 struct published {
@@ -29,7 +32,17 @@ struct published {
 	size_t room;
 };
 
-/* Takes what the endpoints publish, in the caller's network namespace, and writes down in them what was chosen. All or none. The
- * endpoints must live as long as it does. */
-int published_reserve(struct published *published, struct lease_endpoint *endpoints, size_t count, struct err **reterr);
+/* Takes what the endpoints publish, in the caller's network namespace, and writes down in them what was chosen. All or none.
+ * `previous` (or NULL) loses those sockets that serve again, which are not free for a moment. */
+int published_reserve(struct published *published, struct lease_endpoint *endpoints, size_t count,
+	struct published *previous, struct err **reterr);
 void published_release(struct published *published);
+/* It is not to be after all: `previous` gets back what it lost, and the rest is released. */
+void published_return(struct published *published, struct published *previous);
+
+/* Where the choice was made before, by endpoint, it stays so. */
+void published_keep(struct lease_endpoint *endpoints, size_t count, const struct lease_endpoint *before,
+	size_t before_count);
+
+/* All ports of all endpoints in one list, copied. */
+int published_list(const struct lease_endpoint *endpoints, size_t count, struct lease_port **ret, size_t *ret_count);

@@ -646,6 +646,31 @@ int table_container_add(struct netlink *netlink, const char *table, const char *
 	return r < 0 ? refuse(&batch, netlink, r, reterr) : 0;
 }
 
+int table_container_change(struct netlink *netlink, const char *table, const char *owner,
+	const struct lease_endpoint *before, size_t before_count, const struct lease_endpoint *after,
+	size_t after_count, struct err **reterr)
+{
+	_cleanup_(nft_batch_finish) struct nft_batch batch;
+	nft_batch_begin(&batch, NFPROTO_INET, table);
+	put_container(&(struct change){ &batch, nft_put_elements, owner }, before, before_count);
+	put_container(&(struct change){ &batch, nft_put_elements_delete, owner }, before, before_count);
+	put_container(&(struct change){ &batch, nft_put_elements, owner }, after, after_count);
+	int r = nft_batch_commit(&batch, netlink);
+	if (r == -ENOENT)
+		return put_with_frame(netlink, table, owner, after, after_count, reterr);
+	return r < 0 ? refuse(&batch, netlink, r, reterr) : 0;
+}
+
+bool table_container_needs(const struct lease_endpoint *endpoints, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		bool has_more = endpoints[i].link_local && endpoints[i].link_local[0];
+		if (is_bridged(&endpoints[i]) && (endpoints[i].port_count > 0 || has_more))
+			return true;
+	}
+	return false;
+}
+
 int table_container_remove(struct netlink *netlink, const char *table, const char *owner,
 	const struct lease_endpoint *endpoints, size_t count, struct err **reterr)
 {

@@ -41,6 +41,12 @@ int table_network_remove(struct netlink *netlink, const char *table, const struc
  * listings. -EEXIST: a port is somebody else's. */
 int table_container_add(struct netlink *netlink, const char *table, const char *owner,
 	const struct lease_endpoint *endpoints, size_t count, struct err **reterr);
+/* From one to the other in one transaction: what both have is there all the time. */
+int table_container_change(struct netlink *netlink, const char *table, const char *owner,
+	const struct lease_endpoint *before, size_t before_count, const struct lease_endpoint *after,
+	size_t after_count, struct err **reterr);
+/* Whether they need anything in the table beyond their networks. */
+bool table_container_needs(const struct lease_endpoint *endpoints, size_t count);
 /* Takes the same away, and only the same: 0 too if it is not there. */
 int table_container_remove(struct netlink *netlink, const char *table, const char *owner,
 	const struct lease_endpoint *endpoints, size_t count, struct err **reterr);

@@ -101,6 +101,15 @@ int runstate_set_status(struct runstate *state, const char *status)
 	return 0;
 }
 
+void runstate_set_ports(struct runstate *state, struct lease_port *ports, size_t count)
+{
+	for (size_t i = 0; i < state->port_count; i++)
+		json_finish(&lease_port_table, &state->ports[i]);
+	free(state->ports);
+	state->ports = ports;
+	state->port_count = count;
+}
+
 static void drop_oldest(struct runstate *state, size_t count)
 {
 	for (size_t i = 0; i < count; i++)

@@ -59,6 +59,9 @@ bool runstate_is_running(const struct runstate *state); /* running or paused */
 /* Replaces the string; `status` is one of the words above. Returns 0 or -ENOMEM. */
 int runstate_set_status(struct runstate *state, const char *status);
 
+/* Takes the ports. */
+void runstate_set_ports(struct runstate *state, struct lease_port *ports, size_t count);
+
 /* Appends an event with the next number, taking `attributes` (also on failure; may be NULL), and returns it in *ret, valid
  * until the next change. Returns 0 or -ENOMEM. */
 int runstate_add_event(struct runstate *state, const char *type, int64_t time_ns, struct map *attributes,

@@ -105,15 +105,25 @@ void link_put_mtu(struct netlink_request *request, int index, unsigned mtu)
 	netlink_put_u32(request, IFLA_MTU, mtu);
 }
 
-void link_put_isolated(struct netlink_request *request, int index, bool isolated)
+static void put_port_flag(struct netlink_request *request, int index, uint16_t flag, bool on)
 {
 	begin_link(request, RTM_NEWLINK, 0, index, 0, 0);
 	size_t nest = netlink_nest(request, IFLA_LINKINFO);
 	netlink_put_text(request, IFLA_INFO_SLAVE_KIND, "bridge");
 	size_t data = netlink_nest(request, IFLA_INFO_SLAVE_DATA);
-	netlink_put_u8(request, IFLA_BRPORT_ISOLATED, isolated);
+	netlink_put_u8(request, flag, on);
 	netlink_nest_end(request, data);
 	netlink_nest_end(request, nest);
+}
+
+void link_put_isolated(struct netlink_request *request, int index, bool isolated)
+{
+	put_port_flag(request, index, IFLA_BRPORT_ISOLATED, isolated);
+}
+
+void link_put_hairpin(struct netlink_request *request, int index, bool hairpin)
+{
+	put_port_flag(request, index, IFLA_BRPORT_MODE, hairpin);
 }
 
 void link_put_no_autoconf(struct netlink_request *request, int index)

@@ -46,6 +46,8 @@ void link_put_rename(struct netlink_request *request, int index, const char *nam
 void link_put_mtu(struct netlink_request *request, int index, unsigned mtu);
 /* One port of a bridge that talks to no other isolated one. The interface must be at its bridge. */
 void link_put_isolated(struct netlink_request *request, int index, bool isolated);
+/* One that gets back what it sent, if that is where it has to go: with br_netfilter, a packet to one's own published port. */
+void link_put_hairpin(struct netlink_request *request, int index, bool hairpin);
 /* No link-local address of the kernel's own making; refused by kernels without IPv6. */
 void link_put_no_autoconf(struct netlink_request *request, int index);
 /* Without duplicate address detection, so that it can be used at once. */

@@ -213,8 +213,6 @@ def test_errors_and_their_codes(client):
     assert code == 125 and "Minimum memory limit allowed is 6MB" in text
     code, text = code_and_text("run", "--memory", "lots", "busybox", "true")
     assert code == 125 and "invalid" in text
-    code, text = code_and_text("run", "--rm", "-p", "8080:80", "busybox", "true")
-    assert code == 125 and "publish" in text
     assert "No such container: nobody" in code_and_text("stop", "nobody")[1]
     code, text = code_and_text("exec", "nobody", "true")
     assert code == 1 and "No such container: nobody" in text

@@ -127,7 +127,12 @@ static const struct {
 	{ "{'HostConfig':{'NetworkMode':'host','Sysctls':{'net.ipv4.ip_forward':'1'}}}",
 		"not allowed in host network namespace" },
 	/* networks */
-	{ "{'HostConfig':{'PortBindings':{'80/tcp':[{'HostPort':'8080'}]}}}", "cannot publish ports" },
+	{ "{'HostConfig':{'PortBindings':{'80/tcp':[{'HostPort':'8080'}]}}}", NULL },
+	{ "{'HostConfig':{'PortBindings':{'80/tcp':[{'HostPort':'8080-8090'},{'HostIp':'::1'}]}}}", NULL },
+	{ "{'HostConfig':{'PortBindings':{'80/tcp':[{'HostPort':'65536'}]}}}",
+		"invalid port specification: \"65536\"" },
+	{ "{'HostConfig':{'PortBindings':{'80/tcp':[{'HostPort':'9-8'}]}}}", "invalid port specification: \"9-8\"" },
+	{ "{'HostConfig':{'PortBindings':{'80/tcp':[{'HostIp':'example'}]}}}", "invalid IP address: example" },
 	{ "{'HostConfig':{'NetworkMode':'host','PortBindings':{'80/tcp':[{'HostPort':'8080'}]}}}", NULL },
 	{ "{'HostConfig':{'NetworkMode':'container:x','PortBindings':{'80/tcp':[{}]}}}",
 		"conflicting options: port publishing and the container type network mode" },

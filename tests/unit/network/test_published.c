@@ -42,7 +42,7 @@ static int reserve(struct published *published, struct lease_port *ports, size_t
 {
 	struct lease_endpoint endpoint = endpoint_with(ports, count);
 	*published = (struct published){ 0 };
-	return published_reserve(published, &endpoint, 1, reterr);
+	return published_reserve(published, &endpoint, 1, NULL, reterr);
 }
 
 /* What another program would get: it is polite as servers are, and sets SO_REUSEADDR. */

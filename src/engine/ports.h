@@ -1,0 +1,28 @@
+/*
+ * Published ports: from what Docker's documents say (HostConfig.PortBindings, PublishAllPorts, Config.ExposedPorts) to the leases that the
+ * monitor publishes, and from what it has published, which its state says, back to documents.
+ *
+ * A binding without an address is one of both families, on the same port.
+ */
+#pragma once
+
+#include "engine/container.h"
+#include "spec/container_inspect.h"
+#include "spec/launch.h"
+
+/* Whether anything is to be published. */
+bool ports_wanted(const struct host_config *host, const struct container_config *config);
+/* What a new container asks for. ERR_INVALID in Docker's words. */
+int ports_check(const struct host_config *host, struct err **reterr);
+
+/* Onto the endpoints that have the default gateways: those of IPv6 onto IPv4's if there is none, where they are spliced. Without a
+ * gateway nothing is published. */
+int ports_launch(const struct host_config *host, const struct container_config *config, struct launch_network *network,
+	struct err **reterr);
+
+/* NetworkSettings.Ports; NULL when out of memory. */
+json_t *ports_describe(const struct container *container);
+/* Of a list: heap, whose texts are borrowed from the container. */
+int ports_summary(const struct container *container, struct port_summary **ret, size_t *ret_count);
+/* Whether it publishes any port of "80", "80/udp", "8000-8010". */
+bool ports_match(const struct container *container, const char *wanted);

@@ -1,0 +1,279 @@
+"""Published ports by the whole engine: T-NW02 (reachability, conflicts), T-NW03 (races), T-NW10 (what a container can reach of the host).
+The engine's host is the tests' own network namespace; another host stands on a wire beside it."""
+import concurrent.futures
+import os
+import signal
+import socket
+import subprocess
+
+import pytest
+
+from harness.engine import wait_for
+from harness.nets import Namespace, join, peer_of
+
+BRIEF = 0.4
+HERE, THERE, HERE6, THERE6 = "192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"
+
+
+@pytest.fixture(scope="module")
+def host():
+    host = Namespace("/proc/self/ns/net")
+    yield host
+    host.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def outside(host):
+    """Another host, which knows the way to everywhere by this one."""
+    outside = Namespace()
+    join(host, "wire", outside, "wire")
+    host.ip(f"addr add {HERE}/24 dev wire", f"addr add {HERE6}/64 dev wire nodad")
+    outside.ip(f"addr add {THERE}/24 dev wire", f"addr add {THERE6}/64 dev wire nodad", f"route add 172.16.0.0/12 via {HERE}",
+               f"route add 10.0.0.0/8 via {HERE}")
+    yield outside
+    host.ip("link del wire")
+    outside.close()
+
+
+@pytest.fixture
+def run(engine):
+    """Runs sleeping containers on the default bridge; gives their names back, gone after the test."""
+    names = []
+
+    def start(name, *options, network="bridge", program=None, check=True):
+        names.append(name)
+        return (program or engine.tare)("run", "-d", "--name", name, "--network", network, *options, "busybox", "sleep", "1000",
+                                        check=check)
+    yield start
+    for name in names:
+        engine.api("DELETE", f"/containers/{name}?force=1")
+    assert "comment" not in elements(engine), elements(engine)
+
+
+def table(engine):
+    """The engine's own table, as nft lists it."""
+    listed = subprocess.run(["nft", "list", "tables", "inet"], capture_output=True, text=True, check=True).stdout
+    names = [line.split()[-1] for line in listed.splitlines() if line.split()[-1].startswith("tare")]
+    assert len(names) == 1, listed
+    return names[0]
+
+
+def elements(engine):
+    """What containers have put."""
+    name = table(engine)
+    return "".join(subprocess.run(["nft", "list", "map", "inet", name, which], capture_output=True, text=True, check=True).stdout
+                   for which in ("port4", "port6", "host_port4", "host_port6", "range4", "range6"))
+
+
+def inspect(engine, name):
+    status, document = engine.api("GET", f"/containers/{name}/json")
+    assert status == 200, document
+    return document
+
+
+def ports(engine, name):
+    return inspect(engine, name)["NetworkSettings"]["Ports"]
+
+
+def inside(engine, name):
+    """The container's network."""
+    return Namespace(f"/proc/{inspect(engine, name)['State']['Pid']}/ns/net")
+
+
+def port_of(engine, name, key):
+    return int(ports(engine, name)[key][0]["HostPort"])
+
+
+def test_reached_from_everywhere_with_the_client_s_address(engine, host, outside, run):
+    run("web", "-p", "8080:80", network="default")
+    run("other", network="bridge")
+    web, other = inside(engine, "web"), inside(engine, "other")
+    listener = web.listen("0.0.0.0", 80)
+    gateway = inspect(engine, "web")["NetworkSettings"]["Gateway"]
+    own = inspect(engine, "web")["NetworkSettings"]["IPAddress"]
+    assert peer_of(outside.connect(HERE, 8080), listener) == THERE
+    assert peer_of(host.connect("127.0.0.1", 8080), listener) == gateway
+    assert peer_of(host.connect(HERE, 8080), listener)
+    assert peer_of(other.connect(gateway, 8080), listener) == gateway
+    assert peer_of(web.connect(HERE, 8080), listener) == gateway
+    assert outside.connect(own, 80, BRIEF) == "silence", "not by its own address"
+    assert ports(engine, "web") == {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}, {"HostIp": "::", "HostPort": "8080"}]}
+    assert engine.tare("port", "web").stdout == "80/tcp -> 0.0.0.0:8080\n80/tcp -> [::]:8080\n"
+    assert engine.docker("port", "web", "80").stdout == "0.0.0.0:8080\n[::]:8080\n"
+    for program in (engine.tare, engine.docker):
+        listed = program("ps", "--filter", "name=web", "--format", "{{.Ports}}").stdout.strip()
+        assert listed == "0.0.0.0:8080->80/tcp, [::]:8080->80/tcp"
+        assert program("ps", "-q", "--filter", "publish=8080").stdout.strip()
+        assert not program("ps", "-q", "--filter", "publish=8081").stdout.strip()
+    for one in (listener, web, other):  # else the old network would live on, beside the new one
+        one.close()
+    engine.tare("stop", "-t0", "web")
+    assert host.connect("127.0.0.1", 8080) == "Connection refused"
+    assert ports(engine, "web") == {} and "comment" not in elements(engine)
+    engine.tare("start", "web")
+    again = inside(engine, "web")
+    listener = again.listen("0.0.0.0", 80)
+    assert peer_of(outside.connect(HERE, 8080), listener) == THERE
+    listener.close()
+    again.close()
+
+
+@pytest.mark.parametrize("client", ["tare", "docker"])
+def test_docker_s_forms(engine, run, client):
+    run("forms", "-p", "80", "-p", "127.0.0.1:8081:81", "-p", "127.0.0.1::82", "-p", "8083-8085:83-85/udp", "-p", "9000-9010:86",
+        "-p", "[::1]:8087:87", "--publish", "published=8088,target=88,protocol=tcp" if client == "tare" else "8088:88", "--expose", "99",
+        program=getattr(engine, client))
+    found = ports(engine, "forms")
+    low, high = map(int, open("/proc/sys/net/ipv4/ip_local_port_range").read().split())
+    (v4, v6) = found["80/tcp"]
+    assert v4["HostIp"] == "0.0.0.0" and v6["HostIp"] == "::" and v4["HostPort"] == v6["HostPort"]
+    assert low <= int(v4["HostPort"]) <= high
+    assert found["81/tcp"] == [{"HostIp": "127.0.0.1", "HostPort": "8081"}]
+    assert low <= int(found["82/tcp"][0]["HostPort"]) <= high
+    for offset in range(3):
+        assert {one["HostPort"] for one in found[f"{83 + offset}/udp"]} == {str(8083 + offset)}
+    assert 9000 <= int(found["86/tcp"][0]["HostPort"]) <= 9010
+    assert found["87/tcp"] == [{"HostIp": "::1", "HostPort": "8087"}]
+    assert {one["HostPort"] for one in found["88/tcp"]} == {"8088"}
+    assert found["99/tcp"] is None
+    bindings = inspect(engine, "forms")["HostConfig"]["PortBindings"]
+    assert bindings["80/tcp"] == [{"HostIp": "", "HostPort": ""}]
+
+
+def test_publish_all(engine, outside, run):
+    run("all", "-P", "--expose", "80", "--expose", "90-91/udp")
+    found = ports(engine, "all")
+    assert set(found) == {"80/tcp", "90/udp", "91/udp"} and all(found.values())
+    container = inside(engine, "all")
+    listener = container.listen("0.0.0.0", 80)
+    assert peer_of(outside.connect(HERE, port_of(engine, "all", "80/tcp")), listener) == THERE
+    listener.close()
+    container.close()
+
+
+def test_udp_and_a_range(engine, host, outside, run):
+    run("many", "-p", "5300:53/udp", "-p", "7000-7099:7000-7099")
+    container = inside(engine, "many")
+    server = container.udp("0.0.0.0", 53)
+    for client, address in ((outside, HERE), (host, "127.0.0.1")):
+        sender = client.socket(address, socket.SOCK_DGRAM)
+        sender.sendto(b"question", (address, 5300))
+        question, peer = server.recvfrom(100)
+        server.sendto(b"answer", peer)
+        assert question == b"question" and sender.recvfrom(100) == (b"answer", (address, 5300))
+        sender.close()
+    listener = container.listen("0.0.0.0", 7099)
+    assert peer_of(outside.connect(HERE, 7099), listener) == THERE
+    assert "7000-7099" in elements(engine), "a range is one element"
+    for one in (server, listener, container):
+        one.close()
+
+
+def test_loopback_only_is_for_the_host_alone(engine, host, outside, run):
+    run("shy", "-p", "127.0.0.1:8082:80")
+    run("nosy")
+    shy, nosy = inside(engine, "shy"), inside(engine, "nosy")
+    gateway = inspect(engine, "shy")["NetworkSettings"]["Gateway"]
+    listener = shy.listen("0.0.0.0", 80)
+    assert peer_of(host.connect("127.0.0.1", 8082), listener) == gateway
+    assert outside.connect(HERE, 8082) == "Connection refused"
+    assert nosy.connect(gateway, 8082) == "Connection refused"
+    host.sysctl("ipv4/conf/wire/route_localnet", 1)
+    for client, device, by, own in ((outside, "wire", HERE, THERE), (nosy, "eth0", gateway, inspect(engine, "nosy")["NetworkSettings"]["IPAddress"])):
+        client.run("sh", "-c", f"echo 1 > /proc/sys/net/ipv4/conf/{device}/route_localnet", check=True)
+        client.ip("route del local 127.0.0.0/8 dev lo table local", "addr flush dev lo", f"route add 127.0.0.0/8 via {by} dev {device}")
+        assert client.connect("127.0.0.1", 8082, BRIEF, source=own) == "silence"
+    outside.ip("route del 127.0.0.0/8", "addr add 127.0.0.1/8 dev lo")
+    for one in (shy, nosy, listener):
+        one.close()
+
+
+@pytest.mark.parametrize("client", ["tare", "docker"])
+def test_a_taken_port_is_a_clear_error(engine, host, run, client):
+    """Of another program, and of another container; what was made is there, stopped, and works when the port is free."""
+    program = getattr(engine, client)
+    foreign = host.listen("0.0.0.0", 8090)
+    refused = run("late", "-p", "8089:1", "-p", "8090:80", program=program, check=False)
+    assert refused.returncode == 125
+    assert "driver failed programming external connectivity on endpoint late" in refused.stderr
+    assert "Bind for 0.0.0.0:8090 failed: port is already allocated" in refused.stderr
+    assert inspect(engine, "late")["State"]["Status"] == "created"
+    assert "comment" not in elements(engine)
+    free = host.listen("0.0.0.0", 8089)  # the other port was given back
+    free.close()
+    foreign.close()
+    program("start", "late")
+    refused = run("later", "-p", "127.0.0.1:8090:80", program=program, check=False)
+    assert refused.returncode == 125 and "Bind for 127.0.0.1:8090 failed: port is already allocated" in refused.stderr
+    with pytest.raises(OSError, match="Address already in use"):
+        host.listen("0.0.0.0", 8090)  # nor does it work the other way round
+    engine.api("DELETE", "/containers/late?force=1")
+    program("start", "later")
+
+
+def test_a_race_for_ten_ports(engine, run):
+    """T-NW03: as many win as there are ports, and each has its own."""
+    names = [f"race{i}" for i in range(40)]
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        results = list(pool.map(lambda name: run(name, "-p", "9100-9109:80", check=False), names))
+    won = [name for name, done in zip(names, results) if done.returncode == 0]
+    assert len(won) == 10, [done.stderr for done in results if done.returncode]
+    assert {port_of(engine, name, "80/tcp") for name in won} == set(range(9100, 9110))
+    for done in results:
+        assert done.returncode == 0 or "9100-9109 failed: all ports are allocated" in done.stderr
+
+
+def test_a_killed_monitor_leaves_no_port(engine, host, run):
+    run("victim", "-p", "8091:80")
+    identifier = inspect(engine, "victim")["Id"]
+    os.kill(engine.monitor_pid(identifier), signal.SIGKILL)
+    wait_for(lambda: inspect(engine, "victim")["State"]["Status"] == "exited", "the end of the container")
+    wait_for(lambda: "comment" not in elements(engine), "the elements to go")
+    host.listen("0.0.0.0", 8091).close()
+
+
+def test_a_restart_needs_no_engine(engine, host, outside, run):
+    """The container is started again by its monitor while no engine lives."""
+    run("phoenix", "-p", "8092:80", "--restart", "always")
+    pid = inspect(engine, "phoenix")["State"]["Pid"]
+    old = engine.engine_pid()
+    os.kill(old, signal.SIGSTOP)
+    try:
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not os.path.exists(f"/proc/{pid}"), "the container's end")
+        wait_for(lambda: "comment" in elements(engine), "its ports again")
+    finally:
+        os.kill(old, signal.SIGCONT)
+    wait_for(lambda: inspect(engine, "phoenix")["State"]["Pid"] not in (0, pid), "its start")
+    container = inside(engine, "phoenix")
+    listener = container.listen("0.0.0.0", 80)
+    assert peer_of(outside.connect(HERE, 8092), listener) == THERE
+    listener.close()
+    container.close()
+
+
+def test_what_a_container_reaches_of_the_host(engine, run):
+    """T-NW10: nothing of ours listens for it at the gateway, on any port."""
+    run("scanner", "-p", "8093:80")
+    gateway = inspect(engine, "scanner")["NetworkSettings"]["Gateway"]
+    container = inside(engine, "scanner")
+
+    def scan():
+        found = []
+        for port in range(1, 65536):
+            if port == 8093:
+                continue
+            probe = socket.socket()
+            probe.settimeout(2)
+            if probe.connect_ex((gateway, port)) == 0:
+                found.append(port)
+            probe.close()
+        return found
+    assert container.do(scan) == []
+    container.close()
+
+
+def test_a_thousand_ports(engine, run):
+    run("thousand", "-p", "20000-20999:30000-30999")
+    assert len(ports(engine, "thousand")) == 1000
+    assert ports(engine, "thousand")["30999/tcp"][0]["HostPort"] == "20999" and "20999" in elements(engine)
