@@ -144,7 +144,7 @@ def namespace_of(pid):
 
 def test_dual_stack_network(engine, made):
     create(engine, made, "dual", "--ipv6", "--subnet", "10.77.0.0/24", "--subnet", "fd77::/64", "--gateway", "10.77.0.9")
-    config = network(engine, "dual")["IPAM"]["Config"]
+    config = sorted(network(engine, "dual")["IPAM"]["Config"], key=lambda one: one["Subnet"])  # docker's command shuffles them
     assert config == [{"Subnet": "10.77.0.0/24", "Gateway": "10.77.0.9"}, {"Subnet": "fd77::/64", "Gateway": "fd77::1"}]
     sleeper(engine, made, "net-dual", "--network", "dual")
     assert addresses(engine, "net-dual")["eth0"] == ["10.77.0.1/24", "fd77::2/64"]
