@@ -11,7 +11,7 @@
 
 #include "base/log.h"
 
-#define LOG_BATCH_MIN (64 * 1024)
+#define LOG_BATCH_MIN (512 * 1024)
 #define LOG_FULL_FLOW (16 * 1024)
 
 struct carry {

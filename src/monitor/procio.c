@@ -13,7 +13,7 @@
  * gets on while this process waits for a processor. */
 #define PIPE_BYTES      (1024 * 1024)
 #define READ_SMALL      4096
-#define READ_LARGE      (64UL * 1024)
+#define READ_LARGE      (256UL * 1024)
 #define READ_FULL_FLOW  (16UL * 1024)
 #define READS_PER_EVENT 4
 
