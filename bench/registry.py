@@ -109,13 +109,18 @@ def pushes(context, have, name):
 
 def loaded(context):
     """The large image as it is after a build or a load: its layers plain."""
+    name = f"push of {sum(os.path.getsize(plain) for plain, _ in layers()) / 1e9:.2f} GB in {LAYERS} plain layers"
+    if not context.wants(name):
+        return
     archive = write_archive(context.work / "plain.tar", "plain")
-    yield Row(f"push of {os.path.getsize(archive) / 1e9:.2f} GB in {LAYERS} plain layers",
+    yield Row(name,
               pushes(context, lambda one: one.cli("load", "-q", "-i", archive), NAME), [Target(1 / 5, "docker")], rounds=1)
     os.unlink(archive)
 
 
 def pulled(context, registry, what, source, factor, push_rounds):
+    if not context.wants(f"pull of {what}") and not context.wants(f"push of {what}"):
+        return
     path = f"bench/{what.split()[-1]}:1"
     name = f"{registry.host}/{path}"
     registry.fill(source, path)

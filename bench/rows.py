@@ -14,6 +14,7 @@ is left out from there on and the table says so. Rounds are interleaved: each co
               and .ms(*arguments) -> ms, which run their command and raise if it fails. All hold the image `busybox`
     engine    ours again, as the tests' harness has it
     floor     callable: the floor program on this storage, ms
+    wants     callable: whether a row of that name is asked for; what costs much to prepare asks
     settle    callable: writes out what the one before has left to be written; called before each turn
 """
 import dataclasses

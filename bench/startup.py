@@ -74,6 +74,6 @@ def rows(context):
     if context.storage == "tmpfs":
         yield Row("exec true", each(lambda one: lambda: one.ms("exec", "live", "true")), [Target(1 / 10, "docker")])
     yield Row("100 × run -d --network none, all of them", each(lambda one: run_many(one, 100)), [Target(1 / 15, "docker")], rounds=1)
-    yield Row("256 MiB of log lines, json-file", each(log), [Target(1 / 10, "docker")], rounds=1)
+    yield Row("256 MiB of log lines, json-file", each(log), [Target(1 / 10, "docker")], rounds=3)
     for one in context.engines:
         one.cli("rm", "-f", "live")
