@@ -141,7 +141,7 @@ static struct inet_address fill_host_bits(const struct inet_subnet *subnet, bool
 	struct inet_address address = subnet->address;
 	for (size_t i = 0; i < inet_bytes(&address); i++) {
 		unsigned bits = subnet->prefix > i * 8 ? subnet->prefix - (unsigned)i * 8 : 0;
-		uint8_t host = bits >= 8 ? 0 : (uint8_t)(0xff >> bits);
+		uint8_t host = (uint8_t)(bits >= 8 ? 0 : 0xff >> bits);
 		address.bytes[i] = (uint8_t)(ones ? address.bytes[i] | host : address.bytes[i] & ~host);
 	}
 	return address;
