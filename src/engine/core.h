@@ -15,6 +15,7 @@ struct execs;
 struct holder_link;
 struct networks;
 struct records;
+struct rules_watch;
 struct spare;
 struct volumes;
 struct workers;
@@ -37,6 +38,7 @@ struct engine {
 	struct events *events;
 	struct volumes *volumes;
 	struct networks *networks;
+	struct rules_watch *rules_watch;
 	struct containers *containers;
 	struct execs *execs;
 	struct holder_link *holder;

@@ -24,6 +24,7 @@
 #include "engine/networks.h"
 #include "engine/records.h"
 #include "engine/remove.h"
+#include "engine/rules_watch.h"
 #include "engine/spare.h"
 #include "engine/volumes.h"
 #include "engine/workers.h"
@@ -212,6 +213,9 @@ int engine_new(struct loop *loop, const struct engine_options *options, struct e
 		r = start(engine, TAKE_FD(holder_fd), reterr);
 	if (r < 0)
 		return r;
+	r = rules_watch_new(engine, &engine->rules_watch, reterr);
+	if (r < 0)
+		return r;
 	log_info("ready: %zu containers", containers_count(engine->containers));
 	*ret = TAKE(engine);
 	return 0;
@@ -227,6 +231,7 @@ void engine_free(struct engine *engine)
 	volumes_free(engine->volumes);
 	networks_free(engine->networks);
 	workers_free(engine->workers);
+	rules_watch_free(engine->rules_watch); /* which may have asked one */
 	holder_link_free(engine->holder);
 	events_free(engine->events);
 	store_free(engine->store);

@@ -10,6 +10,9 @@
 typedef void network_made_fn(void *user, const struct err *err);
 int network_make(struct network *network, network_made_fn *done, void *user, struct err **reterr);
 
+/* The table whole, with the rules of all networks; `done` is called once, from the loop, unless this fails. */
+int network_put_rules(struct engine *engine, network_made_fn *done, void *user, struct err **reterr);
+
 /* Nobody waits for it; a failure is logged. */
 void network_unmake(const struct network *network);
 

@@ -15,7 +15,8 @@ bool ports_wanted(const struct host_config *host, const struct container_config 
 /* What a new container asks for. ERR_INVALID in Docker's words. */
 int ports_check(const struct host_config *host, struct err **reterr);
 
-/* Onto the endpoints that have the default gateways: those of IPv6 onto IPv4's if there is none, where they are spliced. Without a
+/* Onto the endpoints that have the default gateways: those of IPv6 onto IPv4's if there is none, where they are
+ * only held. Without a
  * gateway nothing is published. */
 int ports_launch(const struct host_config *host, const struct container_config *config, struct launch_network *network,
 	struct err **reterr);

@@ -370,6 +370,11 @@ static int op_network(struct call *call, struct err **reterr)
 	return network_change(call->monitor, reterr);
 }
 
+static int op_network_restore(struct call *call, struct err **reterr)
+{
+	return network_restore(call->monitor, reterr);
+}
+
 static int op_finish(struct call *call, struct err **reterr)
 {
 	(void)reterr;
@@ -422,6 +427,7 @@ static const struct {
 	{ "lend-pause", op_lend_pause, true },
 	{ "update", op_update, true },
 	{ "network", op_network, true },
+	{ "network-restore", op_network_restore, true },
 	{ "finish", op_finish, true },
 	{ "removed", op_removed, true },
 };

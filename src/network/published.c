@@ -49,12 +49,12 @@ static socklen_t fill_address(const struct inet_address *host, uint16_t port, st
 
 /* What a server left half closed a moment ago is no reason to refuse the port; what listens is. So it is bound as a server
  * would, listens for a moment to see that nobody else does, and then refuses whoever would share it. */
-static int settle(int fd, bool stays)
+static int settle(int fd)
 {
 	const int off = 0;
 	if (listen(fd, LISTEN_BACKLOG) < 0)
 		return -errno;
-	if (!stays && shutdown(fd, SHUT_RD) < 0 && errno != ENOTCONN)
+	if (shutdown(fd, SHUT_RD) < 0 && errno != ENOTCONN)
 		return -errno;
 	return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &off, sizeof(off)) < 0 ? -errno : 0;
 }
@@ -84,7 +84,7 @@ static int bind_one(const struct published_socket *wanted)
 		return -errno;
 	if (bind(fd, (struct sockaddr *)&address, len) < 0)
 		return -errno;
-	int r = type == SOCK_STREAM ? settle(fd, wanted->listens) : type == SOCK_DGRAM ? deafen(fd) : 0;
+	int r = type == SOCK_STREAM ? settle(fd) : type == SOCK_DGRAM ? deafen(fd) : 0;
 	return r < 0 ? r : TAKE_FD(fd);
 }
 
@@ -149,7 +149,6 @@ static struct published_socket socket_for(const struct lease_endpoint *endpoint,
 	const char *const own[] = { host->is_v6 ? endpoint->ipv6.address : endpoint->ipv4.address,
 		host->is_v6 ? endpoint->ipv4.address : endpoint->ipv6.address };
 	socket.type = type_of(port, &socket.protocol);
-	socket.listens = host->is_v6 && socket.type == SOCK_STREAM && socket.protocol == 0;
 	for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
 		if (own[i] && own[i][0] && inet_parse(own[i], &socket.to) == 0)
 			break;

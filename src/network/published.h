@@ -3,9 +3,8 @@
  * program takes it, two containers can't have it, and who comes second is told so. The kernel decides, so containers that start
  * at the same moment need no other order. A port that is left to us is one that could be bound.
  *
- * Packets never get as far as such a socket: the table (network/table.h) sends them to the container before. Only IPv6 has
- * what it can't send on: ::1, and clients of a container without IPv6. TCP sockets of IPv6 therefore listen, for the
- * program that splices (network/splice.h).
+ * Packets never get as far as such a socket: the table (network/table.h) sends them to the container before. Only IPv6 has what it
+ * can't send on: ::1, and clients of a container without IPv6. They are refused.
  */
 #pragma once
 
@@ -17,7 +16,6 @@
 
 struct published_socket {
 	int fd;
-	bool listens;
 	bool moved; /* it was the previous one's */
 	int type, protocol;
 	struct inet_address host; /* where it is bound */

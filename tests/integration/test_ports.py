@@ -252,6 +252,42 @@ def test_a_restart_needs_no_engine(engine, host, outside, run):
     container.close()
 
 
+@pytest.mark.parametrize("flush", [["flush", "ruleset"], ["delete", "table", "inet"], ["flush", "map", "inet", "port4"]], ids=" ".join)
+def test_a_flush_is_answered(engine, host, outside, run, flush):
+    run("steady", "-p", "8094:80")
+    container, name = inside(engine, "steady"), table(engine)
+    own = inspect(engine, "steady")["NetworkSettings"]["IPAddress"]
+    listener = container.listen("0.0.0.0", 80)
+    kept = outside.connect(HERE, 8094)
+    accepted, _ = listener.accept()
+    words = flush[:2] if flush[1] == "ruleset" else [*flush[:3], name, *flush[3:]]
+    host.run("nft", *words, check=True)
+    tables = lambda: subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout  # noqa: E731
+    wait_for(lambda: name in tables() and "comment" in elements(engine), "the table to be put back")
+    assert peer_of(outside.connect(HERE, 8094), listener) == THERE
+    assert outside.connect(own, 80, BRIEF) == "silence"
+    kept.sendall(b"still here")
+    assert accepted.recv(100) == b"still here"
+    for one in (kept, accepted, listener, container):
+        one.close()
+
+
+def test_an_engine_that_comes_back_puts_the_table_back(engine, outside, run):
+    run("steady", "-p", "8095:80")
+    container = inside(engine, "steady")
+    listener = container.listen("0.0.0.0", 80)
+    old = engine.engine_pid()
+    os.kill(old, signal.SIGSTOP)
+    subprocess.run(["nft", "flush", "ruleset"], check=True)
+    os.kill(old, signal.SIGKILL)
+    wait_for(lambda: engine.engine_pid() not in (None, old) and engine.answers(), "a new engine")
+    wait_for(lambda: subprocess.run(["nft", "list", "tables"], capture_output=True, text=True).stdout and "comment" in elements(engine),
+             "the table to be put back")
+    assert peer_of(outside.connect(HERE, 8095), listener) == THERE
+    listener.close()
+    container.close()
+
+
 def test_what_a_container_reaches_of_the_host(engine, run):
     """T-NW10: nothing of ours listens for it at the gateway, on any port."""
     run("scanner", "-p", "8093:80")
