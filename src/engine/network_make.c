@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <net/if.h>
+
 #include "base/log.h"
 #include "base/parse.h"
 #include "engine/workers.h"
@@ -131,10 +133,16 @@ static int begin(struct network *network, struct err **reterr)
 	return r;
 }
 
+/* Somebody may have removed it behind our back, and only looking tells. */
+static bool is_there(const struct network *network)
+{
+	return !has_link(network) || (network->made && if_nametoindex(network_interface(network)) > 0);
+}
+
 int network_make(struct network *network, network_made_fn *done, void *user, struct err **reterr)
 {
 	int r = network_settle(network, reterr);
-	if (r < 0 || network->made || !has_link(network))
+	if (r < 0 || is_there(network))
 		return r;
 	if (!network->making)
 		r = begin(network, reterr);

@@ -459,15 +459,43 @@ def test_an_engine_killed_in_the_middle_of_connect(fresh_engine):
 
 
 def test_a_failed_connect_is_taken_back(engine, made):
-    """The bridge is gone behind the engine's back: the container is as it was before."""
+    """Something else has the bridge's name: the container is as it was before."""
     create(engine, made, "broken", "--subnet", "10.94.0.0/24", "--opt", "com.docker.network.bridge.name=tr-broken")
     sleeper(engine, made, "net-whole", "--network", "bridge")
     before = places(engine, "net-whole")
-    subprocess.run(["ip", "link", "delete", "tr-broken"], check=True)
+    subprocess.run("ip link delete tr-broken && ip link add tr-broken type veth peer name far7", shell=True, check=True)
     done = engine.docker("network", "connect", "broken", "net-whole", check=False)
-    assert done.returncode == 1 and "the host has no interface tr-broken" in done.stderr
+    subprocess.run(["ip", "link", "delete", "tr-broken"], check=True)
+    assert done.returncode == 1 and "network broken: cannot make the container's interface" in done.stderr
     assert places(engine, "net-whole") == before
     assert list(addresses(engine, "net-whole")) == ["lo", "eth0"]
+
+
+def test_a_bridge_that_was_removed_is_made_again(engine, made):
+    create(engine, made, "again", "--subnet", "10.98.0.0/24", "--opt", "com.docker.network.bridge.name=tr-again")
+    subprocess.run(["ip", "link", "delete", "tr-again"], check=True)
+    sleeper(engine, made, "net-renewed", "--network", "again")
+    assert pings(engine, "net-renewed", "10.98.0.1")
+
+
+def test_a_full_bridge_says_so(engine, made):
+    """The kernel's bridges have 1,023 ports."""
+    create(engine, made, "full", "--subnet", "10.99.0.0/16", "--opt", "com.docker.network.bridge.name=tr-full")
+    lines = [f"link add fa{n} group 99 master tr-full type veth peer name fb{n} group 99" for n in range(512)]
+    subprocess.run(["ip", "-batch", "-"], input="\n".join(lines), text=True, check=True)
+    for n in range(1, 512):
+        lines[n] = f"link set fb{n} master tr-full"
+    subprocess.run(["ip", "-batch", "-"], input="\n".join(lines[1:]), text=True, check=True)
+    try:
+        done = engine.tare("run", "-d", "--name", "net-over", "--network", "full", "busybox", "sleep", "1000", check=False)
+        made["containers"].append("net-over")
+        assert done.returncode == 125 and "network full is full: a bridge takes 1023 containers" in done.stderr
+        subprocess.run(["ip", "link", "set", "fa0", "nomaster"], check=True)
+        engine.tare("start", "net-over")
+        assert pings(engine, "net-over", "10.99.0.1")
+    finally:
+        engine.tare("rm", "-f", "net-over", check=False)
+        subprocess.run(["ip", "link", "delete", "group", "99"], check=True)
 
 
 def test_a_lost_monitor_leaves_no_leg(engine, made):
