@@ -19,8 +19,7 @@
 #include "network/dns_server_internal.h"
 
 #define BATCH      32
-#define PAUSE_MS   5
-#define BURST_MS   100 /* of an allowance that is saved up */
+#define PAUSE_MS   1
 #define VARIANT_DO 1U
 #define VARIANT_CD 2U
 #define META_FIRST 249 /* types that are no records, but ANY: signatures and transfers */
@@ -35,6 +34,7 @@ struct network {
 /* So much a second, and some of it at once. */
 struct allowance {
 	int64_t per_s;
+	int64_t most;
 	int64_t left; /* thousandths */
 	int64_t since_ms;
 };
@@ -82,11 +82,11 @@ struct dns_server {
 static bool take_allowance(struct allowance *allowance)
 {
 	if (allowance->left < 1000) {
-		int64_t now_ms = clock_monotonic_ms(), most = allowance->per_s * BURST_MS;
+		int64_t now_ms = clock_monotonic_ms();
 		allowance->left += (now_ms - allowance->since_ms) * allowance->per_s;
 		allowance->since_ms = now_ms;
-		if (allowance->left > most)
-			allowance->left = most;
+		if (allowance->left > allowance->most)
+			allowance->left = allowance->most;
 	}
 	if (allowance->left < 1000)
 		return false;
@@ -94,9 +94,9 @@ static bool take_allowance(struct allowance *allowance)
 	return true;
 }
 
-static void allowance_init(struct allowance *allowance, int64_t per_s)
+static void allowance_init(struct allowance *allowance, int64_t per_s, int64_t saved_ms)
 {
-	*allowance = (struct allowance){ per_s, per_s * BURST_MS, clock_monotonic_ms() };
+	*allowance = (struct allowance){ per_s, per_s * saved_ms, per_s * saved_ms, clock_monotonic_ms() };
 }
 
 /* ---- names of the networks */
@@ -550,8 +550,8 @@ int dns_server_new(struct loop *loop, const struct dns_server_options *options, 
 	list_init(&server->pending);
 	for (size_t i = 0; i < options->network_count; i++)
 		server->networks[i].fd = options->network_fds[i];
-	allowance_init(&server->queries, DNS_QUERIES_PER_S);
-	allowance_init(&server->forwards, DNS_FORWARDS_PER_S);
+	allowance_init(&server->queries, DNS_QUERIES_PER_S, 100);
+	allowance_init(&server->forwards, DNS_FORWARDS_PER_S, 1000);
 	server->busy_ms = clock_monotonic_ms();
 	int r = open_all(server);
 	if (r == 0)

@@ -12,7 +12,7 @@
  * SERVFAIL at once; spelt otherwise it joins the first, and makes no further one.
  *
  * Whoever asks is hostile. Bounds: DNS_QUERIES_PER_S, beyond which nothing is read for a moment, so the kernel drops what
- * is too much; DNS_QUERY_MAX bytes; DNS_WAITERS_MAX clients that wait; DNS_TCP_MAX connections, each with
+ * is too much; DNS_FORWARDS_PER_S of those that go out; DNS_QUERY_MAX bytes; DNS_WAITERS_MAX clients that wait; DNS_TCP_MAX connections, each with
  * DNS_TCP_PENDING_MAX questions and DNS_TCP_OUT_MAX bytes that it does not read, and closed when it is silent.
  */
 #pragma once
@@ -24,8 +24,8 @@
 #include "sys/loop.h"
 
 #define DNS_QUERY_MAX       4096
-#define DNS_QUERIES_PER_S   50000
-#define DNS_FORWARDS_PER_S  2000
+#define DNS_QUERIES_PER_S   100000
+#define DNS_FORWARDS_PER_S  5000
 #define DNS_WAITERS_MAX     2048
 #define DNS_TCP_MAX         64
 #define DNS_TCP_PENDING_MAX 64
