@@ -345,23 +345,25 @@ static bool is_at(const struct dns_answer *answer, size_t at, const uint8_t *nam
 	}
 }
 
-/* 0: none. */
-static uint16_t find_target(const struct writer *writer, const uint8_t *name)
+/* Among the first `count`. 0: none. */
+static uint16_t find_target(const struct writer *writer, size_t count, const uint8_t *name)
 {
-	for (size_t i = 0; i < writer->target_count; i++)
+	for (size_t i = 0; i < count; i++)
 		if (is_at(writer->answer, writer->targets[i], name))
 			return writer->targets[i];
 	return 0;
 }
 
+/* Its own beginning is no target yet: it has no end, and what is behind it is an older message's. */
 static int write_name(struct writer *writer, const struct dns_name *name)
 {
 	struct dns_answer *answer = writer->answer;
+	const size_t known = writer->target_count;
 
 	if (!has_room(answer, name->len))
 		return -EBADMSG;
 	for (const uint8_t *label = name->wire;; label += 1U + *label) {
-		uint16_t target = *label ? find_target(writer, label) : 0;
+		uint16_t target = *label ? find_target(writer, known, label) : 0;
 		if (target) {
 			put16(answer->wire + answer->len, POINTER << 8 | target);
 			answer->len += 2;

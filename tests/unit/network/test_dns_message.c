@@ -231,6 +231,25 @@ static void a_response_is_written_anew(void **state)
 	dns_answer_finish(&answer);
 }
 
+/* "a.a" must not end in itself, whatever an earlier message left behind it. */
+static void a_name_that_repeats_itself_ends(void **state)
+{
+	(void)state;
+	static const char data[] = HEADER("\x81", "\x80", "\1", "\1", "\0",
+		"\0") "\1b\0\0\1\0\1"
+		      "\1a\1a\0\0\1\0\1\0\0\0\x3c\0\4\1\2\3\4";
+	struct dns_question q = question("b", DNS_A);
+	struct dns_response response;
+	struct dns_answer answer;
+
+	assert_int_equal(dns_answer_init(&answer), 0);
+	memset(answer.wire, 0, DNS_MESSAGE_MAX);
+	assert_int_equal(take(data, sizeof(data) - 1, &q, &response, &answer), 0);
+	assert_int_equal(answer.len, sizeof(data) - 1);
+	assert_memory_equal(answer.wire + DNS_HEADER_BYTES, data + DNS_HEADER_BYTES, answer.len - DNS_HEADER_BYTES);
+	dns_answer_finish(&answer);
+}
+
 static void cut_anywhere_a_response_is_broken(void **state)
 {
 	(void)state;
@@ -299,6 +318,7 @@ int main(void)
 		cmocka_unit_test(what_does_not_fit_is_cut_at_a_record),
 		cmocka_unit_test(an_answer_holds_so_many_records),
 		cmocka_unit_test(a_response_is_written_anew),
+		cmocka_unit_test(a_name_that_repeats_itself_ends),
 		cmocka_unit_test(cut_anywhere_a_response_is_broken),
 		cmocka_unit_test(what_answers_something_else_is_not_taken),
 		cmocka_unit_test(a_no_is_good_as_long_as_its_zone_says),
