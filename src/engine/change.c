@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/events.h"
+#include "engine/network_names.h"
 
 #define ALLOCATING_NAME "Error when allocating new name"
 
@@ -37,6 +38,7 @@ int change_name(struct container *container, const char *name, struct err **rete
 		records_rename_container(engine->records, container->id, old, auto_remove, NULL);
 		return r;
 	}
+	network_names_changed(container);
 	char *shown;
 	if (asprintf(&shown, "/%s", old) >= 0) {
 		events_tell_container_with(container, "rename", "oldName", shown);

@@ -11,6 +11,7 @@
 #include "engine/launch.h"
 #include "engine/monitor_link.h"
 #include "engine/network_make.h"
+#include "engine/network_names.h"
 #include "engine/records.h"
 
 /* The members of the operation's document. */
@@ -120,6 +121,14 @@ static void on_made(void *user, const struct err *err)
 	int r = err ? 0 : make_next(operation, &failure);
 	if (r <= 0)
 		operation_resume(operation, err ? err : failure);
+}
+
+/* Before its program runs, which may ask for itself. */
+int connect_publish_names(struct operation *operation, struct err **reterr)
+{
+	(void)reterr;
+	network_names_changed(operation->container);
+	return STEP_NEXT;
 }
 
 int connect_make_networks(struct operation *operation, struct err **reterr)
@@ -289,8 +298,10 @@ static int finish(struct operation *operation, const char *action)
 {
 	struct network *network;
 	clear_mark(operation->container);
-	if (find_network(operation, &network, NULL) == 0)
-		network_tell(network, action, operation->container);
+	if (find_network(operation, &network, NULL) < 0)
+		return STEP_NEXT;
+	network_names_write(network);
+	network_tell(network, action, operation->container);
 	return STEP_NEXT;
 }
 

@@ -20,6 +20,7 @@ void disconnect_container(struct container *container, struct network *network, 
 /* Steps of a start: addresses are chosen and written down if they had to be changed; bridges are there. */
 int connect_choose(struct operation *operation, struct err **reterr);
 int connect_make_networks(struct operation *operation, struct err **reterr);
+int connect_publish_names(struct operation *operation, struct err **reterr);
 /* Events: all its networks. */
 void connect_tell(const struct container *container, const char *action);
 

@@ -474,7 +474,7 @@ static int fill_address(const struct network *network, bool is_v6, const char *o
 	return set_text(&lease->gateway, gateway);
 }
 
-static int fill_names(const struct container *container, const struct endpoint_settings *asked, char ***ret)
+int endpoints_names(const struct container *container, const struct endpoint_settings *asked, char ***ret)
 {
 	int r = strv_append(ret, container->name);
 	strv_foreach (alias, asked->aliases) {
@@ -569,7 +569,7 @@ static int fill_lease(const struct container *container, const struct network *n
 	if (r == 0)
 		r = fill_address(network, true, leg->ipv6, &lease->ipv6);
 	if (r == 0)
-		r = fill_names(container, asked, &lease->names);
+		r = endpoints_names(container, asked, &lease->names);
 	if (r == 0)
 		r = fill_link_local(asked, &lease->link_local);
 	if (r == 0)
@@ -747,7 +747,7 @@ static int describe(const struct container *container, const char *name, struct 
 	if (r == 0 && leg && endpoints_are_live(container))
 		r = describe_leg(container, network, leg, settings);
 	if (r == 0 && !network->predefined)
-		r = fill_names(container, settings, &settings->dns_names);
+		r = endpoints_names(container, settings, &settings->dns_names);
 	return r;
 }
 

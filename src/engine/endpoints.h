@@ -34,6 +34,9 @@ const struct endpoint_settings *endpoints_asked(const struct container *containe
 void endpoints_mac(const struct container *container, const struct network *network, const struct record_leg *leg,
 	char out[INET_MAC_SIZE]);
 
+/* What others on a network know it by; the first is its own. -ENOMEM */
+int endpoints_names(const struct container *container, const struct endpoint_settings *asked, char ***ret);
+
 /* The legs of launch.json, its default routes decided. */
 int endpoints_launch(const struct container *container, struct launch *launch, struct err **reterr);
 

@@ -21,6 +21,7 @@
 #include "engine/holder_link.h"
 #include "engine/lifecycle.h"
 #include "engine/monitor_link.h"
+#include "engine/network_names.h"
 #include "engine/networks.h"
 #include "engine/records.h"
 #include "engine/remove.h"
@@ -167,6 +168,7 @@ static void restore_containers(struct engine *engine)
 		if (!container->removing)
 			monitor_link_restore(container);
 	}
+	network_names_boot(engine);
 	connect_boot(engine);
 	lifecycle_boot(engine);
 }

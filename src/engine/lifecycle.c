@@ -10,6 +10,7 @@
 #include "engine/events.h"
 #include "engine/launch.h"
 #include "engine/monitor_link.h"
+#include "engine/network_names.h"
 #include "engine/operation.h"
 #include "engine/remove.h"
 #include "engine/spare.h"
@@ -257,14 +258,15 @@ static int take_top(struct operation *operation, const struct message *answer, s
 #define STEPS(steps_) .steps = (steps_), .step_count = ARRAY_SIZE(steps_)
 
 static const struct step start_steps[] = { { check_start }, { connect_choose }, { connect_make_networks },
-	{ mark_user_start }, { ask_start, started } };
+	{ connect_publish_names }, { mark_user_start }, { ask_start, started } };
 static const struct verb start_verb = { "start", STEPS(start_steps), .queued = true, .ended = start_ended };
 
 static const struct step stop_steps[] = { { check_stop }, { mark_user_stop }, { ask_stop, stopped } };
 static const struct verb stop_verb = { "stop", STEPS(stop_steps) };
 
 static const struct step restart_steps[] = { { ask_stop_if_alive, stopped }, { check_start }, { connect_choose },
-	{ connect_make_networks }, { mark_user_start }, { ask_start, started }, { tell_restart } };
+	{ connect_make_networks }, { connect_publish_names }, { mark_user_start }, { ask_start, started },
+	{ tell_restart } };
 static const struct verb restart_verb = { "restart", STEPS(restart_steps), .queued = true, .ended = start_ended };
 
 static const struct step kill_steps[] = { { check_kill }, { mark_user_stop }, { ask_signal } };
@@ -340,6 +342,7 @@ void lifecycle_top(struct container *container, const char *args_text, engine_do
 
 void lifecycle_ended(struct container *container)
 {
+	network_names_changed(container);
 	if (container->record.host.auto_remove && !container->gone && !container->removing && !is_alive(container))
 		remove_container_unattended(container);
 }

@@ -16,6 +16,7 @@
 #include "engine/events.h"
 #include "engine/network_check.h"
 #include "engine/network_make.h"
+#include "engine/network_names.h"
 #include "engine/records.h"
 #include "engine/times.h"
 #include "spec/lease.h"
@@ -599,6 +600,7 @@ int networks_remove(struct network *network, struct err **reterr)
 		return r;
 	network_tell(network, "destroy", NULL);
 	network_unmake(network);
+	network_names_remove(network);
 	map_remove(engine->networks->by_id, network->info.id);
 	return 0;
 }

@@ -219,6 +219,7 @@ static void init_members(struct monitor *monitor)
 	list_init(&monitor->followers);
 	list_init(&monitor->stats);
 	list_init(&monitor->stops);
+	resolve_init(&monitor->resolve);
 	exec_table_init(&monitor->execs);
 	health_init(&monitor->health, monitor);
 	procio_init(&monitor->stdio, NULL);
@@ -268,6 +269,7 @@ void monitor_free(struct monitor *monitor)
 	stop_free_all(monitor);
 	exec_table_finish(&monitor->execs);
 	health_finish(&monitor->health);
+	resolve_close(monitor);
 	procio_close(&monitor->stdio);
 	logs_free(monitor);
 	container_free(monitor->container);

@@ -27,6 +27,7 @@
 #include "monitor/health.h"
 #include "monitor/logformat.h"
 #include "monitor/procio.h"
+#include "monitor/resolve.h"
 #include "monitor/restart.h"
 #include "network/published.h"
 #include "runtime/container.h"
@@ -72,6 +73,7 @@ struct monitor {
 	struct launch_network legs;      /* what it has now, whatever launch.json has become */
 	struct published published;      /* its ports of the host */
 	bool is_published;               /* the table has its elements */
+	struct resolve resolve;          /* its 127.0.0.11 */
 	bool pid_namespace_is_own;       /* then nothing outlives init */
 	int root_lock_fd;                /* the container's lock on its root, held while it is mounted */
 	int seccomp_fd;                  /* the container's filter; -1: none */

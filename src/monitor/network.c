@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "monitor/monitor.h"
+#include "monitor/names_files.h"
 #include "monitor/state.h"
 #include "network/leg.h"
 #include "network/table.h"
@@ -148,6 +149,8 @@ int network_make(pid_t pid, void *user, struct err **reterr)
 	int r = check_home(legs_make(network->endpoints, network->endpoint_count, netns_fd, reterr));
 	if (r == 0)
 		r = publish(monitor, reterr);
+	if (r == 0)
+		r = check_home(resolve_open(monitor, netns_fd, reterr));
 	return r < 0 ? err_wrap(reterr, r, "failed to set up container networking") : 0;
 }
 
@@ -209,11 +212,14 @@ int network_change(struct monitor *monitor, struct err **reterr)
 		json_finish(&launch_network_table, &after);
 		return r;
 	}
+	names_files_change(&monitor->launch, &monitor->legs);
 	json_finish(&launch_network_table, &monitor->legs);
 	monitor->legs = after;
 	tell_ports(monitor);
 	state_save(monitor);
-	return 0;
+	r = check_home(resolve_open(monitor, netns_fd, reterr));
+	resolve_renew(monitor);
+	return r;
 }
 
 int network_restore(struct monitor *monitor, struct err **reterr)
@@ -239,6 +245,7 @@ void network_clear_leftovers(struct monitor *monitor)
 
 void network_forget(struct monitor *monitor)
 {
+	resolve_close(monitor);
 	unpublish(monitor);
 	published_release(&monitor->published);
 	runstate_set_ports(&monitor->state, NULL, 0);
