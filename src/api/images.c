@@ -34,7 +34,8 @@ static void inspect(struct request *request)
 {
 	_autofree_(err) struct err *err = NULL;
 	json_t *document = NULL;
-	int r = images_inspect(request->engine, request->params[0], request->api_minor, &document, &err);
+	int r = images_inspect(request->engine, request->params[0], query_get(request->query, "platform"),
+		request->api_minor, &document, &err);
 	respond_result(request, r, 200, document, err);
 }
 
@@ -42,7 +43,8 @@ static void history(struct request *request)
 {
 	_autofree_(err) struct err *err = NULL;
 	json_t *document = NULL;
-	int r = images_history(request->engine, request->params[0], &document, &err);
+	int r = images_history(request->engine, request->params[0], query_get(request->query, "platform"), &document,
+		&err);
 	respond_result(request, r, 200, document, err);
 }
 

@@ -6,8 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <sys/utsname.h>
-
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/strv.h"
@@ -21,6 +19,7 @@
 #include "engine/volumes.h"
 #include "spec/defaults.h"
 #include "spec/oci_image.h"
+#include "spec/platform.h"
 
 #define NETWORK_DEFAULT "default"
 #define RUNTIME_DEFAULT "tare"
@@ -93,44 +92,24 @@ static int complete_hostname(struct container_config *config, const struct host_
 
 /* --- the image --- */
 
-/* "linux/amd64": Docker's words for this machine's or an image's architecture. */
-static const char *machine_architecture(void)
-{
-#if defined(__x86_64__)
-	return "amd64";
-#elif defined(__aarch64__)
-	return "arm64";
-#elif defined(__riscv)
-	return "riscv64";
-#else
-	return "unknown";
-#endif
-}
-
 static int check_platform(const struct store_image *image, const char *name, const char *platform, char ***warnings,
 	struct err **reterr)
 {
-	const char *os = is_unset(image->config->os) ? "linux" : image->config->os;
-	const char *architecture = is_unset(image->config->architecture) ? machine_architecture()
-									 : image->config->architecture;
+	const struct oci_image_config *config = image->config;
+	_autofree_(err) struct err *other = NULL;
+	struct platform wanted;
 	if (!is_unset(platform)) {
-		_autofree_(strv) char **wanted = strv_split(platform, '/');
-		if (!wanted)
-			return err_oom(reterr);
-		bool fits = wanted[1] ? strcmp(wanted[0], os) == 0 && strcmp(wanted[1], architecture) == 0
-				      : strcmp(wanted[0], os) == 0 || strcmp(wanted[0], architecture) == 0;
-		if (fits)
-			return 0;
-		return err_set(reterr, ERR_NOT_FOUND, 0,
-			"image with reference %s was found but its platform (%s/%s) does not match the specified platform (%s)",
-			name, os, architecture, platform);
+		int r = platform_parse(platform, &wanted, reterr);
+		return r < 0 ? r : platform_check(&wanted, config, name, reterr);
 	}
-	if (strcmp(os, "linux") == 0 && strcmp(architecture, machine_architecture()) == 0)
+	platform_of_host(&wanted);
+	if (platform_check(&wanted, config, name, &other) == 0)
 		return 0;
 	if (strv_appendf(warnings,
-		    "The requested image's platform (%s/%s) does not match the detected host platform (linux/%s) and no specific "
+		    "The requested image's platform (%s/%s) does not match the detected host platform (%s/%s) and no specific "
 		    "platform was requested",
-		    os, architecture, machine_architecture()) < 0)
+		    config->os ?: wanted.os, config->architecture ?: wanted.architecture, wanted.os,
+		    wanted.architecture) < 0)
 		return err_oom(reterr);
 	return 0;
 }

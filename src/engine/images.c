@@ -14,6 +14,7 @@
 #include "engine/times.h"
 #include "engine/workers.h"
 #include "spec/image_inspect.h"
+#include "spec/platform.h"
 #include "store/partial.h"
 
 /* The last API version whose clients read VirtualSize. */
@@ -67,13 +68,30 @@ static int layer_folders(struct engine *engine, const struct store_image *image,
 	return 0;
 }
 
-int images_inspect(struct engine *engine, const char *name, int api_minor, json_t **ret, struct err **reterr)
+static int find_of_platform(struct engine *engine, const char *name, const char *platform, struct store_image **ret,
+	struct err **reterr)
+{
+	_autofree_(store_image) struct store_image *image = NULL;
+	struct platform wanted;
+	int r = store_image_find(engine->store, name, &image, reterr);
+	if (r == 0 && platform && platform[0]) {
+		r = platform_parse(platform, &wanted, reterr);
+		if (r == 0)
+			r = platform_check(&wanted, image->config, name, reterr);
+	}
+	if (r == 0)
+		*ret = TAKE(image);
+	return r;
+}
+
+int images_inspect(struct engine *engine, const char *name, const char *platform, int api_minor, json_t **ret,
+	struct err **reterr)
 {
 	_autofree_(store_image) struct store_image *image = NULL;
 	_autofree_(map) struct map *folders = NULL;
 	char tagged[CLOCK_RFC3339_MAX];
 	struct image_inspect inspect;
-	int r = store_image_find(engine->store, name, &image, reterr);
+	int r = find_of_platform(engine, name, platform, &image, reterr);
 	if (r == 0)
 		r = layer_folders(engine, image, &folders, reterr);
 	if (r < 0)
@@ -86,12 +104,12 @@ int images_inspect(struct engine *engine, const char *name, int api_minor, json_
 	return *ret ? 0 : err_oom(reterr);
 }
 
-int images_history(struct engine *engine, const char *name, json_t **ret, struct err **reterr)
+int images_history(struct engine *engine, const char *name, const char *platform, json_t **ret, struct err **reterr)
 {
 	_autofree_(store_image) struct store_image *image = NULL;
 	struct store_history *entries = NULL;
 	size_t count;
-	int r = store_image_find(engine->store, name, &image, reterr);
+	int r = find_of_platform(engine, name, platform, &image, reterr);
 	if (r == 0)
 		r = store_image_history(image, &entries, &count, reterr);
 	if (r < 0)

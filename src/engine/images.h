@@ -16,8 +16,10 @@ struct images_wish {
 };
 /* GET /images/json */
 int images_list(struct engine *engine, const struct images_wish *wish, json_t **ret, struct err **reterr);
-int images_inspect(struct engine *engine, const char *name, int api_minor, json_t **ret, struct err **reterr);
-int images_history(struct engine *engine, const char *name, json_t **ret, struct err **reterr);
+/* `platform` NULL or "": any; an image of another is not found. */
+int images_inspect(struct engine *engine, const char *name, const char *platform, int api_minor, json_t **ret,
+	struct err **reterr);
+int images_history(struct engine *engine, const char *name, const char *platform, json_t **ret, struct err **reterr);
 /* `tag` NULL or "": latest. */
 int images_tag(struct engine *engine, const char *name, const char *repository, const char *tag, struct err **reterr);
 /* DELETE /images/NAME */

@@ -175,7 +175,7 @@ static int put(struct container *container, struct container_update *update, str
 
 static json_t *warnings_answer(char *const *warnings)
 {
-	json_t *list = json_array();
+	json_t *list = strv_count(warnings) ? json_array() : json_null();
 	strv_foreach (warning, warnings)
 		json_array_append_new(list, json_string(*warning));
 	return json_pack("{s:o}", "Warnings", list);

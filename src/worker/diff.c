@@ -234,7 +234,7 @@ static int answer(struct client *client, const struct buf *records, struct err *
 		r = send_one(client, records->data + at, at == 0 ? "[" : ",", reterr);
 		at += strlen(records->data + at) + 1;
 	}
-	if (r == 0 && client_write(client, records->len ? "]\n" : "[]\n", records->len ? 2 : 3) < 0)
+	if (r == 0 && client_write(client, records->len ? "]\n" : "null\n", records->len ? 2 : 5) < 0)
 		r = err_errno(reterr, -EPIPE, "cannot send the changes");
 	return r;
 }

@@ -9,11 +9,11 @@
 #include "base/clock.h"
 #include "base/strv.h"
 #include "spec/oci_image.h"
+#include "spec/platform.h"
 #include "store/image_add.h"
 #include "store/names.h"
 #include "worker/change.h"
 #include "worker/layers.h"
-#include "worker/platform.h"
 
 /* ---- the layer */
 

@@ -1,7 +1,7 @@
 /* The last step of both kinds of archive: the image is entered, its names are told. */
 #pragma once
 
-#include "worker/platform.h"
+#include "spec/platform.h"
 #include "worker/task.h"
 
 struct load_archive {

@@ -7,10 +7,10 @@
 #include "base/strv.h"
 #include "registry/registry.h"
 #include "spec/oci_image.h"
+#include "spec/platform.h"
 #include "store/copies.h"
 #include "store/image_add.h"
 #include "worker/fetch.h"
-#include "worker/platform.h"
 
 struct pull {
 	struct task *task;

@@ -16,11 +16,11 @@
 #include "codec/sha256.h"
 #include "registry/registry.h"
 #include "spec/oci_image.h"
+#include "spec/platform.h"
 #include "store/blob.h"
 #include "store/copies.h"
 #include "store/image_add.h"
 #include "store/layer.h"
-#include "worker/platform.h"
 #include "worker/push_source.h"
 
 #define UPLOADS_MAX       5 /* at once, as Docker's daemon */

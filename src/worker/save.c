@@ -11,10 +11,10 @@
 #include "base/map.h"
 #include "base/strv.h"
 #include "spec/oci_image.h"
+#include "spec/platform.h"
 #include "store/names.h"
 #include "worker/content.h"
 #include "worker/limits.h"
-#include "worker/platform.h"
 
 #define DOCUMENT_MAX (64 * 1024 * 1024)
 #define NAME_BYTES   100
@@ -67,14 +67,7 @@ static void save_finish(struct save *save)
 static int check_platform(const struct save *save, const char *name, const struct oci_image_config *config,
 	struct err **reterr)
 {
-	const struct platform *wanted = &save->platform;
-
-	if (!save->platform_asked || platform_matches(wanted, config))
-		return 0;
-	return err_set(reterr, ERR_NOT_FOUND, 0,
-		"image with reference %s was found but its platform (%s/%s) does not match the specified platform (%s/%s%s%s)",
-		name, config->os ?: "", config->architecture ?: "", wanted->os, wanted->architecture,
-		*wanted->variant ? "/" : "", wanted->variant);
+	return save->platform_asked ? platform_check(&save->platform, config, name, reterr) : 0;
 }
 
 /* The image's place in the archive, made if it has none yet. */

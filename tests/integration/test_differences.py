@@ -591,6 +591,23 @@ def test_images_are_told_of_by_their_id(engine, docker):
     assert docker("images", "--format", "{{.Containers}}", "busybox").stdout == "N/A\n"
 
 
+def test_images_of_another_platform_are_not_found(engine, docker):
+    own = "linux/" + docker("version", "-f", "{{.Server.Arch}}").stdout.strip()
+    text = f"image with reference busybox was found but its platform ({own}) does not match the specified platform (linux/s390x)"
+    for command in (("history",), ("image", "inspect")):
+        done = docker(*command, "--platform", "linux/s390x", "busybox")
+        assert done.returncode == 1 and text in done.stderr, done.stderr
+        assert docker(*command, "--platform", own, "busybox").returncode == 0
+    assert text in docker("create", "--pull", "never", "--platform", "linux/s390x", "busybox").stderr
+    assert docker("create", "--pull", "never", "--platform", own, "busybox").returncode == 0
+
+
+def test_nothing_is_null(engine, docker):
+    docker("create", "--name", "still", "busybox")
+    assert engine.api("GET", "/containers/still/changes") == (200, None)
+    assert engine.api("POST", "/containers/still/update", {"CpuShares": 512}) == (200, {"Warnings": None})
+
+
 @pytest.mark.parametrize("source, place", [("/etc/passwd", "/etc"), ("/tmp", "/etc/passwd")])
 def test_a_folder_upon_a_file(docker, source, place):
     done = docker("run", "--rm", "-v", f"{source}:{place}", "busybox", "true")

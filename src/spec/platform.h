@@ -20,3 +20,7 @@ void platform_of_host(struct platform *ret);
 int platform_parse(const char *text, struct platform *ret, struct err **reterr);
 /* Whether an image is for it; one that leaves its variant out is for any. */
 bool platform_matches(const struct platform *platform, const struct oci_image_config *config);
+/* The same, ERR_NOT_FOUND in Docker's words; `name` is what the image was asked for by. What an image does not say of itself
+ * is this machine's. */
+int platform_check(const struct platform *platform, const struct oci_image_config *config, const char *name,
+	struct err **reterr);

@@ -1,4 +1,4 @@
-#include "worker/platform.h"
+#include "spec/platform.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -116,4 +116,26 @@ bool platform_matches(const struct platform *platform, const struct oci_image_co
 	       strcmp(config->architecture, platform->architecture) == 0 &&
 	       (!*platform->variant || !config->variant || !*config->variant ||
 		       strcmp(config->variant, platform->variant) == 0);
+}
+
+static bool is_unset(const char *text)
+{
+	return !text || !*text;
+}
+
+int platform_check(const struct platform *platform, const struct oci_image_config *config, const char *name,
+	struct err **reterr)
+{
+	struct platform host;
+	struct oci_image_config said = *config;
+
+	platform_of_host(&host);
+	said.os = is_unset(config->os) ? host.os : config->os;
+	said.architecture = is_unset(config->architecture) ? host.architecture : config->architecture;
+	if (platform_matches(platform, &said))
+		return 0;
+	return err_set(reterr, ERR_NOT_FOUND, 0,
+		"image with reference %s was found but its platform (%s/%s) does not match the specified platform (%s/%s%s%s)",
+		name, said.os, said.architecture, platform->os, platform->architecture, *platform->variant ? "/" : "",
+		platform->variant);
 }

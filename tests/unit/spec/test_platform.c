@@ -2,7 +2,7 @@
 
 #include "../unit.h"
 #include "base/cleanup.h"
-#include "worker/platform.h"
+#include "spec/platform.h"
 
 static void words_are_filled_in(void **state)
 {
