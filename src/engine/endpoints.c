@@ -10,6 +10,7 @@
 #include "base/strv.h"
 #include "engine/ports.h"
 #include "engine/records.h"
+#include "network/dns_message.h"
 
 #define OPTION_IFNAME  "com.docker.network.endpoint.ifname"
 #define OPTION_SYSCTLS "com.docker.network.endpoint.sysctls"
@@ -489,6 +490,24 @@ int endpoints_names(const struct container *container, const struct endpoint_set
 	return r;
 }
 
+/* Others are called by their IDs, which stay when they are renamed. */
+static int fill_links(const struct container *container, const struct endpoint_settings *asked, char ***ret)
+{
+	int r = 0;
+	strv_foreach (link, asked->links) {
+		const char *colon = strchr(*link, ':');
+		_cleanup_free_ char *name = strndup(*link, colon ? (size_t)(colon - *link) : strlen(*link));
+		struct container *other;
+		if (!name)
+			return -ENOMEM;
+		bool found = container_find(container->engine, name, &other, NULL) == 0;
+		if (r == 0)
+			r = strv_appendf(ret, "%s=%.*s", colon ? colon + 1 : name,
+				found ? CONTAINER_ID_SHORT : DNS_TEXT_MAX, found ? other->id : name);
+	}
+	return r;
+}
+
 static int fill_link_local(const struct endpoint_settings *asked, char ***ret)
 {
 	int r = 0;
@@ -570,6 +589,8 @@ static int fill_lease(const struct container *container, const struct network *n
 		r = fill_address(network, true, leg->ipv6, &lease->ipv6);
 	if (r == 0)
 		r = endpoints_names(container, asked, &lease->names);
+	if (r == 0 && !network->predefined)
+		r = fill_links(container, asked, &lease->links);
 	if (r == 0)
 		r = fill_link_local(asked, &lease->link_local);
 	if (r == 0)
@@ -671,21 +692,13 @@ static int add_link(const struct container *container, const char *link, char **
 	return r;
 }
 
+/* Those of the default bridge; where names are resolved, links are (lease_endpoint.links). */
 static int add_links(const struct container *container, char ***ret)
 {
-	const struct map *asked = container->record.networking.endpoints;
-	struct map_entry *entry;
 	int r = 0;
 	strv_foreach (link, container->record.host.links) {
 		if (r == 0)
 			r = add_link(container, *link, ret);
-	}
-	for (size_t cursor = 0; r == 0 && asked && (entry = map_next(asked, &cursor));) {
-		const struct endpoint_settings *settings = entry->value;
-		strv_foreach (link, settings->links) {
-			if (r == 0)
-				r = add_link(container, *link, ret);
-		}
 	}
 	return r;
 }

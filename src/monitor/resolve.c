@@ -65,6 +65,15 @@ static void told_finish(struct told *told)
 		fd_close(&told->fds[i]);
 }
 
+static int tell_links(const struct lease_endpoint *endpoint, struct told *told)
+{
+	int r = 0;
+
+	strv_foreach (link, endpoint->links)
+		r = r ?: strv_append(&told->argv, "--link") ?: strv_append(&told->argv, *link);
+	return r;
+}
+
 /* Only networks with names of their own; whether one of all leads out is another matter. */
 static int tell_networks(const struct monitor *monitor, struct told *told)
 {
@@ -80,6 +89,9 @@ static int tell_networks(const struct monitor *monitor, struct told *told)
 		if (fd < 0)
 			return fd;
 		told->fds[told->fd_count++] = fd;
+		int r = tell_links(endpoint, told);
+		if (r < 0)
+			return r;
 	}
 	return leads_out ? 0 : strv_append(&told->argv, "--no-forward");
 }

@@ -48,6 +48,7 @@ static const struct json_field lease_endpoint_fields[] = {
 	JSON_FIELD(struct lease_endpoint, isolated, "isolated", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct lease_endpoint, resolves, "resolves", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct lease_endpoint, names, "names", JSON_STRV, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct lease_endpoint, links, "links", JSON_STRV, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct lease_endpoint, sysctls, "sysctls", JSON_STRMAP, .flags = JSON_OMITEMPTY),
 	JSON_FIELD_ARRAY(struct lease_endpoint, ports, port_count, "ports", JSON_OBJECTS, .table = &lease_port_table,
 		.flags = JSON_OMITEMPTY),

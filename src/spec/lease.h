@@ -56,6 +56,7 @@ struct lease_endpoint {
 	bool isolated;            /* icc=false: no talk with others of the network */
 	bool resolves;            /* names of the network are answered by 127.0.0.11 (not on the default bridge) */
 	char **names;             /* that others on the network know it by: its own, aliases, the short ID */
+	char **links;             /* "alias=name": what it alone calls others on its networks */
 	struct map *sysctls;      /* net.ipv4.conf.IFNAME.x, with IFNAME as it is */
 	struct lease_port *ports; /* published on this endpoint: the one that has the gateway */
 	size_t port_count;

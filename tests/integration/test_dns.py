@@ -136,6 +136,19 @@ def test_a_container_finds_itself_from_its_first_moment(engine, made, host):
     assert "Address: 172." in done.stdout or "Address: 10." in done.stdout or "Address: 192.168." in done.stdout, done.stdout
 
 
+def test_links_are_names_of_one_container_alone(engine, made, host):
+    create(engine, made, "dns-links")
+    sleeper(engine, made, "dns-target", "--network", "dns-links")
+    pid = sleeper(engine, made, "dns-linked", "--network", "dns-links", "--link", "dns-target:database")
+    other = sleeper(engine, made, "dns-unlinked", "--network", "dns-links")
+    address = place(engine, "dns-target", "dns-links")["IPAddress"]
+    assert dns.ask(pid, "database").values == [address]
+    assert dns.ask(other, "database").rcode == dns.NXDOMAIN
+    engine.docker("rename", "dns-target", "dns-renamed")
+    made["containers"].append("dns-renamed")
+    assert dns.ask(pid, "database").values == [address]
+
+
 def test_300_aliases(engine, made, host):
     create(engine, made, "dns-many")
     aliases = [word for number in range(300) for word in ("--network-alias", f"alias-{number}")]
