@@ -1,6 +1,8 @@
+#include "base/strv.h"
 #include "cli/client.h"
 #include "cli/container_config.h"
 #include "cli/object.h"
+#include "cli/ports.h"
 #include "cli/print.h"
 #include "cli/values.h"
 #include "cli/verbs.h"
@@ -22,6 +24,8 @@ struct update_options {
 	int64_t memory_swap;
 	int64_t pids_limit;
 	const char *restart;
+	char **publish_add;
+	char **publish_remove;
 };
 
 #define OPTION(...) OPTION_IN(struct update_options, __VA_ARGS__)
@@ -43,10 +47,24 @@ static const struct option_spec specs[] = {
 		"Memory to shrink to when the host runs short"),
 	OPTION("memory-swap", 0, OPTION_BYTES, memory_swap, "Limit of memory and swap together; -1 for no limit"),
 	OPTION("pids-limit", 0, OPTION_INT, pids_limit, "Most processes; -1 for no limit"),
+	OPTION("publish-add", 0, OPTION_LIST, publish_add,
+		"Publish a port of the running container ([[address:]host-port:]port[/protocol])"),
+	OPTION("publish-rm", 0, OPTION_LIST, publish_remove, "Publish it no longer; a port alone: wherever it is"),
 	OPTION("restart", 0, OPTION_STRING, restart,
 		"Start again after an exit: no, on-failure[:times], always, unless-stopped"),
 };
 static const struct option_table table = OPTION_TABLE(specs);
+
+static int put_ports(struct object *body, const char *key, char *const *wanted, struct err **reterr)
+{
+	_autojson_ json_t *exposed = json_object(), *bindings = json_object();
+	int ret = exposed && bindings ? 0 : err_oom(reterr);
+	strv_foreach (spec, wanted)
+		ret = ret < 0 ? ret : ports_publish(*spec, exposed, bindings, reterr);
+	if (ret == 0 && json_object_size(bindings) > 0)
+		object_put(body, key, TAKE(bindings));
+	return ret;
+}
 
 static int build_body(const struct update_options *options, json_t **ret, struct err **reterr)
 {
@@ -66,11 +84,16 @@ static int build_body(const struct update_options *options, json_t **ret, struct
 	object_put_int(&body, "MemoryReservation", options->memory_reservation);
 	object_put_int(&body, "MemorySwap", options->memory_swap);
 	object_put_int(&body, "PidsLimit", options->pids_limit);
+	int r = put_ports(&body, "PublishAdd", options->publish_add, reterr);
+	if (r == 0)
+		r = put_ports(&body, "PublishRemove", options->publish_remove, reterr);
+	if (r < 0)
+		return r;
 	if (!body.failed && !json_object_size(body.json) && !options->restart)
 		return err_set(reterr, ERR_INVALID, 0, "you must provide one or more flags when using this command");
 	if (options->restart && *options->restart) {
 		json_t *policy = NULL;
-		int r = container_restart_policy(options->restart, &policy, reterr);
+		r = container_restart_policy(options->restart, &policy, reterr);
 		if (r < 0)
 			return r;
 		object_put(&body, "RestartPolicy", policy);

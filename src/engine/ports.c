@@ -140,6 +140,76 @@ bool ports_wanted(const struct host_config *host, const struct container_config 
 	       (host->publish_all_ports && strv_count(config->exposed_ports) > 0);
 }
 
+/* --- changes --- */
+
+static bool is_same_text(const json_t *a, const json_t *b, const char *name)
+{
+	const char *x = member(a, name), *y = member(b, name);
+	return strcmp(x ? x : "", y ? y : "") == 0;
+}
+
+static bool names_binding(const json_t *wanted, const json_t *binding)
+{
+	return !is_set(member(wanted, "HostPort")) ||
+	       (is_same_text(wanted, binding, "HostPort") && is_same_text(wanted, binding, "HostIp"));
+}
+
+static int remove_binding(json_t *bindings, const char *key, const json_t *wanted, struct err **reterr)
+{
+	json_t *list = json_object_get(bindings, key);
+	bool found = false;
+	for (size_t i = json_array_size(list); i-- > 0;) {
+		if (!names_binding(wanted, json_array_get(list, i)))
+			continue;
+		json_array_remove(list, i);
+		found = true;
+	}
+	if (!found)
+		return err_set(reterr, ERR_NOT_FOUND, 0, "port %s is not published so", key);
+	if (json_array_size(list) == 0)
+		json_object_del(bindings, key);
+	return 0;
+}
+
+static int add_binding(json_t *bindings, const char *key, json_t *wanted, struct err **reterr)
+{
+	json_t *list = json_object_get(bindings, key);
+	if (!json_is_array(list)) {
+		list = json_array();
+		if (json_object_set_new(bindings, key, list) < 0)
+			return err_oom(reterr);
+	}
+	return json_array_append_new(list, json_deep_copy(wanted)) < 0 ? err_oom(reterr) : 0;
+}
+
+int ports_update(const json_t *bindings, const json_t *add, const json_t *remove, json_t **ret, struct err **reterr)
+{
+	_autojson_ json_t *into = json_is_object(bindings) ? json_deep_copy(bindings) : json_object();
+	const struct host_config added = { .port_bindings = (json_t *)add },
+				 removed = { .port_bindings = (json_t *)remove };
+	const char *key;
+	json_t *list, *binding;
+	size_t i;
+	int r = into ? container_check_bindings(add, reterr) : err_oom(reterr);
+	if (r == 0)
+		r = container_check_bindings(remove, reterr);
+	if (r == 0)
+		r = ports_check(&added, reterr);
+	if (r == 0)
+		r = ports_check(&removed, reterr);
+	json_object_foreach (removed.port_bindings, key, list) {
+		json_array_foreach (list, i, binding)
+			r = r < 0 ? r : remove_binding(into, key, binding, reterr);
+	}
+	json_object_foreach (added.port_bindings, key, list) {
+		json_array_foreach (list, i, binding)
+			r = r < 0 ? r : add_binding(into, key, binding, reterr);
+	}
+	if (r == 0)
+		*ret = TAKE(into);
+	return r;
+}
+
 /* --- leases --- */
 
 struct gathered {

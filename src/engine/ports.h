@@ -15,6 +15,10 @@ bool ports_wanted(const struct host_config *host, const struct container_config 
 /* What a new container asks for. ERR_INVALID in Docker's words. */
 int ports_check(const struct host_config *host, struct err **reterr);
 
+/* Bindings of a container after `add` and without `remove` (as PortBindings; either may be NULL; a binding without a host's port stands for
+ * all of its container's port). ERR_NOT_FOUND: what is to go is not there. A new document. */
+int ports_update(const json_t *bindings, const json_t *add, const json_t *remove, json_t **ret, struct err **reterr);
+
 /* Onto the endpoints that have the default gateways: those of IPv6 onto IPv4's if there is none, where they are
  * only held. Without a
  * gateway nothing is published. */

@@ -18,6 +18,7 @@
 #include "engine/launch_resources.h"
 #include "engine/monitor_link.h"
 #include "engine/operation.h"
+#include "engine/ports.h"
 #include "engine/validate.h"
 
 /* The members of the operation's document: what is asked for, and, once that is written down, what was before. */
@@ -277,6 +278,78 @@ static int told(struct operation *operation, const struct message *answer, struc
 		operation->container->id);
 }
 
+/* --- published ports --- */
+
+#define PORTS_BEFORE "ports"
+
+static int put_ports(struct container *container, json_t *bindings, struct err **reterr)
+{
+	json_t *before = container->record.host.port_bindings;
+	container->record.host.port_bindings = bindings;
+	int r = records_update_container(container->engine->records, container->id, &container->record, reterr);
+	if (r < 0) {
+		container->record.host.port_bindings = before;
+		json_decref(bindings);
+		return r;
+	}
+	json_decref(before);
+	return 0;
+}
+
+static int save_ports(struct operation *operation, struct err **reterr)
+{
+	struct container *container = operation->container;
+	const json_t *wanted = json_object_get(operation->args.document, WANTED);
+	const json_t *add = json_object_get(wanted, "PublishAdd"), *remove = json_object_get(wanted, "PublishRemove");
+	json_t *bindings, *before = container->record.host.port_bindings;
+	if (!json_object_size(add) && !json_object_size(remove))
+		return STEP_NEXT;
+	if (container->record.leg_count == 0)
+		return err_set(reterr, ERR_CONFLICT, 0,
+			"Cannot update container %s: it is on no network that publishes ports", container->id);
+	int r = ports_update(before, add, remove, &bindings, reterr);
+	if (r < 0)
+		return err_wrap(reterr, r, "Cannot update container %s", container->id);
+	if (json_object_set_new(operation->args.document, PORTS_BEFORE,
+		    before ? json_deep_copy(before) : json_object()) < 0) {
+		json_decref(bindings);
+		return err_oom(reterr);
+	}
+	r = put_ports(container, bindings, reterr);
+	return r < 0 ? r : STEP_NEXT;
+}
+
+static void ports_back(struct operation *operation)
+{
+	_autofree_(err) struct err *err = NULL;
+	json_t *before = json_object_get(operation->args.document, PORTS_BEFORE);
+	if (!before)
+		return;
+	if (put_ports(operation->container, json_incref(before), &err) < 0)
+		log_error("container %s keeps ports that could not be published: %s", operation->container->id,
+			err_message(err));
+	write_launch(operation->container);
+}
+
+static int tell_ports(struct operation *operation, struct err **reterr)
+{
+	struct container *container = operation->container;
+	if (!json_object_get(operation->args.document, PORTS_BEFORE) || !monitor_link_is_up(container))
+		return STEP_NEXT;
+	write_launch(container);
+	if (!container_is_running(container))
+		return STEP_NEXT;
+	return operation_ask(operation, message_new("network", 0), MONITOR_ANSWER_MS, reterr);
+}
+
+/* state.json has what was chosen. */
+static int ports_told(struct operation *operation, const struct message *answer, struct err **reterr)
+{
+	(void)answer, (void)reterr;
+	monitor_link_refresh(operation->container);
+	return STEP_NEXT;
+}
+
 static void ended(struct operation *operation, const struct err *err)
 {
 	if (!err)
@@ -286,7 +359,8 @@ static void ended(struct operation *operation, const struct err *err)
 void update_container(struct container *container, const struct container_update *update, engine_done_fn *done,
 	void *user)
 {
-	static const struct step steps[] = { { save, NULL, put_back, 0 }, { tell_monitor, told, NULL, 0 } };
+	static const struct step steps[] = { { save, NULL, put_back, 0 }, { tell_monitor, told, NULL, 0 },
+		{ save_ports, NULL, ports_back, 0 }, { tell_ports, ports_told, NULL, 0 } };
 	static const struct verb verb = { "update", steps, ARRAY_SIZE(steps), .queued = true, .ended = ended };
 	_autofree_(err) struct err *err = NULL;
 	const struct operation_args args = {

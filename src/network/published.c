@@ -339,12 +339,25 @@ static bool is_choice_of(const struct lease_port *wish, const struct lease_port 
 	       wish->container_port == chosen->container_port && wish->count == chosen->count;
 }
 
+/* By name, or by an earlier one of the wishes. */
+static bool is_wanted_as_it_is(const struct lease_endpoint *endpoint, const struct lease_port *chosen)
+{
+	for (size_t i = 0; i < endpoint->port_count; i++) {
+		const struct lease_port *port = &endpoint->ports[i];
+		if (port->choices <= 1 && port->host_port <= chosen->host_port &&
+			chosen->host_port < port->host_port + port->count && strcmp(port->proto, chosen->proto) == 0 &&
+			strcmp(port->host_ip, chosen->host_ip) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void keep_in(struct lease_endpoint *endpoint, const struct lease_endpoint *before)
 {
 	for (size_t i = 0; i < endpoint->port_count; i++) {
 		struct lease_port *wish = &endpoint->ports[i];
 		for (size_t k = 0; k < before->port_count && (wish->host_port == 0 || wish->choices > 1); k++) {
-			if (!is_choice_of(wish, &before->ports[k]))
+			if (!is_choice_of(wish, &before->ports[k]) || is_wanted_as_it_is(endpoint, &before->ports[k]))
 				continue;
 			wish->host_port = before->ports[k].host_port;
 			wish->choices = 0;

@@ -248,6 +248,8 @@ static const struct json_field container_update_fields[] = {
 	HOST_RESOURCES_FIELDS(struct container_update, resources.),
 	JSON_FIELD(struct container_update, restart_policy, "RestartPolicy", JSON_OBJECT_FIELD,
 		.table = &restart_policy_table),
+	JSON_FIELD(struct container_update, publish_add, "PublishAdd", JSON_RAW, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct container_update, publish_remove, "PublishRemove", JSON_RAW, .flags = JSON_OMITEMPTY),
 };
 const struct json_table container_update_table = JSON_TABLE(struct container_update, container_update_fields);
 
@@ -265,8 +267,9 @@ static int check_binding(const char *port, json_t *binding, struct err **reterr)
 	return 0;
 }
 
-static int check_port_bindings(json_t *bindings, struct err **reterr)
+int container_check_bindings(const json_t *document, struct err **reterr)
 {
+	json_t *bindings = (json_t *)document;
 	const char *port;
 	json_t *list;
 	if (bindings && !json_is_object(bindings))
@@ -302,7 +305,7 @@ static int check_string_lists(const char *path, json_t *lists, struct err **rete
 
 static int check_host(const struct host_config *host, struct err **reterr)
 {
-	int r = check_port_bindings(host->port_bindings, reterr);
+	int r = container_check_bindings(host->port_bindings, reterr);
 	for (size_t i = 0; r == 0 && i < host->resources.device_request_count; i++)
 		r = check_string_lists("HostConfig.DeviceRequests.Capabilities",
 			host->resources.device_requests[i].capabilities, reterr);

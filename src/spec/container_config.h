@@ -222,6 +222,8 @@ struct container_create {
 struct container_update {
 	struct host_resources resources;
 	struct restart_policy restart_policy;
+	json_t *publish_add; /* ours: as PortBindings */
+	json_t *publish_remove;
 };
 
 extern const struct json_table container_config_table;
@@ -230,6 +232,8 @@ extern const struct json_table host_resources_table;
 extern const struct json_table restart_policy_table;
 extern const struct json_table container_create_table;
 extern const struct json_table container_update_table;
+/* Whether it has the form of PortBindings; NULL has. */
+int container_check_bindings(const json_t *bindings, struct err **reterr);
 
 /*
  * The create body, with `host` and `networking` there whether it had them or not, and console_size of two numbers.

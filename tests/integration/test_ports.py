@@ -252,6 +252,33 @@ def test_a_restart_needs_no_engine(engine, host, outside, run):
     container.close()
 
 
+def test_ports_of_a_running_container_change(engine, host, outside, run):
+    run("live", "-p", "8096:80", "-p", "9200-9210:90")
+    container = inside(engine, "live")
+    chosen = port_of(engine, "live", "90/tcp")
+    listener, more = container.listen("0.0.0.0", 80), container.listen("0.0.0.0", 81)
+    kept = outside.connect(HERE, 8096)
+    accepted, _ = listener.accept()
+    engine.tare("update", "--publish-add", "8097:81", "--publish-add", "80", "live")
+    assert peer_of(outside.connect(HERE, 8097), more) == THERE
+    assert len(ports(engine, "live")["80/tcp"]) == 4 and port_of(engine, "live", "90/tcp") == chosen
+    engine.tare("update", "--publish-rm", "80", "live")
+    assert outside.connect(HERE, 8096) == "Connection refused" and "80/tcp" not in inspect(engine, "live")["HostConfig"]["PortBindings"]
+    kept.sendall(b"on and on")
+    assert accepted.recv(100) == b"on and on", "what is connected stays so"
+    foreign = host.listen("0.0.0.0", 8098)
+    refused = engine.tare("update", "--publish-add", "8099:82", "--publish-add", "8098:82", "live", check=False)
+    assert refused.returncode == 1 and "Bind for 0.0.0.0:8098 failed: port is already allocated" in refused.stderr
+    assert "82/tcp" not in inspect(engine, "live")["HostConfig"]["PortBindings"]
+    host.listen("0.0.0.0", 8099).close()
+    refused = engine.tare("update", "--publish-rm", "8097:82", "live", check=False)
+    assert refused.returncode == 1 and "port 82/tcp is not published so" in refused.stderr
+    for one in (foreign, kept, accepted, listener, more, container):
+        one.close()
+    engine.tare("restart", "-t0", "live")
+    assert {one["HostPort"] for one in ports(engine, "live")["81/tcp"]} == {"8097"}
+
+
 @pytest.mark.parametrize("flush", [["flush", "ruleset"], ["delete", "table", "inet"], ["flush", "map", "inet", "port4"]], ids=" ".join)
 def test_a_flush_is_answered(engine, host, outside, run, flush):
     run("steady", "-p", "8094:80")
