@@ -278,7 +278,8 @@ static int take_from_record(struct operation *operation, struct err **reterr)
 		r = remember_before(operation, reterr);
 	if (r < 0)
 		return r;
-	map_remove(container->record.networking.endpoints, network->info.name);
+	/* The map may be one that was read, which frees no more than the struct. */
+	settings_free(map_take(container->record.networking.endpoints, network->info.name));
 	r = save(operation, reterr);
 	return r < 0 ? r : STEP_NEXT;
 }

@@ -226,7 +226,7 @@ int endpoints_complete(struct engine *engine, struct container_record *record, s
 	}
 	if (r < 0)
 		return r;
-	map_free(record->networking.endpoints);
+	json_finish(&networking_config_table, &record->networking);
 	record->networking.endpoints = TAKE(into);
 	return 0;
 }
