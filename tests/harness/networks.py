@@ -1,4 +1,5 @@
-"""What an engine has made in the network namespace of the tests. Its bridges stay when it ends, as they should: here they go."""
+"""What an engine has made in the network namespace of the tests. Its bridges and its table stay when it ends, as they should: here
+they go."""
 import json
 import subprocess
 
@@ -19,6 +20,16 @@ def ports(engine):
     return [link["ifname"] for link in links() if link.get("master") in own]
 
 
+def table(engine):
+    """Name of its table of nf_tables (network/table.c)."""
+    value = 0xcbf29ce484222325
+    for byte in str(engine.exec_root).encode():
+        value = (value ^ byte) * 0x100000001b3 & (1 << 64) - 1
+    return f"tare-{value:016x}"
+
+
 def clear(engine):
+    name = table(engine)  # which need not be there
+    subprocess.run(["nft", f"add table inet {name}; delete table inet {name}"], check=True)
     for name in bridges(engine):
         subprocess.run(["ip", "link", "delete", name], check=True)
