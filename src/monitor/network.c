@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "monitor/monitor.h"
@@ -80,6 +81,20 @@ static void forget_connections(struct netlink *netlink, const struct launch_netw
 	}
 }
 
+/* By a child, since the kernel looks through all connections that it has for it, and the container's end does not wait for that. It keeps
+ * nothing of ours open: no lock, and no client's connection. */
+static void forget_aside(const struct launch_network *network)
+{
+	struct netlink netlink;
+	pid_t pid = fork();
+	if (pid != 0)
+		return;
+	close_range(STDERR_FILENO + 1, ~0U, 0);
+	if (netlink_open(&netlink, NETLINK_NETFILTER) == 0)
+		forget_connections(&netlink, network);
+	_exit(EXIT_SUCCESS);
+}
+
 static void unpublish(struct monitor *monitor)
 {
 	_autofree_(err) struct err *err = NULL;
@@ -91,9 +106,9 @@ static void unpublish(struct monitor *monitor)
 	if (r == 0) {
 		r = table_container_remove(&table.netlink, table.name, table.owner, monitor->legs.endpoints,
 			monitor->legs.endpoint_count, &err);
-		forget_connections(&table.netlink, &monitor->legs);
 		netlink_close(&table.netlink);
 	}
+	forget_aside(&monitor->legs);
 	if (r < 0)
 		log_error("published ports are left behind: %s", err_message(err));
 }

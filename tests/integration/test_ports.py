@@ -211,6 +211,20 @@ def test_a_taken_port_is_a_clear_error(engine, host, run, client):
     program("start", "later")
 
 
+def test_connections_of_a_stopped_container_are_forgotten(engine, outside, run):
+    run("gone", "-p", "8101:53/udp")
+    own = inspect(engine, "gone")["NetworkSettings"]["IPAddress"]
+    sender = outside.socket(HERE, socket.SOCK_DGRAM)
+    sender.sendto(b"question", (HERE, 8101))
+
+    def known():
+        return own in subprocess.run(["conntrack", "-L"], capture_output=True, text=True, check=True).stdout
+    wait_for(known, "the connection")
+    engine.tare("stop", "-t0", "gone")
+    wait_for(lambda: not known(), "it to be forgotten", timeout=10)
+    sender.close()
+
+
 def test_a_race_for_ten_ports(engine, run):
     """T-NW03: as many win as there are ports, and each has its own."""
     names = [f"race{i}" for i in range(40)]
