@@ -82,16 +82,16 @@ static void forget_connections(struct netlink *netlink, const struct launch_netw
 }
 
 /* By a child, since the kernel looks through all connections that it has for it, and the container's end does not wait for that. It keeps
- * nothing of ours open: no lock, and no client's connection. */
-static void forget_aside(const struct launch_network *network)
+ * nothing of ours open, no lock and no client's connection, but `netlink`: whose last close waits for what was deleted by it. */
+static void forget_aside(struct netlink *netlink, const struct launch_network *network)
 {
-	struct netlink netlink;
 	pid_t pid = fork();
 	if (pid != 0)
 		return;
-	close_range(STDERR_FILENO + 1, ~0U, 0);
-	if (netlink_open(&netlink, NETLINK_NETFILTER) == 0)
-		forget_connections(&netlink, network);
+	if (netlink->fd > STDERR_FILENO + 1)
+		close_range(STDERR_FILENO + 1, (unsigned)netlink->fd - 1, 0);
+	close_range((unsigned)netlink->fd + 1, ~0U, 0);
+	forget_connections(netlink, network);
 	_exit(EXIT_SUCCESS);
 }
 
@@ -106,9 +106,9 @@ static void unpublish(struct monitor *monitor)
 	if (r == 0) {
 		r = table_container_remove(&table.netlink, table.name, table.owner, monitor->legs.endpoints,
 			monitor->legs.endpoint_count, &err);
+		forget_aside(&table.netlink, &monitor->legs);
 		netlink_close(&table.netlink);
 	}
-	forget_aside(&monitor->legs);
 	if (r < 0)
 		log_error("published ports are left behind: %s", err_message(err));
 }
