@@ -62,7 +62,7 @@ static int empty_flat_folder(int parent_fd, const char *name)
 static int remove_flat_folder(int parent_fd, const char *name)
 {
 	int r = -ENOTEMPTY;
-	for (int i = 0; r == -ENOTEMPTY && i < REMOVE_TRIES; i++) {
+	for (int i = 0; r < 0 && r != -ENOENT && i < REMOVE_TRIES; i++) {
 		r = empty_flat_folder(parent_fd, name);
 		if (r == 0 && unlinkat(parent_fd, name, AT_REMOVEDIR) < 0)
 			r = -errno;

@@ -45,6 +45,7 @@ class Scene:
             self.engine.pulled = f"{self.registry.host}/team/other"
         self.striker.trace()
         self.restart()
+        self.wait_alone()
         self.before = self.facts()
 
     def restart(self):
@@ -59,6 +60,15 @@ class Scene:
         """A service manager's part."""
         if self.engine.holder.poll() is not None:
             self.engine.start()
+
+    def wait_alone(self):
+        """Every start has a monitor in reserve behind it, for a second."""
+        known = set(self.engine.tare("ps", "-aq", "--no-trunc").stdout.split())
+
+        def alone():
+            seen = leaks.snapshot(self.engine)
+            return len(seen["monitors"]) == 1 and set(seen["run folders"]) <= known
+        wait_for(alone, "the end of the monitor in reserve", 10)
 
     def facts(self):
         shown = self.engine.tare("inspect", "-f", "{{.State.Status}} {{.State.Pid}} {{.State.ExitCode}}", "kept", "ended")
