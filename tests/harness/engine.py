@@ -15,6 +15,7 @@ PROGRAMS = BUILD / "src/main"
 # Every time-out of the tests is multiplied by this: emulated machines are several times slower.
 SLOW = float(os.environ.get("TARE_TEST_SLOW", 1))
 TIMEOUT = 60 * SLOW
+CONNECTED = "03"  # in /proc/net/unix
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -105,12 +106,15 @@ class Engine:
         pids = processes(lambda c: c[0].endswith("tare-monitor") and container_id in c)
         return pids[0] if pids else None
 
+    def clients_at(self, pid):
+        """How many clients' connections a process has."""
+        lines = pathlib.Path("/proc/net/unix").read_text().splitlines()
+        ours = {f"socket:[{fields[6]}]" for fields in map(str.split, lines) if fields[7:] == [str(self.socket)] and fields[5] == CONNECTED}
+        return sum(target in ours for target in descriptors(pid))
+
     def clients_of(self, container_id):
         """How many clients' connections have been handed over to the container's monitor."""
-        lines = pathlib.Path("/proc/net/unix").read_text().splitlines()
-        ours = {f"socket:[{line.split()[6]}]" for line in lines if line.endswith(f" {self.socket}")}
-        folder = f"/proc/{self.monitor_pid(container_id)}/fd"
-        return sum(os.readlink(f"{folder}/{fd}") in ours for fd in os.listdir(folder))
+        return self.clients_at(self.monitor_pid(container_id))
 
     def kill_engine(self):
         """SIGKILL, and back when a new one answers. Returns how long that took, in seconds."""
@@ -184,6 +188,15 @@ class Engine:
 
     def popen(self, program, *arguments, **options):
         return subprocess.Popen([program, *map(str, arguments)], env=self.env, **options)
+
+
+def descriptors(pid):
+    """What each descriptor of a process is; those that go away meanwhile are left out."""
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            yield os.readlink(f"/proc/{pid}/fd/{fd}")
+        except FileNotFoundError:
+            pass
 
 
 def docker_program():
