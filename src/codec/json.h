@@ -65,13 +65,14 @@ struct json_opt_int {
 
 struct json_table;
 
+/* Small: pointers in a table are a program's own pages as soon as it runs, and each monitor has them. */
 struct json_field {
 	const char *key;
-	enum json_type type;
-	size_t offset;
-	size_t count_offset; /* JSON_INTS, JSON_OBJECTS */
 	const struct json_table *table;
-	unsigned flags;
+	uint16_t offset;
+	uint16_t count_offset; /* JSON_INTS, JSON_OBJECTS */
+	enum json_type type : 8;
+	unsigned flags : 8;
 };
 
 struct json_table {
