@@ -19,6 +19,9 @@
 #define SOCKET_MODE     0660
 #define GROUP_FILE      "/etc/group"
 
+#define PREDECESSOR_MS_FIRST 10
+#define PREDECESSOR_MS_LAST  1280
+
 /* Descriptors for us, as sd_listen_fds(3) tells: both variables, the first with our pid. */
 static int inherited_count(uint64_t *ret, struct err **reterr)
 {
@@ -108,6 +111,20 @@ static int explain_listen(int r, const char *path, struct err **reterr)
 	}
 }
 
+/*
+ * A tared that was killed has left its engine moments to notice, in which the sockets are still answered. Each look is a
+ * connection to whoever serves, so there are few.
+ */
+static int listen_patiently(const char *path, gid_t gid, struct listener *listener)
+{
+	int r = socket_listen_unix(path, gid, SOCKET_MODE, &listener->fd, &listener->file);
+	for (unsigned ms = PREDECESSOR_MS_FIRST; r == -EADDRINUSE && ms <= PREDECESSOR_MS_LAST; ms *= 2) {
+		usleep(ms * 1000);
+		r = socket_listen_unix(path, gid, SOCKET_MODE, &listener->fd, &listener->file);
+	}
+	return r;
+}
+
 static int listener_open(struct listeners *listeners, const char *path, gid_t gid, struct err **reterr)
 {
 	if (listeners->count == LISTENERS_MAX)
@@ -118,7 +135,7 @@ static int listener_open(struct listeners *listeners, const char *path, gid_t gi
 	char *copy = strdup(path);
 	if (!copy)
 		return err_oom(reterr);
-	int r = socket_listen_unix(path, gid, SOCKET_MODE, &listener->fd, &listener->file);
+	int r = listen_patiently(path, gid, listener);
 	if (r < 0) {
 		free(copy);
 		return explain_listen(r, path, reterr);

@@ -530,6 +530,17 @@ class Succession(TaredCase):
         self.assertEqual([self.runs("one"), self.runs("two")], [[str(one)], [str(two)]])
         self.assertNotIn("recovers it", self.text())
 
+    def test_socket_that_a_dying_engine_still_answers_is_waited_for(self):
+        self.run.mkdir(mode=0o755)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as predecessor:
+            predecessor.bind(str(self.socket))
+            predecessor.listen()
+            tared = self.start(wait=False)
+            time.sleep(0.5)
+            self.assertIsNone(tared.poll(), self.text())
+        wait_for(lambda: tared.poll() is not None or self.answers(), "tared's engine")
+        self.assertIsNone(tared.poll(), self.text())
+
     def test_sigterm_leaves_containers_and_takes_the_socket(self):
         tared = self.start("--pidfile", self.root / "pid")
         self.assertEqual((self.root / "pid").read_text(), f"{tared.pid}\n")
