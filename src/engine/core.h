@@ -15,6 +15,7 @@ struct execs;
 struct holder_link;
 struct networks;
 struct records;
+struct network_sweep;
 struct rules_watch;
 struct spare;
 struct volumes;
@@ -38,6 +39,7 @@ struct engine {
 	struct events *events;
 	struct volumes *volumes;
 	struct networks *networks;
+	struct network_sweep *network_sweep;
 	struct rules_watch *rules_watch;
 	struct containers *containers;
 	struct execs *execs;

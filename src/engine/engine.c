@@ -22,6 +22,7 @@
 #include "engine/lifecycle.h"
 #include "engine/monitor_link.h"
 #include "engine/network_names.h"
+#include "engine/network_sweep.h"
 #include "engine/networks.h"
 #include "engine/records.h"
 #include "engine/remove.h"
@@ -216,6 +217,8 @@ int engine_new(struct loop *loop, const struct engine_options *options, struct e
 	if (r < 0)
 		return r;
 	r = rules_watch_new(engine, &engine->rules_watch, reterr);
+	if (r == 0)
+		r = network_sweep_new(engine, &engine->network_sweep, reterr);
 	if (r < 0)
 		return r;
 	log_info("ready: %zu containers", containers_count(engine->containers));
@@ -234,6 +237,7 @@ void engine_free(struct engine *engine)
 	networks_free(engine->networks);
 	workers_free(engine->workers);
 	rules_watch_free(engine->rules_watch); /* which may have asked one */
+	network_sweep_free(engine->network_sweep);
 	holder_link_free(engine->holder);
 	events_free(engine->events);
 	store_free(engine->store);

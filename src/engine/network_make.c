@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/parse.h"
+#include "engine/network_sweep.h"
 #include "engine/workers.h"
 #include "spec/lease.h"
 
@@ -60,11 +61,16 @@ static json_t *bridge_document(const struct network *network)
 	return json_write(&lease_bridge_table, &bridge);
 }
 
+void network_owner(const struct engine *engine, char owner[static NETWORK_OWNER_SIZE])
+{
+	snprintf(owner, NETWORK_OWNER_SIZE, "tare %.200s", engine->exec_root);
+}
+
 static json_t *job_message(const struct engine *engine, json_t *make, json_t *remove)
 {
-	char owner[256];
+	char owner[NETWORK_OWNER_SIZE];
 	json_t *body = message_new("job", WORKER_REQUEST_ID);
-	snprintf(owner, sizeof(owner), "tare %.200s", engine->exec_root);
+	network_owner(engine, owner);
 	message_add(body, "kind", json_string("network"));
 	message_add(body, "owner", json_string(owner));
 	if (make)
@@ -174,8 +180,9 @@ static void on_rules(void *user, const struct message *answer, const struct err 
 	free(job);
 }
 
-int network_put_rules(struct engine *engine, network_made_fn *done, void *user, struct err **reterr)
+int network_put_rules(struct engine *engine, json_t *strays, network_made_fn *done, void *user, struct err **reterr)
 {
+	_autojson_ json_t *owned = strays;
 	_autojson_ json_t *body = job_message(engine, NULL, NULL);
 	json_t *rules = json_array();
 	struct rules_job *job = malloc(sizeof(*job));
@@ -191,6 +198,8 @@ int network_put_rules(struct engine *engine, network_made_fn *done, void *user, 
 			json_array_append_new(rules, bridge_document(network));
 	}
 	message_add(body, "rules", rules);
+	if (owned)
+		message_add(body, "strays", TAKE(owned));
 	int r = workers_ask(engine->workers, HOLDER_NETWORK, TAKE(body), HELPER_ANSWER_MS, on_rules, job, reterr);
 	if (r < 0)
 		free(job);
@@ -199,10 +208,12 @@ int network_put_rules(struct engine *engine, network_made_fn *done, void *user, 
 
 static void on_removed(void *user, const struct message *answer, const struct err *err)
 {
-	(void)user;
+	struct engine *engine = user;
 	(void)answer;
-	if (err)
-		log_error("cannot remove a bridge: %s", err_message(err));
+	if (!err)
+		return;
+	log_error("cannot remove a bridge: %s", err_message(err));
+	network_sweep_soon(engine->network_sweep);
 }
 
 void network_unmake(const struct network *network)
@@ -213,6 +224,6 @@ void network_unmake(const struct network *network)
 		return;
 	if (workers_ask(network->engine->workers, HOLDER_NETWORK,
 		    job_message(network->engine, NULL, list_of(bridge_document(network))), HELPER_ANSWER_MS, on_removed,
-		    NULL, &err) < 0)
-		on_removed(NULL, NULL, err);
+		    network->engine, &err) < 0)
+		on_removed(network->engine, NULL, err);
 }

@@ -17,6 +17,7 @@
 #include "engine/network_check.h"
 #include "engine/network_make.h"
 #include "engine/network_names.h"
+#include "engine/network_sweep.h"
 #include "engine/records.h"
 #include "engine/times.h"
 #include "spec/lease.h"
@@ -611,6 +612,7 @@ void networks_drop(struct network *network)
 	_autofree_(err) struct err *err = NULL;
 	if (records_remove_network(network->engine->records, network->info.id, &err) < 0)
 		log_error("a network that could not be made stays: %s", err_message(err));
+	network_sweep_soon(networks->engine->network_sweep);
 	map_remove(networks->by_id, network->info.id);
 }
 

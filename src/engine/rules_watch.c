@@ -65,7 +65,7 @@ static void restore(struct rules_watch *watch)
 		return;
 	watch->lost = false;
 	watch->restoring = true;
-	if (network_put_rules(watch->engine, on_restored, watch, &err) < 0)
+	if (network_put_rules(watch->engine, NULL, on_restored, watch, &err) < 0)
 		on_restored(watch, err);
 }
 

@@ -91,6 +91,20 @@ static int put_rules(struct job *job, const struct message *message, struct err 
 	return r;
 }
 
+/* Bridges of networks that are no more: the engine knows nothing of them but their names. */
+static int remove_strays(struct job *job, const struct message *message, struct err **reterr)
+{
+	const json_t *list = json_object_get(message->body, "strays");
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < json_array_size(list); i++) {
+		const char *name = json_string_value(json_array_get(list, i));
+		r = name && lease_is_interface(name)
+			    ? bridge_remove(name, job->owner, reterr)
+			    : err_set(reterr, ERR_INVALID, 0, "strays[%zu]: not an interface's name", i);
+	}
+	return r;
+}
+
 static int do_job(const struct message *message, const char *exec_root, struct err **reterr)
 {
 	struct job job = { .owner = message_string(message, "owner"), .netlink = NETLINK_NONE };
@@ -105,6 +119,8 @@ static int do_job(const struct message *message, const char *exec_root, struct e
 		r = do_each(&job, message, "make", make_one, reterr);
 	if (r == 0)
 		r = do_each(&job, message, "remove", remove_one, reterr);
+	if (r == 0)
+		r = remove_strays(&job, message, reterr);
 	netlink_close(&job.netlink);
 	return r;
 }

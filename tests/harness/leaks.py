@@ -53,6 +53,7 @@ def snapshot(engine):
     return {
         "monitors": processes(lambda c: "tare-monitor" in c[0] and str(engine.exec_root) in c),
         "workers": processes(lambda c: ("tare-worker" in c[0] or "tare-transfer" in c[0]) and str(engine.data) in c),
+        "network helpers": processes(lambda c: "tare-network" in c[0] and str(engine.data) in c),
         "cgroups": container_groups(),
         "mounts": mounts(engine),
         "run folders": entries(engine.exec_root / "containers"),
@@ -62,6 +63,7 @@ def snapshot(engine):
         "trash": entries(engine.data / "trash"),
         "sockets": sockets(engine),
         "interfaces": networks.ports(engine),
+        "rules": networks.owners(engine),
         "zombies": zombies(),
     }
 

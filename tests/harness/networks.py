@@ -1,6 +1,7 @@
 """What an engine has made in the network namespace of the tests. Its bridges and its table stay when it ends, as they should: here
 they go."""
 import json
+import re
 import subprocess
 
 
@@ -26,6 +27,12 @@ def table(engine):
     for byte in str(engine.exec_root).encode():
         value = (value ^ byte) * 0x100000001b3 & (1 << 64) - 1
     return f"tare-{value:016x}"
+
+
+def owners(engine):
+    """Whose elements are in its table: IDs of containers."""
+    listed = subprocess.run(["nft", "list", "table", "inet", table(engine)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    return sorted(set(re.findall('comment "([0-9a-f]{64})', listed.stdout)))
 
 
 def clear(engine):

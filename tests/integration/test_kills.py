@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from harness import images, leaks
+from harness import images, leaks, networks
 from harness.distribution import Registry
 from harness.engine import Engine, processes, wait_for
 from harness.strike import HELPER, KILL, NEVER, SAMPLE, Striker, chosen
@@ -25,7 +25,7 @@ SOON = 10  # how soon when nothing else is going on is measured elsewhere
 ERRORS = [errno.ENOMEM, errno.ENOSPC, errno.EIO, errno.EMFILE, errno.EINTR, errno.EAGAIN]
 # In any action: with fewer the wrong thing is watched. The holder and, in a load, the engine have little to do; so has a monitor
 # in an rm on cgroup v2 alone, where a container has one group and not one in each hierarchy.
-CALLS_AT_LEAST = {"tare-engine": 4, "tare-monitor": 10, "tare-worker": 4, "tare-transfer": 20, "tared": 1}
+CALLS_AT_LEAST = {"tare-engine": 4, "tare-monitor": 10, "tare-worker": 4, "tare-transfer": 20, "tare-network": 4, "tared": 1}
 
 
 class Scene:
@@ -36,7 +36,9 @@ class Scene:
         self.striker = Striker(self.top / "programs", program)
         self.engine = Engine(programs=self.striker.folder).start()
         self.engine.tare("load", "-q", "-i", images.busybox())
-        self.engine.tare("run", "-d", "--name", "kept", "busybox", "sleep", "100000")
+        self.engine.tare("network", "create", "front")
+        self.engine.tare("network", "create", "side")
+        self.engine.tare("run", "-d", "--name", "kept", "--network", "front", "-p", "8000:80", "busybox", "sleep", "100000")
         self.engine.tare("run", "--name", "ended", "busybox", "sh", "-c", "exit 3", check=False)
         self.registry = None
         if program == "tare-transfer":
@@ -72,7 +74,7 @@ class Scene:
 
     def facts(self):
         shown = self.engine.tare("inspect", "-f", "{{.State.Status}} {{.State.Pid}} {{.State.ExitCode}}", "kept", "ended")
-        return leaks.snapshot(self.engine), shown.stdout
+        return {**leaks.snapshot(self.engine), "bridges": networks.bridges(self.engine)}, shown.stdout
 
     def check(self, what, program):
         """Back soon; then as before."""
@@ -100,7 +102,7 @@ class Scene:
         assert not left, left
 
 
-@pytest.fixture(params=["tare-engine", "tare-monitor", "tare-worker", "tare-transfer", "tared"])
+@pytest.fixture(params=["tare-engine", "tare-monitor", "tare-worker", "tare-transfer", "tare-network", "tared"])
 def scene(request):
     scene = Scene(request.param)
     try:
@@ -161,6 +163,22 @@ def pull(engine):
     return attempt(engine, "pull", "-q", engine.pulled)
 
 
+def publish(engine):
+    return attempt(engine, "run", "-d", "--name", "victim", "--network", "front", "-p", "8080:80", "-p", "9000-9003:9000-9003", "busybox",
+                   "sleep", "100000")
+
+
+def connect(engine):
+    done = attempt(engine, "network", "connect", "front", "victim")
+    attempt(engine, "update", "--publish-add", "8080:80", "victim")
+    attempt(engine, "network", "disconnect", "front", "victim")
+    return done
+
+
+def make_network(engine):
+    return attempt(engine, "network", "create", "back") and not attempt(engine, "network", "rm", "back")
+
+
 def kill_engine(engine):
     os.kill(engine.engine_pid(), signal.SIGKILL)
     try:
@@ -200,6 +218,10 @@ def prepare_victim(scene):
     scene.engine.tare("run", "-d", "--name", "victim", "busybox", "sleep", "100000")
 
 
+def prepare_connected(scene):
+    scene.engine.tare("run", "-d", "--name", "victim", "--network", "side", "busybox", "sleep", "100000")
+
+
 def other_image():
     """With a layer that no container of the scene holds."""
     root = images.CACHE / "other-root.tar"
@@ -231,6 +253,13 @@ def verify_removed(scene, done, what):
     remove_victim(scene, what)
 
 
+def verify_network(scene, done, what):
+    """It can be removed, whatever state it is in, and made again."""
+    scene.engine.tare("network", "rm", "back", check=False)
+    scene.engine.tare("network", "create", "back")
+    scene.engine.tare("network", "rm", "back")
+
+
 def verify_load(scene, done, what):
     engine = scene.engine
     listed = engine.tare("images", "-q", "other").stdout
@@ -254,12 +283,16 @@ ACTIONS = {
     "trash": (prepare_victim, remove_and_empty, verify_removed),
     "load": (prepare_load, load, verify_load),
     "pull": (prepare_pull, pull, verify_pull),
+    "publish": (prepare_nothing, publish, verify_made),
+    "connect": (prepare_connected, connect, verify_made),
+    "network": (prepare_nothing, make_network, verify_network),
     "recover": (prepare_victim, kill_engine, verify_made),
     "begin": (prepare_victim, start_tared, verify_made),
 }
 STRUCK = {
-    "tare-engine": ["run", "run-rm", "stop-start", "rm", "load", "recover"],
-    "tare-monitor": ["run", "run-rm", "stop-start", "rm"],
+    "tare-engine": ["run", "run-rm", "stop-start", "rm", "load", "publish", "connect", "network", "recover"],
+    "tare-monitor": ["run", "run-rm", "stop-start", "rm", "publish", "connect"],
+    "tare-network": ["network"],
     "tare-worker": ["load", "trash"],
     "tare-transfer": ["pull"],
     "tared": ["run", "run-rm", "rm", "recover", "begin"],
@@ -337,7 +370,7 @@ def test_killed_anywhere(scene):
 def test_any_call_fails(scene):
     every = os.environ.get("TARE_KILLS") == "all"
     for errors in [[error] for error in ERRORS] if every else [ERRORS]:
-        sweep(scene, {"tare-worker": ["load"], "tare-transfer": ["pull"]}.get(scene.striker.name, ["run-rm"]), errors)
+        sweep(scene, {"tare-worker": ["load"], "tare-transfer": ["pull"], "tare-network": ["network"]}.get(scene.striker.name, ["run-rm"]), errors)
 
 
 @pytest.mark.parametrize("scene", ["tare-engine"], indirect=True)
