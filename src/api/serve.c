@@ -16,41 +16,93 @@
 
 #include "api/server.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "base/strv.h"
 #include "engine/engine.h"
+#include "spec/engine_flags.h"
 
 #define HOLDER_FD          3
 #define FIRST_LISTENING_FD 4
 #define EXIT_USAGE         64
 
-static const struct option long_options[] = {
+enum { FLAG_FIRST = 256 }; /* and on: engine_flags */
+
+static const struct option own_options[] = {
 	{ "data-root", required_argument, NULL, 'd' },
 	{ "exec-root", required_argument, NULL, 'e' },
 	{ "cgroup-parent", required_argument, NULL, 'c' },
 	{ "config-file", required_argument, NULL, 'f' },
-	{ "insecure-registry", required_argument, NULL, 'i' },
-	{ "registry-mirror", required_argument, NULL, 'm' },
 	{ "log-level", required_argument, NULL, 'l' },
 	{ "version", no_argument, NULL, 'v' },
-	{ 0 },
 };
+
+static void add_flags(struct option *table)
+{
+	for (int i = 0; engine_flags[i].name; i++)
+		table[i] = (struct option){ engine_flags[i].name,
+			engine_flags[i].value ? required_argument : optional_argument, NULL, FLAG_FIRST + i };
+}
+
+/* base=SUBNET,size=BITS; NULL */
+static json_t *pool_of(const char *text)
+{
+	_autofree_(strv) char **words = strv_split(text, ',');
+	const char *base = NULL;
+	uint64_t size = 0;
+	strv_foreach (word, words) {
+		if (strncmp(*word, "base=", 5) == 0)
+			base = *word + 5;
+		else if (strncmp(*word, "size=", 5) != 0 || parse_u64(*word + 5, 128, &size) < 0)
+			return NULL;
+	}
+	return base ? json_pack("{s:s, s:I}", "base", base, "size", (json_int_t)size) : NULL;
+}
+
+static json_t *value_of(const struct engine_flag *flag, const char *text)
+{
+	uint64_t number;
+	bool truth = true;
+	switch (flag->kind) {
+	case ENGINE_FLAG_NUMBER:
+		return parse_u64(text, INT32_MAX, &number) < 0 ? NULL : json_integer((json_int_t)number);
+	case ENGINE_FLAG_TRUTH: return text && parse_bool(text, &truth) < 0 ? NULL : json_boolean(truth);
+	case ENGINE_FLAG_POOL: return pool_of(text);
+	case ENGINE_FLAG_TEXT:
+	case ENGINE_FLAG_LIST: return json_string(text);
+	default: return NULL;
+	}
+}
+
+static int take_flag(struct engine_options *options, const struct engine_flag *flag, const char *text)
+{
+	json_t *value = value_of(flag, text);
+	if (!value) {
+		fprintf(stderr, "tare-engine: --%s: \"%s\" is not understood\n", flag->name, text ? text : "");
+		return ENGINE_EXIT_CANNOT_START;
+	}
+	if (!options->settings)
+		options->settings = json_object();
+	if (flag->kind != ENGINE_FLAG_LIST && flag->kind != ENGINE_FLAG_POOL)
+		return json_object_set_new(options->settings, flag->key, value) < 0 ? EXIT_FAILURE : 0;
+	json_t *list = json_object_get(options->settings, flag->key);
+	if (!list && (list = json_array()))
+		json_object_set_new(options->settings, flag->key, list);
+	return json_array_append_new(list, value) < 0 ? EXIT_FAILURE : 0;
+}
 
 static int read_options(int argc, char **argv, struct engine_options *options)
 {
+	struct option table[ARRAY_SIZE(own_options) + ENGINE_FLAGS_MAX] = { 0 };
 	enum log_level level = LOG_LEVEL_INFO;
-	int c;
-	while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+	int c, r;
+	memcpy(table, own_options, sizeof(own_options));
+	add_flags(table + ARRAY_SIZE(own_options));
+	while ((c = getopt_long(argc, argv, "", table, NULL)) != -1) {
 		switch (c) {
 		case 'd': options->data_root = optarg; break;
 		case 'e': options->exec_root = optarg; break;
 		case 'c': options->cgroup_parent = optarg; break;
 		case 'f': options->config_file = optarg; break;
-		case 'i':
-		case 'm':
-			if (strv_append(c == 'i' ? &options->insecure_registries : &options->registry_mirrors, optarg) <
-				0)
-				return EXIT_FAILURE;
-			break;
 		case 'l':
 			if (log_level_parse(optarg, &level) == 0)
 				break;
@@ -58,7 +110,10 @@ static int read_options(int argc, char **argv, struct engine_options *options)
 				optarg);
 			return EXIT_USAGE;
 		case 'v': puts("tare-engine " TARE_VERSION); return -1;
-		default: return EXIT_USAGE;
+		default:
+			r = c < FLAG_FIRST ? EXIT_USAGE : take_flag(options, &engine_flags[c - FLAG_FIRST], optarg);
+			if (r)
+				return r;
 		}
 	}
 	log_setup("tare-engine", level);
@@ -103,8 +158,7 @@ static int serve(struct loop *loop, const struct engine_options *options, struct
 
 static void options_finish(struct engine_options *options)
 {
-	strv_free(options->insecure_registries);
-	strv_free(options->registry_mirrors);
+	json_decref(options->settings);
 }
 
 int serve_main(int argc, char **argv)

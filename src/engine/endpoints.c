@@ -661,15 +661,30 @@ int endpoints_launch(const struct container *container, struct launch *launch, s
 
 /* --- names in /etc/hosts --- */
 
+static int add_gateway_of(const struct network_family *family, const char *name, size_t len, char ***ret)
+{
+	char text[INET_TEXT_SIZE];
+	if (!family->has_gateway)
+		return 0;
+	inet_print(&family->gateway, text);
+	return strv_appendf(ret, "%.*s:%s", (int)len, name, text);
+}
+
+/* As the settings have it, else the default bridge's own addresses. */
 static int add_gateway_host(const struct container *container, const char *name, size_t len, char ***ret)
 {
+	char *const *given = container->engine->settings.host_gateway_ips;
 	struct network *bridge;
-	char text[INET_TEXT_SIZE];
-	if (networks_find(container->engine->networks, NETWORK_BRIDGE, &bridge, NULL) < 0 ||
-		network_settle(bridge, NULL) < 0 || !bridge->ipv4.has_gateway)
-		return 0;
-	inet_print(&bridge->ipv4.gateway, text);
-	return strv_appendf(ret, "%.*s:%s", (int)len, name, text);
+	int r = 0;
+	strv_foreach (address, given) {
+		if (r == 0)
+			r = strv_appendf(ret, "%.*s:%s", (int)len, name, *address);
+	}
+	if (strv_count(given) > 0 || networks_find(container->engine->networks, NETWORK_BRIDGE, &bridge, NULL) < 0 ||
+		network_settle(bridge, NULL) < 0)
+		return r;
+	r = add_gateway_of(&bridge->ipv4, name, len, ret);
+	return r < 0 ? r : add_gateway_of(&bridge->ipv6, name, len, ret);
 }
 
 /* "container:alias" or "container": its addresses on networks that both are on. */

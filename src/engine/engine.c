@@ -21,6 +21,7 @@
 #include "engine/holder_link.h"
 #include "engine/lifecycle.h"
 #include "engine/monitor_link.h"
+#include "engine/network_default.h"
 #include "engine/network_names.h"
 #include "engine/network_sweep.h"
 #include "engine/networks.h"
@@ -187,7 +188,9 @@ static int start(struct engine *engine, int holder_fd, struct err **reterr)
 	if (r < 0)
 		return r;
 	restore_containers(engine);
-	r = remove_sweep(engine, reterr);
+	r = network_default_configure(engine, reterr);
+	if (r == 0)
+		r = remove_sweep(engine, reterr);
 	if (r == 0)
 		r = volumes_sweep(engine->volumes, reterr);
 	if (r < 0)
@@ -210,8 +213,7 @@ int engine_new(struct loop *loop, const struct engine_options *options, struct e
 	engine->cgroup_parent = options->cgroup_parent ? strdup(options->cgroup_parent) : NULL;
 	if (!engine->data_root || !engine->exec_root || (options->cgroup_parent && !engine->cgroup_parent))
 		return err_oom(reterr);
-	int r = settings_load(options->config_file, options->insecure_registries, options->registry_mirrors,
-		&engine->settings, reterr);
+	int r = settings_load(options->config_file, options->settings, &engine->settings, reterr);
 	if (r == 0)
 		r = start(engine, TAKE_FD(holder_fd), reterr);
 	if (r < 0)

@@ -32,9 +32,8 @@ struct engine_options {
 	const char *exec_root;
 	const char *cgroup_parent; /* NULL: the default */
 	const char *config_file;   /* daemon.json; NULL: the default one, if it is there */
-	char **insecure_registries;
-	char **registry_mirrors;
-	int holder_fd; /* the channel to tared; taken */
+	json_t *settings;          /* what was said on the command line, as daemon.json says it; NULL: nothing */
+	int holder_fd;             /* the channel to tared; taken */
 };
 
 /* ERR_CONFLICT with "in use" when another engine has the data root. */

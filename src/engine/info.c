@@ -203,6 +203,8 @@ int info_system(struct engine *engine, json_t **ret, struct err **reterr)
 		.operating_system = system,
 		.architecture = host.machine,
 		.registry_config = registries,
+		.default_address_pools = engine->settings.pools,
+		.default_address_pool_count = engine->settings.pool_count,
 		.cpu_count = sysconf(_SC_NPROCESSORS_ONLN),
 		.mem_total = (int64_t)memory.totalram * memory.mem_unit,
 		.name = host.nodename,

@@ -477,8 +477,14 @@ static int fill_network(const struct container *container, struct launch *launch
 	return set_text(&launch->network.mode, word) < 0 ? err_oom(reterr) : 0;
 }
 
+static char *const *own_or(char *const *own, char *const *otherwise)
+{
+	return strv_count(own) > 0 ? own : otherwise;
+}
+
 static int fill_plain(const struct container *container, struct launch *launch)
 {
+	const struct settings *settings = &container->engine->settings;
 	const struct container_config *config = &container->record.config;
 	const struct host_config *host = &container->record.host;
 	launch->version = LAUNCH_VERSION;
@@ -499,8 +505,9 @@ static int fill_plain(const struct container *container, struct launch *launch)
 	const struct {
 		char ***member;
 		char *const *value;
-	} lists[] = { { &launch->group_add, host->group_add }, { &launch->names.dns, host->dns },
-		{ &launch->names.dns_search, host->dns_search }, { &launch->names.dns_options, host->dns_options } };
+	} lists[] = { { &launch->group_add, host->group_add }, { &launch->names.dns, own_or(host->dns, settings->dns) },
+		{ &launch->names.dns_search, own_or(host->dns_search, settings->dns_search) },
+		{ &launch->names.dns_options, own_or(host->dns_options, settings->dns_options) } };
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(texts); i++)
 		r = set_text(texts[i].member, texts[i].value);

@@ -55,7 +55,8 @@ static json_t *bridge_document(const struct network *network)
 		.mtu = (int64_t)mtu_value,
 		.internal = network->info.internal,
 		.isolated = !network_truth(network, "com.docker.network.bridge.enable_icc", true),
-		.masquerade = network_truth(network, "com.docker.network.bridge.enable_ip_masquerade", true) };
+		.masquerade = network_truth(network, "com.docker.network.bridge.enable_ip_masquerade", true),
+		.no_forward = !settings_truth(&network->engine->settings.ip_forward) };
 	set_address(&network->ipv4, &bridge.ipv4, ipv4);
 	set_address(&network->ipv6, &bridge.ipv6, ipv6);
 	return json_write(&lease_bridge_table, &bridge);

@@ -15,6 +15,7 @@
 #include "engine/endpoints.h"
 #include "engine/events.h"
 #include "engine/network_check.h"
+#include "engine/network_default.h"
 #include "engine/network_make.h"
 #include "engine/network_names.h"
 #include "engine/network_sweep.h"
@@ -23,10 +24,7 @@
 #include "spec/lease.h"
 #include "sys/links.h"
 
-#define OPTION_BRIDGE_NAME "com.docker.network.bridge.name"
-#define DEFAULT_EXEC_ROOT  "/run/tare"
-#define DEFAULT_BRIDGE     "tare0"
-#define RESOLV_MAX         (64 * 1024)
+#define RESOLV_MAX (64 * 1024)
 
 struct networks {
 	struct engine *engine;
@@ -82,7 +80,8 @@ bool network_truth(const struct network *network, const char *key, bool otherwis
 
 const char *network_interface(const struct network *network)
 {
-	const char *name = network_option(network, network_is(network, "bridge") ? OPTION_BRIDGE_NAME : "parent");
+	const char *name = network_option(network,
+		network_is(network, "bridge") ? NETWORK_OPTION_BRIDGE_NAME : "parent");
 	return name ? name : "";
 }
 
@@ -212,9 +211,15 @@ static int choose_subnet(struct networks *networks, bool is_v6, struct inet_subn
 		free(all.subnets);
 		return err_errno(reterr, r, "cannot look at the host's routes");
 	}
+	struct ipam_supply given[SETTINGS_POOLS_MAX];
 	const struct ipam_supply local = ipam_local_supply(networks->engine->id);
-	r = is_v6 ? ipam_choose_subnet(&local, 1, all.subnets, all.count, ret)
-		  : ipam_choose_subnet(ipam_default_supplies, IPAM_DEFAULT_SUPPLIES, all.subnets, all.count, ret);
+	size_t count = settings_supplies(&networks->engine->settings, is_v6, given);
+	if (count > 0)
+		r = ipam_choose_subnet(given, count, all.subnets, all.count, ret);
+	else if (is_v6)
+		r = ipam_choose_subnet(&local, 1, all.subnets, all.count, ret);
+	else
+		r = ipam_choose_subnet(ipam_default_supplies, IPAM_DEFAULT_SUPPLIES, all.subnets, all.count, ret);
 	free(all.subnets);
 	return r < 0 ? err_set(reterr, ERR_INVALID, ENOSPC, "all predefined address pools have been fully subnetted")
 		     : 0;
@@ -293,13 +298,22 @@ int network_settle(struct network *network, struct err **reterr)
 		return err_oom(reterr);
 	int r = settle_info(engine->networks, &info, reterr);
 	if (r == 0)
-		r = records_put_network(engine->records, info.id, &info, reterr);
-	if (r < 0) {
-		json_finish(&network_info_table, &info);
+		r = network_replace_info(network, &info, reterr);
+	json_finish(&network_info_table, &info);
+	return r;
+}
+
+int network_replace_info(struct network *network, struct network_info *info, struct err **reterr)
+{
+	int r = records_put_network(network->engine->records, info->id, info, reterr);
+	if (r < 0)
 		return r;
-	}
-	json_finish(&network_info_table, &network->info);
-	network->info = info;
+	const struct network_info before = network->info;
+	network->info = *info;
+	*info = before;
+	free(network->ipv4.reserved);
+	free(network->ipv6.reserved);
+	network->ipv4 = network->ipv6 = (struct network_family){ 0 };
 	return read_families(network) < 0 ? err_oom(reterr) : 0;
 }
 
@@ -338,7 +352,7 @@ static int load_row(const char *id, const char *document, void *user, struct err
 	return r;
 }
 
-static int set_option(struct network_info *info, const char *key, const char *value)
+int network_info_set_option(struct network_info *info, const char *key, const char *value)
 {
 	if (!info->options && !(info->options = map_new(free)))
 		return -ENOMEM;
@@ -369,36 +383,12 @@ static int fill_identity(struct network_info *info, const char *name, const char
 	return r;
 }
 
-/* Two engines of one machine have two bridges. */
-static void default_bridge_name(const struct engine *engine, char out[LEASE_INTERFACE_SIZE])
-{
-	if (strcmp(engine->exec_root, DEFAULT_EXEC_ROOT) == 0)
-		snprintf(out, LEASE_INTERFACE_SIZE, "%s", DEFAULT_BRIDGE);
-	else
-		snprintf(out, LEASE_INTERFACE_SIZE, "%s-%.8s", DEFAULT_BRIDGE, engine->id);
-}
-
-static int fill_default_bridge(const struct engine *engine, struct network_info *info)
-{
-	static const char *const options[][2] = { { "com.docker.network.bridge.default_bridge", "true" },
-		{ "com.docker.network.bridge.enable_icc", "true" },
-		{ "com.docker.network.bridge.enable_ip_masquerade", "true" },
-		{ "com.docker.network.bridge.host_binding_ipv4", "0.0.0.0" },
-		{ "com.docker.network.driver.mtu", "1500" } };
-	char name[LEASE_INTERFACE_SIZE];
-	int r = 0;
-	default_bridge_name(engine, name);
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(options); i++)
-		r = set_option(info, options[i][0], options[i][1]);
-	return r < 0 ? r : set_option(info, OPTION_BRIDGE_NAME, name);
-}
-
 static int make_predefined(struct networks *networks, const char *name, const char *driver, struct err **reterr)
 {
 	struct network_info info = { .enable_ipv4 = true };
 	int r = fill_identity(&info, name, driver);
 	if (r == 0 && strcmp(name, NETWORK_BRIDGE) == 0)
-		r = fill_default_bridge(networks->engine, &info);
+		r = network_default_fill(networks->engine, &info);
 	r = r < 0 ? err_oom(reterr) : records_put_network(networks->engine->records, info.id, &info, reterr);
 	if (r == 0)
 		r = add(networks, &info, NULL, reterr);
@@ -479,7 +469,7 @@ int networks_find(struct networks *networks, const char *reference, struct netwo
 
 /* --- create, remove --- */
 
-static int check_overlap(struct networks *networks, const struct network_info *info, struct err **reterr)
+int networks_check_overlap(struct networks *networks, const struct network_info *info, struct err **reterr)
 {
 	struct network *other;
 	struct inet_subnet subnet;
@@ -489,13 +479,22 @@ static int check_overlap(struct networks *networks, const struct network_info *i
 		for (size_t cursor = 0; (other = networks_next(networks, &cursor));) {
 			const struct network_family *family = subnet.address.is_v6 ? &other->ipv6 : &other->ipv4;
 			/* Those of parent interfaces are the user's own affair: there it is one wire. */
-			if (family->on && strcmp(other->info.driver, info->driver) == 0 &&
+			if (family->on && strcmp(other->info.id, info->id) != 0 &&
+				strcmp(other->info.driver, info->driver) == 0 &&
 				inet_subnet_overlaps(&family->pool.subnet, &subnet))
 				return err_set(reterr, ERR_FORBIDDEN, 0,
 					"invalid pool request: Pool overlaps with other one on this address space");
 		}
 	}
 	return 0;
+}
+
+void network_pool_finish(struct network_ipam_pool *pool)
+{
+	free(pool->subnet);
+	free(pool->ip_range);
+	free(pool->gateway);
+	map_free(pool->aux_addresses);
 }
 
 /* Pools that say nothing are no pools. */
@@ -508,10 +507,7 @@ static void drop_empty_pools(struct network_ipam *ipam)
 			ipam->config[kept++] = *pool;
 			continue;
 		}
-		free(pool->subnet);
-		free(pool->ip_range);
-		free(pool->gateway);
-		map_free(pool->aux_addresses);
+		network_pool_finish(pool);
 	}
 	ipam->config_count = kept;
 }
@@ -532,10 +528,10 @@ static int fill_created(struct network_create *create, struct network_info *info
 	info->enable_ipv6 = create->enable_ipv6.set && create->enable_ipv6.value;
 	int r = fill_identity(info, create->name, create->driver);
 	if (r == 0 && strcmp(create->driver, "bridge") == 0 &&
-		(!info->options || !is_set(map_get(info->options, OPTION_BRIDGE_NAME)))) {
+		(!info->options || !is_set(map_get(info->options, NETWORK_OPTION_BRIDGE_NAME)))) {
 		char bridge[LEASE_INTERFACE_SIZE];
 		snprintf(bridge, sizeof(bridge), "br-%.12s", info->id);
-		r = set_option(info, OPTION_BRIDGE_NAME, bridge);
+		r = network_info_set_option(info, NETWORK_OPTION_BRIDGE_NAME, bridge);
 	}
 	return r;
 }
@@ -545,7 +541,7 @@ static int create_checked(struct networks *networks, struct network_create *crea
 {
 	if (fill_created(create, info) < 0)
 		return err_oom(reterr);
-	int r = check_overlap(networks, info, reterr);
+	int r = networks_check_overlap(networks, info, reterr);
 	if (r == 0)
 		r = settle_info(networks, info, reterr);
 	if (r == 0)
@@ -682,7 +678,7 @@ int network_document(struct network *network, bool with_containers, json_t **ret
 	return document ? 0 : err_oom(reterr);
 }
 
-static bool is_used(const struct network *network)
+bool network_is_used(const struct network *network)
 {
 	struct container *container;
 	for (size_t cursor = 0; (container = containers_next(network->engine->containers, &cursor));) {
@@ -701,7 +697,7 @@ static int is_listed(const struct network *network, const struct filters *filter
 	int r = filters_bool(filters, "dangling", false, &dangling, reterr);
 	if (r < 0)
 		return r;
-	if (filters_has(filters, "dangling") && dangling == (network->predefined || is_used(network)))
+	if (filters_has(filters, "dangling") && dangling == (network->predefined || network_is_used(network)))
 		return 0;
 	return filters_match_part(filters, "name", info->name) && filters_match_prefix(filters, "id", info->id) &&
 	       filters_match(filters, "driver", info->driver) && filters_match(filters, "scope", info->scope) &&
@@ -742,7 +738,8 @@ const char *const networks_prune_filters[] = { "label", "label!", "until", NULL 
 static int is_pruned(const struct network *network, const struct filters *filters, int64_t until_ns)
 {
 	int64_t created_ns;
-	if (network->predefined || is_used(network) || !filters_match_labels(filters, "label", network->info.labels) ||
+	if (network->predefined || network_is_used(network) ||
+		!filters_match_labels(filters, "label", network->info.labels) ||
 		!filters_refuse_labels(filters, "label!", network->info.labels))
 		return 0;
 	return clock_parse_rfc3339(network->info.created, &created_ns) < 0 || created_ns < until_ns;

@@ -17,6 +17,8 @@
 #define NETWORK_ID_SIZE 65
 #define NETWORK_BRIDGE  "bridge"
 
+#define NETWORK_OPTION_BRIDGE_NAME "com.docker.network.bridge.name"
+
 struct network_family {
 	bool on;
 	struct ipam_pool pool;
@@ -52,6 +54,19 @@ const char *network_option(const struct network *network, const char *key);
 bool network_truth(const struct network *network, const char *key, bool otherwise);
 /* The interface that its containers are on: the bridge, or the parent. "" for what has none. */
 const char *network_interface(const struct network *network);
+
+/* A container that lives is on it. */
+bool network_is_used(const struct network *network);
+
+/* --- rows --- */
+
+/* -ENOMEM */
+int network_info_set_option(struct network_info *info, const char *key, const char *value);
+void network_pool_finish(struct network_ipam_pool *pool);
+/* Of networks of the same driver, itself apart. */
+int networks_check_overlap(struct networks *networks, const struct network_info *info, struct err **reterr);
+/* Exchanges it with `info`, in the database too; nobody may be on it. */
+int network_replace_info(struct network *network, struct network_info *info, struct err **reterr);
 
 /* Whatever the network still has to get before it can be used or shown. */
 int network_settle(struct network *network, struct err **reterr);

@@ -8,6 +8,7 @@
 
 #include "base/io.h"
 #include "base/strv.h"
+#include "engine/settings_networks.h"
 
 #define SETTINGS_FILE_MAX (1024 * 1024)
 
@@ -16,9 +17,31 @@ const char *const settings_certificate_folders[] = { "/etc/tare/certs.d", "/etc/
 /* Those that are insecure whatever is said. */
 static const char *const loopback_nets[] = { "::1/128", "127.0.0.0/8" };
 
+static const struct json_field pool_fields[] = {
+	JSON_FIELD(struct info_address_pool, base, "base", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
+	JSON_FIELD(struct info_address_pool, size, "size", JSON_INT, .flags = JSON_REQUIRED),
+};
+static const struct json_table pool_table = JSON_TABLE(struct info_address_pool, pool_fields);
+
 static const struct json_field settings_fields[] = {
 	JSON_FIELD(struct settings, insecure, "insecure-registries", JSON_STRV),
 	JSON_FIELD(struct settings, mirrors, "registry-mirrors", JSON_STRV),
+	JSON_FIELD(struct settings, bip, "bip", JSON_STRING_FIELD),
+	JSON_FIELD(struct settings, bip6, "bip6", JSON_STRING_FIELD),
+	JSON_FIELD(struct settings, fixed_cidr, "fixed-cidr", JSON_STRING_FIELD),
+	JSON_FIELD(struct settings, fixed_cidr_v6, "fixed-cidr-v6", JSON_STRING_FIELD),
+	JSON_FIELD(struct settings, ipv6, "ipv6", JSON_BOOL_FIELD),
+	JSON_FIELD(struct settings, icc, "icc", JSON_OPT_BOOL),
+	JSON_FIELD(struct settings, ip_masq, "ip-masq", JSON_OPT_BOOL),
+	JSON_FIELD(struct settings, mtu, "mtu", JSON_INT),
+	JSON_FIELD(struct settings, ip_forward, "ip-forward", JSON_OPT_BOOL),
+	JSON_FIELD_ARRAY(struct settings, pools, pool_count, "default-address-pools", JSON_OBJECTS,
+		.table = &pool_table),
+	JSON_FIELD(struct settings, dns, "dns", JSON_STRV),
+	JSON_FIELD(struct settings, dns_options, "dns-opts", JSON_STRV),
+	JSON_FIELD(struct settings, dns_search, "dns-search", JSON_STRV),
+	JSON_FIELD(struct settings, host_gateway_ip, "host-gateway-ip", JSON_STRING_FIELD),
+	JSON_FIELD(struct settings, host_gateway_ips, "host-gateway-ips", JSON_STRV),
 };
 static const struct json_table settings_table = JSON_TABLE(struct settings, settings_fields);
 
@@ -47,18 +70,16 @@ static int check_keys(json_t *document, struct err **reterr)
 	return 0;
 }
 
-static int parse_file(const struct buf *text, struct settings *out, struct err **reterr)
+/* `*ret` stays NULL where there is nothing. */
+static int parse_file(const struct buf *text, json_t **ret, struct err **reterr)
 {
-	_autojson_ json_t *document = NULL;
 	if (strspn(text->data ? text->data : "", " \t\r\n") == text->len)
 		return 0;
-	int r = json_load(text->data, text->len, &document, reterr);
-	if (r == 0)
-		r = check_keys(document, reterr);
-	return r < 0 ? r : json_read(&settings_table, document, out, reterr);
+	int r = json_load(text->data, text->len, ret, reterr);
+	return r < 0 ? r : check_keys(*ret, reterr);
 }
 
-static int read_file(const char *path, bool may_be_missing, struct settings *out, struct err **reterr)
+static int read_file(const char *path, bool may_be_missing, json_t **ret, struct err **reterr)
 {
 	_cleanup_(buf_finish) struct buf text = BUF_INIT(SETTINGS_FILE_MAX);
 	_autoclose_ int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -68,8 +89,7 @@ static int read_file(const char *path, bool may_be_missing, struct settings *out
 	if (r < 0)
 		return err_set(reterr, ERR_INVALID, -r, "cannot read the configuration file %s: %s", path,
 			strerror(-r));
-	r = parse_file(&text, out, reterr);
-	return r < 0 ? err_wrap(reterr, r, "unable to configure the engine with file %s", path) : 0;
+	return parse_file(&text, ret, reterr);
 }
 
 /* --- what is in it --- */
@@ -126,9 +146,10 @@ static int check_mirror(const char *text, struct err **reterr)
 }
 
 /* Each once, a mirror with the slash at its end that Docker gives it. */
-static int add(char ***list, char *const *more, bool mirrors, struct err **reterr)
+static int tidy(char ***list, bool mirrors, struct err **reterr)
 {
-	strv_foreach (item, more) {
+	_autofree_(strv) char **tidied = NULL;
+	strv_foreach (item, *list) {
 		int r = mirrors ? check_mirror(*item, reterr) : check_insecure(*item, reterr);
 		if (r < 0)
 			return r;
@@ -136,41 +157,74 @@ static int add(char ***list, char *const *more, bool mirrors, struct err **reter
 		_autofree_(strv) char **one = NULL;
 		if (strv_appendf(&one, "%s%s", *item, slash ? "/" : "") < 0)
 			return err_oom(reterr);
-		if (!strv_has(*list, one[0]) && strv_append(list, one[0]) < 0)
+		if (!strv_has(tidied, one[0]) && strv_append(&tidied, one[0]) < 0)
+			return err_oom(reterr);
+	}
+	strv_free(*list);
+	*list = TAKE(tidied);
+	return 0;
+}
+
+/* --- both together --- */
+
+static bool is_of_registries(const char *key)
+{
+	return strcmp(key, "insecure-registries") == 0 || strcmp(key, "registry-mirrors") == 0;
+}
+
+static int add_flags(json_t *document, json_t *flags, struct err **reterr)
+{
+	const char *key;
+	json_t *value;
+	json_object_foreach (flags, key, value) {
+		json_t *own = json_object_get(document, key);
+		int r = 0;
+		if (!own)
+			r = json_object_set(document, key, value);
+		else if (!is_of_registries(key))
+			return err_set(reterr, ERR_INVALID, 0,
+				"the following directives are specified both as a flag and in the configuration file: %s",
+				key);
+		else if (json_is_array(own))
+			r = json_array_extend(own, value);
+		if (r < 0)
 			return err_oom(reterr);
 	}
 	return 0;
 }
 
-int settings_load(const char *file, char *const *insecure, char *const *mirrors, struct settings *out,
-	struct err **reterr)
+static int read_all(json_t *document, struct settings *out, struct err **reterr)
 {
-	struct settings read = { 0 };
-	*out = (struct settings){ 0 };
+	int r = json_read(&settings_table, document, out, reterr);
+	if (r == 0)
+		r = tidy(&out->insecure, false, reterr);
+	if (r == 0)
+		r = tidy(&out->mirrors, true, reterr);
+	return r < 0 ? r : settings_check_networks(out, reterr);
+}
+
+int settings_load(const char *file, json_t *flags, struct settings *out, struct err **reterr)
+{
+	_autojson_ json_t *document = NULL;
 	const char *path = file ? file : SETTINGS_DEFAULT_FILE;
-	int r = read_file(path, !file, &read, reterr);
-	if (r == 0) {
-		r = add(&out->insecure, read.insecure, false, reterr);
-		if (r == 0)
-			r = add(&out->mirrors, read.mirrors, true, reterr);
-		if (r < 0)
-			r = err_wrap(reterr, r, "unable to configure the engine with file %s", path);
-	}
+	*out = (struct settings){ 0 };
+	int r = read_file(path, !file, &document, reterr);
+	bool has_file = document;
+	if (r == 0 && !document && !(document = json_object()))
+		return err_oom(reterr);
 	if (r == 0)
-		r = add(&out->insecure, insecure, false, reterr);
+		r = add_flags(document, flags, reterr);
 	if (r == 0)
-		r = add(&out->mirrors, mirrors, true, reterr);
-	settings_finish(&read);
-	if (r < 0)
-		settings_finish(out);
-	return r;
+		r = read_all(document, out, reterr);
+	if (r == 0)
+		return 0;
+	settings_finish(out);
+	return has_file || file ? err_wrap(reterr, r, "unable to configure the engine with file %s", path) : r;
 }
 
 void settings_finish(struct settings *settings)
 {
-	strv_free(settings->insecure);
-	strv_free(settings->mirrors);
-	*settings = (struct settings){ 0 };
+	json_finish(&settings_table, settings);
 }
 
 /* --- GET /info --- */

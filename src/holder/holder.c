@@ -212,9 +212,11 @@ int holder_main(int argc, char **argv)
 		fprintf(stderr, "tared: %s\n", err_message(err));
 		return EXIT_FAILURE;
 	}
-	if (holder.options.help || holder.options.version) {
+	if (holder.options.help || holder.options.version || holder.options.man) {
 		if (holder.options.help)
 			options_help();
+		else if (holder.options.man)
+			options_man();
 		else
 			printf("tared version %s\n", TARE_VERSION);
 		options_finish(&holder.options);

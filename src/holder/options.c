@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/strv.h"
+#include "spec/engine_flags.h"
 
 #define DEFAULT_DATA_ROOT "/var/lib/tare"
 #define DEFAULT_EXEC_ROOT "/run/tare"
@@ -23,10 +24,10 @@ enum option_code {
 	OPTION_PIDFILE,
 	OPTION_CGROUP_PARENT,
 	OPTION_CONFIG_FILE,
-	OPTION_INSECURE_REGISTRY,
-	OPTION_REGISTRY_MIRROR,
 	OPTION_VERSION,
 	OPTION_HELP,
+	OPTION_MAN,
+	OPTION_ENGINE, /* and on: engine_flags */
 };
 
 struct option_text {
@@ -46,23 +47,67 @@ static const struct option_text option_texts[] = {
 	{ "pidfile", "FILE", OPTION_PIDFILE, "write the process ID there" },
 	{ "cgroup-parent", "PATH", OPTION_CGROUP_PARENT, "the group containers are made below" },
 	{ "config-file", "FILE", OPTION_CONFIG_FILE, "settings (default /etc/tare/daemon.json, if it is there)" },
-	{ "insecure-registry", "HOST", OPTION_INSECURE_REGISTRY,
-		"plain HTTP or any certificate will do; may be repeated" },
-	{ "registry-mirror", "URL", OPTION_REGISTRY_MIRROR, "ask there before Docker Hub; may be repeated" },
 	{ "version", NULL, OPTION_VERSION, "print the version" },
 	{ "help", NULL, OPTION_HELP, "print this" },
 };
+
+/* --- help and the manual page --- */
+
+typedef void text_fn(char letter, const char *name, const char *value, const char *help);
+
+static void each_text(text_fn *fn)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(option_texts); i++) {
+		const struct option_text *text = &option_texts[i];
+		fn(text->code == 'H' ? 'H' : '\0', text->name, text->value, text->help);
+	}
+	for (const struct engine_flag *flag = engine_flags; flag->name; flag++)
+		fn('\0', flag->name, flag->value, flag->help);
+}
+
+static void print_help(char letter, const char *name, const char *value, const char *help)
+{
+	char left[64];
+	snprintf(left, sizeof left, "%s--%s %s", letter ? "-H, " : "    ", name, value ? value : "");
+	printf("  %-28s %s\n", left, help);
+}
 
 void options_help(void)
 {
 	printf("Usage: tared [OPTION]...\n\n"
 	       "Keeps the container engine running and its sockets open.\n\n");
-	for (size_t i = 0; i < ARRAY_SIZE(option_texts); i++) {
-		const struct option_text *text = &option_texts[i];
-		char left[64];
-		snprintf(left, sizeof left, "%s--%s %s", text->code == 'H' ? "-H, " : "    ", text->name,
-			text->value ? text->value : "");
-		printf("  %-28s %s\n", left, text->help);
+	each_text(print_help);
+}
+
+/* roff takes a hyphen for something to break at. */
+static void print_roff(const char *text)
+{
+	for (; *text; text++)
+		printf("%s%c", *text == '-' ? "\\" : "", *text);
+}
+
+static void print_man(char letter, const char *name, const char *value, const char *help)
+{
+	printf(".TP\n.B %s", letter ? "\\-H, " : "");
+	print_roff("--");
+	print_roff(name);
+	printf(" %s\n", value ? value : "");
+	print_roff(help);
+	putchar('\n');
+}
+
+void options_man(void)
+{
+	printf(".TH TARED 8 \"\" \"tare %s\" \"System administration\"\n"
+	       ".SH NAME\ntared \\- keeps the container engine running and its sockets open\n"
+	       ".SH SYNOPSIS\n.B tared\n[OPTION]...\n.SH OPTIONS\n",
+		TARE_VERSION);
+	each_text(print_man);
+	printf(".SH FILES\n.TP\n.B /etc/tare/daemon.json\nOne object, with these keys; what is given as an option is not given there:\n");
+	for (const struct engine_flag *flag = engine_flags; flag->name; flag++) {
+		printf(".br\n");
+		print_roff(flag->key);
+		putchar('\n');
 	}
 }
 
@@ -121,6 +166,13 @@ static int pass_on_path(struct options *options, const char *name, const char *v
 	return r < 0 ? r : pass_on(options, name, path, reterr);
 }
 
+static int pass_on_flag(struct options *options, const struct engine_flag *flag, const char *value, struct err **reterr)
+{
+	if (strv_appendf(&options->engine, "--%s%s%s", flag->name, value ? "=" : "", value ? value : "") < 0)
+		return err_oom(reterr);
+	return 0;
+}
+
 static int option_apply(struct options *options, int code, const char *value, struct err **reterr)
 {
 	switch (code) {
@@ -133,11 +185,13 @@ static int option_apply(struct options *options, int code, const char *value, st
 	case 'H': return strv_append(&options->hosts, value) < 0 ? err_oom(reterr) : 0;
 	case OPTION_CGROUP_PARENT: return pass_on(options, "--cgroup-parent", value, reterr);
 	case OPTION_CONFIG_FILE: return pass_on_path(options, "--config-file", value, reterr);
-	case OPTION_INSECURE_REGISTRY: return pass_on(options, "--insecure-registry", value, reterr);
-	case OPTION_REGISTRY_MIRROR: return pass_on(options, "--registry-mirror", value, reterr);
 	case OPTION_VERSION: options->version = true; return 0;
 	case OPTION_HELP: options->help = true; return 0;
-	default: return err_set(reterr, ERR_INVALID, 0, "see tared --help");
+	case OPTION_MAN: options->man = true; return 0;
+	default:
+		if (code >= OPTION_ENGINE)
+			return pass_on_flag(options, &engine_flags[code - OPTION_ENGINE], value, reterr);
+		return err_set(reterr, ERR_INVALID, 0, "see tared --help");
 	}
 }
 
@@ -158,10 +212,14 @@ static int options_set_defaults(struct options *options, struct err **reterr)
 
 int options_parse(int argc, char **argv, struct options *ret, struct err **reterr)
 {
-	struct option table[ARRAY_SIZE(option_texts) + 1] = { 0 };
+	struct option table[ARRAY_SIZE(option_texts) + ENGINE_FLAGS_MAX + 1] = { 0 }, *last = table;
 	for (size_t i = 0; i < ARRAY_SIZE(option_texts); i++)
-		table[i] = (struct option){ option_texts[i].name,
+		*last++ = (struct option){ option_texts[i].name,
 			option_texts[i].value ? required_argument : no_argument, NULL, (int)option_texts[i].code };
+	for (int i = 0; engine_flags[i].name; i++)
+		*last++ = (struct option){ engine_flags[i].name,
+			engine_flags[i].value ? required_argument : optional_argument, NULL, OPTION_ENGINE + i };
+	*last = (struct option){ "man", no_argument, NULL, OPTION_MAN };
 
 	struct options options = { 0 };
 	int r = options_set_defaults(&options, reterr);

@@ -19,6 +19,7 @@ struct options {
 	enum log_level log_level;
 	bool version;
 	bool help;
+	bool man; /* not for people: the manual page is made of it */
 };
 
 int options_parse(int argc, char **argv, struct options *ret, struct err **reterr);
@@ -26,3 +27,5 @@ void options_finish(struct options *options);
 
 /* Prints the help to stdout. */
 void options_help(void);
+/* The manual page, for the build. */
+void options_man(void);

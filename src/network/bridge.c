@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "network/sysctls.h"
 #include "sys/links.h"
 
@@ -53,11 +54,9 @@ static int make_link(struct netlink *netlink, const struct lease_bridge *bridge,
 {
 	_cleanup_(netlink_request_finish) struct netlink_request request = NETLINK_REQUEST;
 	uint8_t mac[INET_MAC_BYTES];
-	const struct link_new link = { .kind = "bridge",
-		.mac = choose_mac(bridge, mac) ? mac : NULL,
-		.name = bridge->bridge,
-		.netns_fd = -1,
-		.mtu = (unsigned)bridge->mtu };
+	const struct link_new link = {
+		.kind = "bridge", .mac = choose_mac(bridge, mac) ? mac : NULL, .name = bridge->bridge, .netns_fd = -1
+	};
 	link_put_new(&request, &link);
 	link_put_alias(&request, bridge->bridge, owner);
 	int r = netlink_transact(netlink, &request);
@@ -75,12 +74,31 @@ static int keep_listening(const struct link_info *link, void *user)
 	return 0;
 }
 
+static int forward_v4(void)
+{
+	return sysctls_set_all("ipv4/ip_forward", "1");
+}
+
 static int forward_v6(struct netlink *netlink)
 {
-	if (sysctls_get("ipv6", "all", "forwarding") == 1)
-		return 0;
 	int r = links_each(netlink, keep_listening, NULL);
 	return r < 0 ? r : sysctls_set_all("ipv6/conf/all/forwarding", "1");
+}
+
+/* It is the whole host's, so whoever reads the log hears of it. */
+static int forward(struct netlink *netlink, const struct lease_bridge *bridge, bool is_v6)
+{
+	const char *family = is_v6 ? "ipv6" : "ipv4";
+	if (sysctls_get(family, "all", "forwarding") == 1)
+		return 0;
+	if (bridge->no_forward) {
+		log_warn(
+			"network %s has no way out: forwarding of %s is off on this host, and left so (ip-forward=false)",
+			bridge->network, family);
+		return 0;
+	}
+	log_info("forwarding of %s is switched on on this host, for network %s", family, bridge->network);
+	return is_v6 ? forward_v6(netlink) : forward_v4();
 }
 
 static int configure(struct netlink *netlink, const struct lease_bridge *bridge, struct err **reterr)
@@ -104,23 +122,62 @@ static int configure(struct netlink *netlink, const struct lease_bridge *bridge,
 		if (r < 0 && (r != -ENOENT || strcmp(settings[i].value, "1") != 0))
 			return err_errno(reterr, r, "bridge %s: cannot set %s", name, settings[i].setting);
 	}
-	int r = has_v4 && !bridge->internal ? sysctls_set_all("ipv4/ip_forward", "1") : 0;
+	int r = has_v4 && !bridge->internal ? forward(netlink, bridge, false) : 0;
 	if (r == 0 && has_v6 && !bridge->internal)
-		r = forward_v6(netlink);
+		r = forward(netlink, bridge, true);
 	return r < 0 ? err_errno(reterr, r, "cannot have packets forwarded") : 0;
 }
 
-static int set_addresses(struct netlink *netlink, const struct lease_bridge *bridge, int index, struct err **reterr)
+/* Addresses of before: a network's settings may have changed. */
+struct stale {
+	const struct lease_bridge *bridge;
+	int index;
+	struct netlink_request request;
+};
+
+static bool is_own(const struct lease_address *own, const struct inet_subnet *address)
+{
+	struct inet_address parsed;
+	return is_set(own->address) && inet_parse(own->address, &parsed) == 0 &&
+	       inet_equal(&parsed, &address->address) && (unsigned)own->prefix == address->prefix;
+}
+
+static int note_stale(int index, const struct inet_subnet *address, void *user)
+{
+	struct stale *stale = user;
+	const uint8_t *bytes = address->address.bytes;
+	bool is_link_local = address->address.is_v6 && bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
+	if (index == stale->index && !is_link_local && !is_own(&stale->bridge->ipv4, address) &&
+		!is_own(&stale->bridge->ipv6, address))
+		link_put_address_delete(&stale->request, index, address);
+	return 0;
+}
+
+static int remove_stale(struct netlink *netlink, const struct lease_bridge *bridge, int index, struct err **reterr)
+{
+	struct stale stale = { bridge, index, NETLINK_REQUEST };
+	int r = bridge->foreign ? 0 : addresses_each(netlink, note_stale, &stale);
+	if (r == 0 && stale.request.count > 0)
+		r = netlink_transact(netlink, &stale.request);
+	netlink_request_finish(&stale.request);
+	return r < 0 ? refuse(netlink, r, bridge->bridge, "cannot remove its old addresses", reterr) : 0;
+}
+
+static int set_addresses(struct netlink *netlink, const struct lease_bridge *bridge, const struct link_info *link,
+	struct err **reterr)
 {
 	_cleanup_(netlink_request_finish) struct netlink_request request = NETLINK_REQUEST;
 	const struct lease_address *const own[] = { &bridge->ipv4, &bridge->ipv6 };
-	int results[3];
+	int results[4];
 	for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
 		struct inet_subnet subnet = { .prefix = (unsigned)own[i]->prefix };
 		if (is_set(own[i]->address) && inet_parse(own[i]->address, &subnet.address) == 0)
-			link_put_address(&request, index, &subnet);
+			link_put_address(&request, link->index, &subnet);
 	}
-	link_put_up(&request, index, true);
+	/* Given with its making it would follow the ports' from then on. */
+	if (bridge->mtu > 0 && link->mtu != (unsigned)bridge->mtu && !bridge->foreign)
+		link_put_mtu(&request, link->index, (unsigned)bridge->mtu);
+	link_put_up(&request, link->index, true);
 	int r = netlink_transact_each(netlink, &request, results);
 	for (unsigned i = 0; r == 0 && i < request.count; i++) {
 		if (results[i] != -EEXIST)
@@ -142,13 +199,15 @@ int bridge_make(const struct lease_bridge *bridge, const char *owner, struct err
 			bridge->bridge);
 	if (r == 0) {
 		r = make_link(&netlink, bridge, owner, reterr);
-		if (r == 0)
-			r = link_find(&netlink, bridge->bridge, &info);
+		if (r == 0 && (r = link_find(&netlink, bridge->bridge, &info)) < 0)
+			return refuse(&netlink, r, bridge->bridge, "cannot look for it", reterr);
 	}
 	if (r < 0)
 		return r;
 	r = configure(&netlink, bridge, reterr);
-	return r < 0 ? r : set_addresses(&netlink, bridge, info.index, reterr);
+	if (r == 0)
+		r = remove_stale(&netlink, bridge, info.index, reterr);
+	return r < 0 ? r : set_addresses(&netlink, bridge, &info, reterr);
 }
 
 int bridge_remove(const char *name, const char *owner, struct err **reterr)

@@ -67,6 +67,7 @@ static const struct json_field lease_bridge_fields[] = {
 	JSON_FIELD(struct lease_bridge, internal, "internal", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct lease_bridge, isolated, "isolated", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct lease_bridge, masquerade, "masquerade", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct lease_bridge, no_forward, "no_forward", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct lease_bridge, foreign, "foreign", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
 };
 const struct json_table lease_bridge_table = JSON_TABLE(struct lease_bridge, lease_bridge_fields);

@@ -73,6 +73,7 @@ struct lease_bridge {
 	bool internal;
 	bool isolated;
 	bool masquerade;
+	bool no_forward; /* the host's forwarding is left as it is */
 	bool foreign; /* the interface is the user's own (com.docker.network.bridge.name of one that was there): never deleted */
 };
 

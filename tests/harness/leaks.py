@@ -3,6 +3,7 @@ group; never machine-wide totals."""
 import json
 import os
 import pathlib
+import time
 import re
 
 from . import networks
@@ -99,7 +100,13 @@ def crashes(engine):
 
 
 def find_after_end(engine):
-    alive = processes(lambda c: "tare" in c[0] and str(engine.exec_root) in c)
+    def alive_now():
+        return processes(lambda c: "tare" in c[0] and str(engine.exec_root) in c)
+    deadline = time.monotonic() + 5
+    alive = alive_now()
+    while alive and time.monotonic() < deadline:  # helpers finish what they are at
+        time.sleep(0.01)
+        alive = alive_now()
     found = [f"processes after tared's end: {alive}"] if alive else []
     if engine.socket.exists():
         found.append("the socket is still there after tared's end")
