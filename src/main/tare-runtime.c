@@ -1,5 +1,5 @@
 /*
- * The OCI runtime and, called by their names, the monitor, the resolver and the helper that makes bridges: one program, because
+ * The OCI runtime and, called by their names, the monitor, the resolver, the splice and the helper that makes bridges: one program, because
  * most of it is the same, and because libc is in it once then.
  */
 #include <stdbool.h>
@@ -8,6 +8,7 @@
 #include "monitor/program.h"
 #include "network/dns_resolver.h"
 #include "network/program.h"
+#include "network/splice.h"
 #include "runtime/command.h"
 
 static bool is_called(const char *path, const char *name)
@@ -23,6 +24,8 @@ int main(int argc, char **argv)
 		return program_main(argc, argv);
 	if (argc > 0 && is_called(argv[0], RESOLVER_PROGRAM))
 		return resolver_main(argc, argv);
+	if (argc > 0 && is_called(argv[0], SPLICE_PROGRAM))
+		return splice_main(argc, argv);
 	if (argc > 0 && is_called(argv[0], "tare-network"))
 		return network_main(argc, argv);
 	return command_main(argc, argv);

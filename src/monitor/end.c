@@ -278,7 +278,8 @@ void end_reap(struct monitor *monitor)
 			init_is_dead = true;
 			init_code = exit_code_of(&info);
 		} else if (!run_reaped(monitor, info.si_pid, exit_code_of(&info)) &&
-			   !resolve_reaped(monitor, info.si_pid, exit_code_of(&info)))
+			   !resolve_reaped(monitor, info.si_pid, exit_code_of(&info)) &&
+			   !spliced_reaped(monitor, info.si_pid, exit_code_of(&info)))
 			exec_reaped(monitor, info.si_pid, exit_code_of(&info));
 	}
 	if (init_is_dead)

@@ -220,6 +220,7 @@ static void init_members(struct monitor *monitor)
 	list_init(&monitor->stats);
 	list_init(&monitor->stops);
 	resolve_init(&monitor->resolve);
+	spliced_init(&monitor->spliced);
 	exec_table_init(&monitor->execs);
 	health_init(&monitor->health, monitor);
 	procio_init(&monitor->stdio, NULL);
@@ -270,6 +271,7 @@ void monitor_free(struct monitor *monitor)
 	exec_table_finish(&monitor->execs);
 	health_finish(&monitor->health);
 	resolve_close(monitor);
+	spliced_close(monitor);
 	procio_close(&monitor->stdio);
 	logs_free(monitor);
 	container_free(monitor->container);

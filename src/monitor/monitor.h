@@ -29,6 +29,7 @@
 #include "monitor/procio.h"
 #include "monitor/resolve.h"
 #include "monitor/restart.h"
+#include "monitor/spliced.h"
 #include "network/published.h"
 #include "runtime/container.h"
 #include "spec/launch.h"
@@ -74,6 +75,7 @@ struct monitor {
 	struct published published;      /* its ports of the host */
 	bool is_published;               /* the table has its elements */
 	struct resolve resolve;          /* its 127.0.0.11 */
+	struct spliced spliced;          /* what serves ports that the table can't */
 	bool pid_namespace_is_own;       /* then nothing outlives init */
 	int root_lock_fd;                /* the container's lock on its root, held while it is mounted */
 	int seccomp_fd;                  /* the container's filter; -1: none */

@@ -166,6 +166,8 @@ int network_make(pid_t pid, void *user, struct err **reterr)
 		r = publish(monitor, reterr);
 	if (r == 0)
 		r = check_home(resolve_open(monitor, netns_fd, reterr));
+	if (r == 0)
+		spliced_update(monitor);
 	return r < 0 ? err_wrap(reterr, r, "failed to set up container networking") : 0;
 }
 
@@ -206,8 +208,10 @@ static int change_all(struct monitor *monitor, struct launch_network *after, int
 		published_return(&published, &monitor->published);
 		return r;
 	}
+	spliced_withdraw(monitor, &monitor->published);
 	published_release(&monitor->published);
 	monitor->published = published;
+	spliced_update(monitor);
 	return 0;
 }
 
@@ -261,6 +265,7 @@ void network_clear_leftovers(struct monitor *monitor)
 void network_forget(struct monitor *monitor)
 {
 	resolve_close(monitor);
+	spliced_close(monitor);
 	unpublish(monitor);
 	published_release(&monitor->published);
 	runstate_set_ports(&monitor->state, NULL, 0);

@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/io.h"
 #include "base/parse.h"
+#include "network/sysctls.h"
 
 #define LISTEN_BACKLOG 128
 #define PORT_RANGE     "/proc/sys/net/ipv4/ip_local_port_range"
@@ -49,25 +50,37 @@ static socklen_t fill_address(const struct inet_address *host, uint16_t port, st
 
 /* What a server left half closed a moment ago is no reason to refuse the port; what listens is. So it is bound as a server
  * would, listens for a moment to see that nobody else does, and then refuses whoever would share it. */
-static int settle(int fd)
+static int settle(int fd, bool listens)
 {
 	const int off = 0;
 	if (listen(fd, LISTEN_BACKLOG) < 0)
 		return -errno;
-	if (shutdown(fd, SHUT_RD) < 0 && errno != ENOTCONN)
+	if (!listens && shutdown(fd, SHUT_RD) < 0 && errno != ENOTCONN)
 		return -errno;
 	return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &off, sizeof(off)) < 0 ? -errno : 0;
 }
 
 /* Nothing piles up in it if the table is not there. */
-static int deafen(int fd)
+static int deafen(int fd, bool listens)
 {
+	const int unused = 0;
+	if (listens)
+		return setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof(unused)) < 0 && errno != ENOENT
+			       ? -errno
+			       : 0;
 	struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
 	const struct sock_fprog program = { 1, &nothing };
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ? -errno : 0;
 }
 
-/* -EAFNOSUPPORT, -EPROTONOSUPPORT: the kernel has no such thing, so nobody else can have the port either. */
+static int arrange(int fd, const struct published_socket *socket)
+{
+	if (socket->protocol != 0)
+		return 0;
+	return socket->type == SOCK_DGRAM ? deafen(fd, socket->is_spliced) : settle(fd, socket->is_spliced);
+}
+
+/* -EPROTONOSUPPORT: the kernel has no such sockets, so nobody else can have the port either. */
 static int bind_one(const struct published_socket *wanted)
 {
 	const int on = 1;
@@ -84,13 +97,13 @@ static int bind_one(const struct published_socket *wanted)
 		return -errno;
 	if (bind(fd, (struct sockaddr *)&address, len) < 0)
 		return -errno;
-	int r = type == SOCK_STREAM ? settle(fd) : type == SOCK_DGRAM ? deafen(fd) : 0;
+	int r = arrange(fd, wanted);
 	return r < 0 ? r : TAKE_FD(fd);
 }
 
 static bool is_missing(int r)
 {
-	return r == -EAFNOSUPPORT || r == -EPROTONOSUPPORT || r == -ESOCKTNOSUPPORT;
+	return r == -EPROTONOSUPPORT || r == -ESOCKTNOSUPPORT;
 }
 
 static int add(struct published *published, const struct published_socket *socket)
@@ -115,9 +128,11 @@ static int take_one(struct published_socket *wanted, struct published *previous)
 		if (old->fd < 0 || old->host_port != wanted->host_port || old->type != wanted->type ||
 			old->protocol != wanted->protocol || !inet_equal(&old->host, &wanted->host))
 			continue;
-		wanted->fd = TAKE_FD(old->fd);
 		wanted->moved = true;
-		return 0;
+		wanted->is_handed = old->is_handed && wanted->is_spliced && old->to_port == wanted->to_port &&
+				    inet_equal(&old->to, &wanted->to);
+		wanted->fd = TAKE_FD(old->fd);
+		return old->is_spliced == wanted->is_spliced ? 0 : arrange(wanted->fd, wanted);
 	}
 	wanted->fd = bind_one(wanted);
 	return wanted->fd < 0 ? wanted->fd : 0;
@@ -130,6 +145,8 @@ static void give_back(struct published_socket *socket, struct published *previou
 		if (old->fd < 0 && old->host_port == socket->host_port && old->type == socket->type &&
 			old->protocol == socket->protocol && inet_equal(&old->host, &socket->host)) {
 			old->fd = TAKE_FD(socket->fd);
+			if (old->is_spliced != socket->is_spliced)
+				arrange(old->fd, old);
 			return;
 		}
 	}
@@ -142,6 +159,45 @@ static void drop_from(struct published *published, size_t count, struct publishe
 		give_back(&published->sockets[--published->count], previous);
 }
 
+static bool has_own(const char *address)
+{
+	return address && address[0];
+}
+
+/* ::1 and link-local addresses are among those of "::". */
+static bool is_beyond_table(const struct lease_endpoint *endpoint, const struct inet_address *host)
+{
+	const struct inet_address any = { .is_v6 = true }, loopback = { .is_v6 = true, .bytes = { [15] = 1 } };
+	return host->is_v6 &&
+	       (!has_own(endpoint->ipv6.address) || inet_equal(host, &any) || inet_equal(host, &loopback));
+}
+
+static bool is_spliced(const struct lease_endpoint *endpoint, const struct lease_port *port,
+	const struct inet_address *host)
+{
+	return strcmp(port->proto, "sctp") != 0 && is_beyond_table(endpoint, host) &&
+	       (has_own(endpoint->ipv4.address) || has_own(endpoint->ipv6.address));
+}
+
+bool published_is_spliced(const struct lease_endpoint *endpoint, const struct lease_port *port)
+{
+	struct inet_address host;
+	return inet_parse(port->host_ip, &host) == 0 && is_spliced(endpoint, port, &host);
+}
+
+/* 0, or why nobody would be served. */
+static int check_reach(const struct published *published, const struct lease_endpoint *endpoint,
+	const struct lease_port *port, const struct inet_address *host)
+{
+	const struct inet_address any = { .is_v6 = true };
+	bool is_mapped = host->is_v6 ? has_own(endpoint->ipv6.address) : has_own(endpoint->ipv4.address);
+	if (host->is_v6 && published->no_v6)
+		return -EAFNOSUPPORT;
+	if (is_spliced(endpoint, port, host))
+		return 0;
+	return is_mapped && (!is_beyond_table(endpoint, host) || inet_equal(host, &any)) ? 0 : -EPROTONOSUPPORT;
+}
+
 static struct published_socket socket_for(const struct lease_endpoint *endpoint, const struct lease_port *port,
 	const struct inet_address *host)
 {
@@ -149,8 +205,9 @@ static struct published_socket socket_for(const struct lease_endpoint *endpoint,
 	const char *const own[] = { host->is_v6 ? endpoint->ipv6.address : endpoint->ipv4.address,
 		host->is_v6 ? endpoint->ipv4.address : endpoint->ipv6.address };
 	socket.type = type_of(port, &socket.protocol);
+	socket.is_spliced = is_spliced(endpoint, port, host);
 	for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
-		if (own[i] && own[i][0] && inet_parse(own[i], &socket.to) == 0)
+		if (has_own(own[i]) && inet_parse(own[i], &socket.to) == 0)
 			break;
 	}
 	return socket;
@@ -162,11 +219,16 @@ static int take(struct published *published, const struct lease_endpoint *endpoi
 {
 	struct inet_address host;
 	int r = inet_parse(port->host_ip, &host);
+	*ret_failed = first;
+	if (r == 0)
+		r = check_reach(published, endpoint, port, &host);
 	for (int64_t i = 0; r >= 0 && i < port->count; i++) {
 		struct published_socket socket = socket_for(endpoint, port, &host);
 		socket.host_port = (uint16_t)(first + i);
 		socket.to_port = (uint16_t)(port->container_port + i);
 		*ret_failed = first + i;
+		if (socket.is_spliced && published->count >= PUBLISHED_SOCKETS_MAX && !has_own(endpoint->ipv6.address))
+			return -E2BIG; /* without a socket nobody would be served */
 		r = take_one(&socket, previous);
 		if (is_missing(r))
 			r = 0;
@@ -202,13 +264,23 @@ static bool is_pair(const struct lease_port *a, const struct lease_port *b)
 }
 
 /* `count` of ports that are one binding. */
+/* Of a binding to all addresses: its IPv6 half can't be. */
+static bool is_left_out(int r, size_t which)
+{
+	return which == 1 && (r == -EAFNOSUPPORT || r == -EPROTONOSUPPORT || r == -E2BIG);
+}
+
 static int take_at(struct published *published, const struct lease_endpoint *endpoint, struct lease_port *ports,
 	size_t count, int64_t number, struct published *previous, int64_t *ret_failed, size_t *ret_which)
 {
 	size_t before = published->count;
 	for (size_t i = 0; i < count; i++) {
+		size_t before_it = published->count;
 		int r = take(published, endpoint, &ports[i], number, previous, ret_failed);
-		if (r < 0) {
+		if (is_left_out(r, i)) {
+			drop_from(published, before_it, previous);
+			ports[i].count = 0;
+		} else if (r < 0) {
 			*ret_which = i;
 			drop_from(published, before, previous);
 			return r;
@@ -261,6 +333,13 @@ static int take_any(struct published *published, const struct lease_endpoint *en
 		ports->host_ip, low, high);
 }
 
+static void leave_out(struct lease_endpoint *endpoint, size_t i)
+{
+	json_finish(&lease_port_table, &endpoint->ports[i]);
+	endpoint->port_count--;
+	memmove(&endpoint->ports[i], &endpoint->ports[i + 1], (endpoint->port_count - i) * sizeof(*endpoint->ports));
+}
+
 static int reserve_endpoint(struct published *published, struct lease_endpoint *endpoint, struct published *previous,
 	struct err **reterr)
 {
@@ -279,6 +358,8 @@ static int reserve_endpoint(struct published *published, struct lease_endpoint *
 		}
 		if (r < 0)
 			return r;
+		if (endpoint->ports[i + count - 1].count == 0)
+			leave_out(endpoint, i + --count);
 	}
 	return 0;
 }
@@ -304,7 +385,8 @@ int published_reserve(struct published *published, struct lease_endpoint *endpoi
 	struct published *previous, struct err **reterr)
 {
 	make_room(endpoints, count);
-	*published = (struct published){ 0 };
+	/* Where there is no such file, there is no IPv6. */
+	*published = (struct published){ .no_v6 = sysctls_get("ipv6", "all", "disable_ipv6") != 0 };
 	for (size_t i = 0; i < count; i++) {
 		int r = reserve_endpoint(published, &endpoints[i], previous, reterr);
 		if (r < 0) {

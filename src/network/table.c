@@ -14,6 +14,8 @@
 #include <linux/rtnetlink.h>
 #include <linux/udp.h>
 
+#include "network/published.h"
+
 #define EXEC_ROOT_USUAL "/run/tare"
 #define FAILURE_MAX     4096
 
@@ -37,6 +39,8 @@ enum set_id {
 	MAP_HOST_PORT6,
 	MAP_RANGE4, /* many, and the container's are the same */
 	MAP_RANGE6,
+	SET_SPLICED,      /* of "::", that a process of the host's serves */
+	SET_HOST_SPLICED, /* of one IPv6 address */
 	SET_COUNT,
 };
 
@@ -66,6 +70,8 @@ static const struct nft_set sets[SET_COUNT] = {
 		{ NFT_TYPE_IPV4 } },
 	[MAP_RANGE6] = { "range6", NFT_SET_INTERVAL, { NFT_TYPE_PROTOCOL, NFT_TYPE_IPV6, NFT_TYPE_PORT },
 		{ NFT_TYPE_IPV6 } },
+	[SET_SPLICED] = { "spliced", 0, { NFT_TYPE_PROTOCOL, NFT_TYPE_PORT } },
+	[SET_HOST_SPLICED] = { "host_spliced", 0, { NFT_TYPE_PROTOCOL, NFT_TYPE_IPV6, NFT_TYPE_PORT } },
 };
 
 /* What is different between the two families. */
@@ -181,6 +187,19 @@ static void guard(struct nft_batch *batch)
 	nft_put_flush(batch, "guard");
 	nft_put_flush(batch, "source");
 
+	/* What is spliced never comes to the chain that drops what leaves an internal network. */
+	const enum set_id spliced[] = { SET_SPLICED, SET_HOST_SPLICED };
+	for (size_t i = 0; i < ARRAY_SIZE(spliced); i++) {
+		nft_rule_begin(batch, "guard");
+		match_interface(batch, NFT_META_IIFNAME, SET_INTERNAL, true);
+		match_family(batch, v6);
+		if (spliced[i] == SET_SPLICED)
+			load_port(batch);
+		else
+			load_host_port(batch, v6);
+		nft_lookup(batch, 0, sets[spliced[i]].name, true);
+		end(batch, NF_DROP, NULL, "published, to an internal network");
+	}
 	nft_rule_begin(batch, "guard");
 	match_interface(batch, NFT_META_IIFNAME, SET_GUARDED, true);
 	end(batch, NFT_GOTO, "source", NULL);
@@ -257,12 +276,18 @@ static void publish(struct nft_batch *batch)
 	to_publish(batch, "prerouting");
 	to_publish(batch, "output");
 
-	const uint8_t loopback[16] = { [15] = 1 };
-	/* What comes from ::1 can't leave the host: the kernel has no route_localnet there. */
+	const uint8_t loopback[16] = { [15] = 1 }, link_local[2] = { 0xfe, 0x80 }, link_mask[2] = { 0xff, 0xc0 };
+	/* What comes from there can't leave the host or the link: it is spliced (network/splice.h). */
 	nft_rule_begin(batch, "publish");
 	match_family(batch, v6);
 	load_address(batch, v6, v6->destination, 0);
 	nft_compare(batch, 0, NFT_CMP_EQ, loopback, sizeof(loopback));
+	end(batch, NFT_RETURN, NULL, NULL);
+	nft_rule_begin(batch, "publish");
+	match_family(batch, v6);
+	nft_load_payload(batch, NFT_PAYLOAD_NETWORK_HEADER, v6->destination, sizeof(link_local), 0);
+	nft_mask(batch, 0, link_mask, sizeof(link_mask));
+	nft_compare(batch, 0, NFT_CMP_EQ, link_local, sizeof(link_local));
 	end(batch, NFT_RETURN, NULL, NULL);
 	publish_family(batch, v4);
 	publish_family(batch, v6);
@@ -486,6 +511,19 @@ static void put_each(const struct change *change, const struct family *family, c
 	}
 }
 
+static void put_spliced(const struct change *change, const struct lease_port *port, const struct inet_subnet *host)
+{
+	const uint8_t protocol = protocol_of(port->proto);
+	for (int64_t i = 0; i < port->count; i++) {
+		struct nft_element element = { 0 };
+		nft_value_add(&element.key, NFT_TYPE_PROTOCOL, &protocol);
+		if (host->prefix > 0)
+			nft_value_add(&element.key, NFT_TYPE_IPV6, host->address.bytes);
+		nft_value_add_port(&element.key, (uint16_t)(port->host_port + i));
+		put(change, host->prefix > 0 ? SET_HOST_SPLICED : SET_SPLICED, &element);
+	}
+}
+
 /* `to` is the endpoint's address of the family that the host's has. */
 static void put_port(const struct change *change, const struct lease_port *port, const struct lease_endpoint *endpoint)
 {
@@ -495,10 +533,12 @@ static void put_port(const struct change *change, const struct lease_port *port,
 		return;
 	const struct family *family = family_of(&host.address);
 	const struct lease_address *own = family == v6 ? &endpoint->ipv6 : &endpoint->ipv4;
-	if (!is_set(own->address) || inet_parse(own->address, &to) < 0)
-		return;
 	bool is_any = inet_equal(&host.address, &(struct inet_address){ .is_v6 = family == v6 });
 	host.prefix = is_any ? 0 : inet_bits(&host.address);
+	if (published_is_spliced(endpoint, port))
+		put_spliced(change, port, &host);
+	if (!is_set(own->address) || inet_parse(own->address, &to) < 0)
+		return;
 	if (port->count > 1 && port->host_port == port->container_port)
 		put_range(change, family, port, &host, &to);
 	else

@@ -33,9 +33,11 @@ static int setup(void **state)
 
 static struct lease_endpoint endpoint_with(struct lease_port *ports, size_t count)
 {
-	return (struct lease_endpoint){
-		.endpoint_id = (char *)"0123", .interface = (char *)"eth0", .ports = ports, .port_count = count
-	};
+	return (struct lease_endpoint){ .ipv4 = { .address = (char *)"10.0.0.2" },
+		.endpoint_id = (char *)"0123",
+		.interface = (char *)"eth0",
+		.ports = ports,
+		.port_count = count };
 }
 
 static int reserve(struct published *published, struct lease_port *ports, size_t count, struct err **reterr)
