@@ -20,6 +20,7 @@
 #define BEFORE   "before"   /* the places as they were, once the record is changed */
 
 #define MARK_FILE "network-change"
+#define FAILED    "failed to set up container networking"
 
 /* --- the mark of a change under way --- */
 
@@ -109,7 +110,7 @@ static int make_next(struct operation *operation, struct err **reterr)
 			record->legs[i].network_id);
 		int r = network ? network_make(network, on_made, operation, reterr) : 0;
 		if (r != 0)
-			return r < 0 ? err_wrap(reterr, r, "failed to set up container networking") : r;
+			return r < 0 ? err_wrap(reterr, r, FAILED) : r;
 	}
 	return 0;
 }
@@ -118,9 +119,10 @@ static void on_made(void *user, const struct err *err)
 {
 	struct operation *operation = user;
 	_autofree_(err) struct err *failure = NULL;
-	int r = err ? 0 : make_next(operation, &failure);
+	int r = err ? err_set(&failure, err->kind, err->errnum, FAILED ": %s", err_message(err))
+		    : make_next(operation, &failure);
 	if (r <= 0)
-		operation_resume(operation, err ? err : failure);
+		operation_resume(operation, failure);
 }
 
 /* Before its program runs, which may ask for itself. */

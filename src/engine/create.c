@@ -21,7 +21,6 @@
 #include "spec/oci_image.h"
 #include "spec/platform.h"
 
-#define NETWORK_DEFAULT "default"
 #define RUNTIME_DEFAULT "tare"
 #define HOSTNAME_SIZE   65
 
@@ -55,9 +54,7 @@ static int copy_words(char ***member, const char *const *words)
 /* What Docker's inspect shows where the request was silent. */
 static int complete_host(struct host_config *host)
 {
-	int r = set_default(&host->network_mode, NETWORK_DEFAULT);
-	if (r == 0)
-		r = set_default(&host->log.type, "json-file");
+	int r = set_default(&host->log.type, "json-file");
 	if (r == 0 && !host->log.config)
 		r = (host->log.config = map_new(free)) ? 0 : -ENOMEM;
 	if (r == 0)
@@ -204,10 +201,13 @@ static int prepare(struct engine *engine, const char *id, const char *platform, 
 		r = merge_check_command(&record->config, reterr);
 	if (r < 0)
 		return r;
+	r = endpoints_complete(engine, record, reterr);
+	if (r < 0)
+		return r;
 	r = complete_host(&record->host);
 	if (r == 0)
 		r = complete_hostname(&record->config, &record->host, id);
-	return r < 0 ? err_oom(reterr) : endpoints_complete(engine, record, reterr);
+	return r < 0 ? err_oom(reterr) : 0;
 }
 
 /* Volumes, lease, row, memory; the volumes in *made are the caller's to undo, the rest is undone here. */

@@ -12,6 +12,7 @@
 #include "engine/records.h"
 #include "network/dns_message.h"
 
+#define MODE_DEFAULT   "default"
 #define OPTION_IFNAME  "com.docker.network.endpoint.ifname"
 #define OPTION_SYSCTLS "com.docker.network.endpoint.sysctls"
 #define OPTION_PREFIX  "com.docker.network.container_iface_prefix"
@@ -41,7 +42,7 @@ static void settings_free(void *settings)
 
 const char *endpoints_main_network(const char *mode)
 {
-	static const char *const none[] = { "", "default", "private", "none", "host" };
+	static const char *const none[] = { "", "none", "host" };
 	for (size_t i = 0; i < ARRAY_SIZE(none); i++) {
 		if (strcmp(mode ? mode : "", none[i]) == 0)
 			return NULL;
@@ -200,12 +201,20 @@ static int complete_main(struct engine *engine, struct container_record *record,
 	return take_entry(engine, into, main, settings, reterr);
 }
 
-/* Who publishes ports and names no network is on the one that has any. */
+/* Who names no network is on the default bridge, and what was asked for of it is that one's. */
 static int complete_mode(struct container_record *record)
 {
+	struct map *asked = record->networking.endpoints;
 	char **mode = &record->host.network_mode;
-	bool is_open = !is_set(*mode) || strcmp(*mode, "default") == 0;
-	return is_open && ports_wanted(&record->host, &record->config) ? set_text(mode, NETWORK_BRIDGE) : 0;
+	if (is_set(*mode) && strcmp(*mode, MODE_DEFAULT) != 0)
+		return 0;
+	struct endpoint_settings *settings = asked ? map_take(asked, MODE_DEFAULT) : NULL;
+	int r = set_text(mode, NETWORK_BRIDGE);
+	if (r == 0 && settings && !map_has(asked, NETWORK_BRIDGE) &&
+		(r = map_set(asked, NETWORK_BRIDGE, settings)) == 0)
+		return 0;
+	settings_free(settings);
+	return r;
 }
 
 int endpoints_complete(struct engine *engine, struct container_record *record, struct err **reterr)

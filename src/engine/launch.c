@@ -450,9 +450,7 @@ static int fill_joins(const struct container *container, struct launch_join *joi
 
 static const char *network_word(const char *mode)
 {
-	if (endpoints_main_network(mode))
-		return "bridge";
-	return joined(mode) ? "container" : is_mode(mode, "host") || is_mode(mode, "none") ? mode : "private";
+	return endpoints_main_network(mode) ? "bridge" : joined(mode) ? "container" : mode;
 }
 
 /* A monitor is also made for a client that attaches before the start: that what is to be joined is missing, only the start

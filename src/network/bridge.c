@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "network/lacking.h"
 #include "network/sysctls.h"
 #include "sys/links.h"
 
@@ -15,6 +16,8 @@ static bool is_set(const char *text)
 
 static int refuse(const struct netlink *netlink, int r, const char *name, const char *what, struct err **reterr)
 {
+	if (lacking(r, "bridge", reterr))
+		return r;
 	if (netlink->complaint[0])
 		return err_errno(reterr, r, "bridge %s: %s (%s)", name, what, netlink->complaint);
 	return err_errno(reterr, r, "bridge %s: %s", name, what);

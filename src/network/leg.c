@@ -8,6 +8,7 @@
 
 #include "base/io.h"
 #include "base/strv.h"
+#include "network/lacking.h"
 #include "network/sysctls.h"
 #include "sys/links.h"
 #include "sys/namespaces.h"
@@ -101,6 +102,10 @@ static int make_link(struct site *site, const struct lease_endpoint *endpoint, c
 	if (r == -EXFULL)
 		return err_set(reterr, ERR_CONFLICT, EXFULL, "network %s is full: a bridge takes %d containers",
 			endpoint->network, BRIDGE_PORTS_MAX);
+	/* A parent that takes no ports is refused with the same number, and with other words. */
+	if ((r != -EOPNOTSUPP || strcmp(site->host.complaint, "Unknown device type") == 0) &&
+		lacking(r, link->kind, reterr))
+		return err_wrap(reterr, r, "network %s", endpoint->network);
 	return r < 0 ? failed(&site->host, r, endpoint, "cannot make the container's interface", reterr) : 0;
 }
 

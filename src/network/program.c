@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "network/bridge.h"
+#include "network/lacking.h"
 #include "network/table.h"
 #include "spec/messages.h"
 #include "sys/channel.h"
@@ -112,6 +113,8 @@ static int do_job(const struct message *message, const char *exec_root, struct e
 		return err_set(reterr, ERR_INVALID, 0, "a job without its owner");
 	table_name(exec_root, job.table);
 	int r = netlink_open(&job.netlink, NETLINK_NETFILTER);
+	if (r < 0 && lacking(r, "nf_tables", reterr))
+		return r;
 	if (r < 0)
 		return err_errno(reterr, r, "cannot talk to the kernel about packet filters");
 	r = put_rules(&job, message, reterr);

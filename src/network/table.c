@@ -14,6 +14,7 @@
 #include <linux/rtnetlink.h>
 #include <linux/udp.h>
 
+#include "network/lacking.h"
 #include "network/published.h"
 
 #define EXEC_ROOT_USUAL "/run/tare"
@@ -602,6 +603,8 @@ void table_name(const char *exec_root, char out[TABLE_NAME_SIZE])
 static int refuse(const struct nft_batch *batch, const struct netlink *netlink, int r, struct err **reterr)
 {
 	_cleanup_(buf_finish) struct buf what = BUF_INIT(FAILURE_MAX);
+	if (lacking(r, "nf_tables", reterr))
+		return r;
 	nft_batch_describe(batch, netlink, r, &what);
 	return err_set(reterr, r == -EEXIST ? ERR_CONFLICT : ERR_INTERNAL, -r, "nf_tables: %s",
 		what.data ? what.data : strerror(-r));

@@ -54,7 +54,7 @@ struct launch_rootfs {
 };
 
 struct launch_network {
-	char *mode; /* none, host, private, container, bridge: a namespace with the legs of `endpoints` */
+	char *mode; /* none, host, container, bridge: a namespace with the legs of `endpoints`; private: of an older engine's, with none */
 	struct lease_endpoint *endpoints;
 	size_t endpoint_count;
 };

@@ -58,13 +58,14 @@ def processes(predicate):
 
 
 class Engine:
-    def __init__(self, *options, root=None, programs=PROGRAMS):
+    def __init__(self, *options, root=None, programs=PROGRAMS, wrapper=()):
         self.root = pathlib.Path(root or tempfile.mkdtemp(prefix="tare-test-"))
         self.data = self.root / "data"
         self.exec_root = self.root / "run"
         self.socket = self.exec_root / "tare.sock"
         self.options = options
         self.programs = programs
+        self.wrapper = wrapper  # what tared is started by
         self.holder = None
         self.log = self.root / "tared.log"
         self.home = self.root / "home"
@@ -81,7 +82,7 @@ class Engine:
     def start(self):
         with open(self.log, "ab") as log:
             self.holder = subprocess.Popen(
-                [self.programs / "tared", "--data-root", self.data, "--exec-root", self.exec_root,
+                [*self.wrapper, self.programs / "tared", "--data-root", self.data, "--exec-root", self.exec_root,
                  "-H", f"unix://{self.socket}", *self.options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
         wait_for(self.answers, f"the engine's socket; its log: {self.tail_log()}")

@@ -23,6 +23,8 @@ def ports(engine):
 
 def table(engine):
     """Name of its table of nf_tables (network/table.c)."""
+    if str(engine.exec_root) == "/run/tare":
+        return "tare"
     value = 0xcbf29ce484222325
     for byte in str(engine.exec_root).encode():
         value = (value ^ byte) * 0x100000001b3 & (1 << 64) - 1

@@ -10,7 +10,7 @@ import docker
 import pytest
 
 from harness import images, networks
-from harness.engine import wait_for
+from harness.engine import Engine, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +138,58 @@ def test_a_restart_needs_no_engine(engine, made):
 def namespace_of(pid):
     """What `ip addr` says in a process's network namespace."""
     return subprocess.run(["nsenter", "-t", str(pid), "-n", "ip", "addr"], stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def test_what_networks_lack_is_said(engine):
+    """Without the capability nothing half works: the start says what is missing, and what works."""
+    bare = Engine(wrapper=("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin")).start()
+    try:
+        bare.tare("load", "-q", "-i", images.busybox())
+        done = bare.tare("run", "--name", "none", "busybox", "true", check=False)
+        assert done.returncode == 125
+        assert "failed to set up container networking: networks take CAP_NET_ADMIN, which tared was started without; --network host works" in done.stderr
+        assert inspect(bare, "none")["State"]["Status"] == "created"
+        assert networks.bridges(bare) == []
+        bare.tare("run", "--rm", "--network", "host", "busybox", "true")
+    finally:
+        assert bare.stop() == []
+
+
+def test_default_is_the_bridge(engine, made):
+    """However it is asked for, what inspect shows is the network's name; what the "default" one was asked for is the bridge's."""
+    for name, mode, key in (("net-d1", {}, None), ("net-d2", {"NetworkMode": "default"}, "default"), ("net-d3", {"NetworkMode": "bridge"}, "bridge")):
+        body = {"Image": "busybox", "Cmd": ["sleep", "1000"], "HostConfig": mode}
+        if key:
+            body["NetworkingConfig"] = {"EndpointsConfig": {key: {"MacAddress": "02:00:00:00:00:0d"}}}
+        made["containers"].append(name)
+        status, answer = engine.api("POST", f"/containers/create?name={name}", body)
+        assert status == 201, answer
+        document = inspect(engine, name)
+        assert document["HostConfig"]["NetworkMode"] == "bridge" and list(document["NetworkSettings"]["Networks"]) == ["bridge"]
+        engine.tare("start", name)
+        place = places(engine, name)["bridge"]
+        assert addresses(engine, name)["eth0"] == [f"{place['IPAddress']}/16"]
+        assert place["MacAddress"] == "02:00:00:00:00:0d" or not key
+    status, answer = engine.api("POST", "/containers/create", {"Image": "busybox", "HostConfig": {"NetworkMode": "private"}})
+    assert status == 201, answer
+    made["containers"].append(answer["Id"])
+    status, answer = engine.api("POST", f"/containers/{answer['Id']}/start")
+    assert (status, answer["message"]) == (404, "failed to set up container networking: network private not found")
+
+
+@pytest.mark.parametrize("program", ["docker", "tare"])
+def test_default_is_left_and_joined_live(engine, made, program):
+    client = getattr(engine, program)
+    sleeper(engine, made, "net-leaves")
+    before = places(engine, "net-leaves")["bridge"]["IPAddress"]
+    client("network", "disconnect", "bridge", "net-leaves")
+    assert "eth0" not in addresses(engine, "net-leaves") and places(engine, "net-leaves") == {}
+    client("network", "connect", "bridge", "net-leaves")
+    assert addresses(engine, "net-leaves")["eth0"] == [f"{before}/16"]
+    assert pings(engine, "net-leaves", places(engine, "net-leaves")["bridge"]["Gateway"])
+    client("network", "disconnect", "bridge", "net-leaves")
+    engine.tare("restart", "-t", "0", "net-leaves")
+    assert list(addresses(engine, "net-leaves")) == ["lo"]
 
 
 # --- user-defined ones
@@ -359,7 +411,7 @@ def test_ipvlan_says_what_the_kernel_says(engine, made):
         if done.returncode == 0:
             assert "default dev eth0" in inside(engine, "net-ipv", "ip", "route")
         else:
-            assert "network ipv: cannot make the container's interface" in done.stderr
+            assert "network ipv: networks take ipvlan, which this kernel does not have (modprobe ipvlan)" in done.stderr
             assert places(engine, "net-ipv")["ipv"]["IPAddress"] == ""
         engine.tare("rm", "-f", "net-ipv")
     finally:

@@ -3,7 +3,9 @@ import os
 import pathlib
 import signal
 import subprocess
+import types
 
+from harness import networks
 from harness.engine import BUILD, processes, wait_for
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -25,3 +27,4 @@ def test_quickstart_from_nothing():
         for pid in processes(is_ours("tared")):
             os.kill(pid, signal.SIGTERM)
         wait_for(lambda: not processes(is_ours("tare")), "the end of all our processes")
+        networks.clear(types.SimpleNamespace(exec_root="/run/tare"))

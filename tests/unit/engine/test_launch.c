@@ -43,7 +43,7 @@ static void expect_words(char *const *words, const char *joined)
 
 static void test_defaults(void **state)
 {
-	struct made made = make(*state, "{'Env':['B=2','GONE']}");
+	struct made made = make(*state, "{'Env':['B=2','GONE'],'HostConfig':{'NetworkMode':'default'}}");
 	const struct launch *launch = &made.launch;
 	const struct oci_process *process = launch->oci.process;
 	size_t defaults = 0;
@@ -82,7 +82,7 @@ static void test_defaults(void **state)
 	assert_false(resources->memory.limit.set);
 	assert_false(resources->pids.limit.set);
 	assert_string_equal(launch->seccomp.mode, "default");
-	assert_string_equal(launch->network.mode, "private");
+	assert_string_equal(launch->network.mode, "bridge");
 	assert_string_equal(launch->log.driver, "json-file");
 	assert_true(launch->log.max_size_bytes > 0 && launch->log.max_file > 1);
 	assert_int_equal(launch->stop_signal, 15);

@@ -135,6 +135,11 @@ struct container *world_create(struct world *world, const char *name, const char
 		json_object_set_new(document, "Image", json_string("box"));
 	if (!json_object_get(document, "Cmd"))
 		json_object_set_new(document, "Cmd", json_pack("[s]", "run"));
+	json_t *host = json_object_get(document, "HostConfig");
+	if (!host && (host = json_object()))
+		json_object_set_new(document, "HostConfig", host);
+	if (!json_object_get(host, "NetworkMode"))
+		json_object_set_new(host, "NetworkMode", json_string("none"));
 	char *text = json_dumps(document, 0);
 	struct container_create create;
 	struct container *container = NULL;

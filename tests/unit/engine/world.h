@@ -38,7 +38,7 @@ void world_reboot(struct world *world);
 /* Lets the engine handle all that has arrived. */
 void world_turn(struct world *world);
 
-/* With the members of `body` in single quotes, and Image and Cmd if it has none. */
+/* With the members of `body` in single quotes, and Image, Cmd and NetworkMode "none" if it has none: here nobody makes bridges. */
 struct container *world_create(struct world *world, const char *name, const char *body);
 
 void world_done(void *user, json_t *result, const struct err *err);
