@@ -638,7 +638,7 @@ void monitor_link_removed(struct container *container)
 		link_free(link);
 }
 
-static int send_plain(int fd, json_t *body)
+int monitor_link_tell(int fd, json_t *body)
 {
 	_autojson_ json_t *owned = body;
 	_cleanup_(buf_finish) struct buf text = BUF_INIT(CHANNEL_MESSAGE_MAX);
@@ -651,9 +651,9 @@ void monitor_link_orphan(struct engine *engine, const char *id)
 	_autoclose_ int folder = run_folder(engine, id), fd = -1;
 	if (folder < 0 || channel_connect(folder, "monitor.sock", &fd) < 0)
 		return;
-	int r = send_plain(fd, message_hello(MESSAGE_NO_ID, INT64_MAX));
+	int r = monitor_link_tell(fd, message_hello(MESSAGE_NO_ID, INT64_MAX));
 	if (r == 0)
-		r = send_plain(fd, message_new("removed", MESSAGE_NO_ID));
+		r = monitor_link_tell(fd, message_new("removed", MESSAGE_NO_ID));
 	if (r < 0)
 		log_warn("cannot tell the monitor of container %s that it is removed: %s", id, strerror(-r));
 }

@@ -51,6 +51,9 @@ void monitor_link_removed(struct container *container);
 /* The same for a monitor that this engine has no connection to, if there is one. */
 void monitor_link_orphan(struct engine *engine, const char *id);
 
+/* One message to a monitor that this engine does not listen to, or not yet. Takes `body`. */
+int monitor_link_tell(int fd, json_t *body);
+
 /* Reads state.json: what a monitor noted without an event, such as why a start failed. */
 void monitor_link_refresh(struct container *container);
 

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "engine/holder_link.h"
 #include "engine/launch.h"
+#include "engine/monitor_link.h"
 #include "engine/remove.h"
 
 /* Who starts containers one after another takes less between two. */
@@ -57,10 +58,15 @@ void spare_make_soon(struct engine *engine)
 		engine->spare = TAKE(spare);
 }
 
+/* It makes what every start needs, whatever the container. */
 static int spawn(struct engine *engine, struct spare *spare, struct err **reterr)
 {
 	_autoclose_ int folder = launch_run_folder(engine, spare->id, reterr);
-	return folder < 0 ? folder : holder_link_spawn_monitor(engine, spare->id, &spare->fd, reterr);
+	int r = folder < 0 ? folder : holder_link_spawn_monitor(engine, spare->id, &spare->fd, reterr);
+	if (r < 0)
+		return r;
+	r = monitor_link_tell(spare->fd, message_new("prepare", MESSAGE_NO_ID));
+	return r < 0 ? err_errno(reterr, r, "cannot talk to it") : 0;
 }
 
 void spare_make(struct engine *engine)

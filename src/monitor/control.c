@@ -393,7 +393,7 @@ static int op_removed(struct call *call, struct err **reterr)
 	return op_finish(call, reterr);
 }
 
-/* What a start has to read, for one that is likely to come. What is wrong with it, the start says. */
+/* What a start has to read and to make, for one that is likely to come. What is wrong with it, the start says. */
 static int op_prepare(struct call *call, struct err **reterr)
 {
 	struct monitor *monitor = call->monitor;
@@ -402,6 +402,7 @@ static int op_prepare(struct call *call, struct err **reterr)
 	monitor_need_launch(monitor, NULL);
 	if (!monitor->cgroup_host && cgroup_host_new(&monitor->cgroup_host) < 0)
 		monitor->cgroup_host = NULL;
+	network_make_ahead(monitor);
 	return ANSWERED;
 }
 

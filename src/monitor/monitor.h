@@ -80,6 +80,7 @@ struct monitor {
 	int root_lock_fd;                /* the container's lock on its root, held while it is mounted */
 	int seccomp_fd;                  /* the container's filter; -1: none */
 	struct cgroup_host *cgroup_host; /* looked at ahead of the next start; or NULL */
+	int network_fd;                  /* made ahead of it: a network namespace; -1: none */
 	int exit_code;
 	int64_t exited_at_ns;
 	struct loop_source *end_timer; /* ENDING: how long its output may take; RESTARTING: the start */

@@ -26,7 +26,7 @@ static int open_namespace(pid_t pid, struct err **reterr)
 }
 
 /* Somewhere else than at home there is nothing that we may do. */
-static int check_home(int r)
+int network_check_home(int r)
 {
 	if (r == -ENOTRECOVERABLE) {
 		log_error("lost in the container's network namespace");
@@ -136,6 +136,19 @@ static int remember(struct monitor *monitor, const struct launch_network *networ
 	return 0;
 }
 
+void network_make_ahead(struct monitor *monitor)
+{
+	bool is_wanted = monitor->phase == PHASE_IDLE && !monitor->start && monitor->network_fd < 0;
+	if (is_wanted && monitor->has_launch) {
+		const struct oci_namespace *network = oci_spec_namespace(&monitor->launch.oci, "network");
+		is_wanted = network && !network->path && !monitor->launch.join.network &&
+			    !oci_spec_namespace(&monitor->launch.oci, "user");
+	}
+	int fd = is_wanted ? network_check_home(namespace_new_network()) : -1;
+	if (fd >= 0)
+		monitor->network_fd = fd;
+}
+
 int network_reserve(struct monitor *monitor, struct err **reterr)
 {
 	int r = remember(monitor, &monitor->launch.network, reterr);
@@ -161,11 +174,11 @@ int network_make(pid_t pid, void *user, struct err **reterr)
 	_autoclose_ int netns_fd = open_namespace(pid, reterr);
 	if (netns_fd < 0)
 		return netns_fd;
-	int r = check_home(legs_make(network->endpoints, network->endpoint_count, netns_fd, reterr));
+	int r = network_check_home(legs_make(network->endpoints, network->endpoint_count, netns_fd, reterr));
 	if (r == 0)
 		r = publish(monitor, reterr);
 	if (r == 0)
-		r = check_home(resolve_open(monitor, netns_fd, reterr));
+		r = network_check_home(resolve_open(monitor, netns_fd, reterr));
 	if (r == 0)
 		spliced_update(monitor);
 	return r < 0 ? err_wrap(reterr, r, "failed to set up container networking") : 0;
@@ -200,8 +213,8 @@ static int change_all(struct monitor *monitor, struct launch_network *after, int
 	int r = published_reserve(&published, after->endpoints, after->endpoint_count, &monitor->published, reterr);
 	if (r < 0)
 		return r;
-	r = check_home(legs_change(before->endpoints, before->endpoint_count, after->endpoints, after->endpoint_count,
-		netns_fd, reterr));
+	r = network_check_home(legs_change(before->endpoints, before->endpoint_count, after->endpoints,
+		after->endpoint_count, netns_fd, reterr));
 	if (r == 0)
 		r = change_table(monitor, after, reterr);
 	if (r < 0) {
@@ -236,7 +249,7 @@ int network_change(struct monitor *monitor, struct err **reterr)
 	monitor->legs = after;
 	tell_ports(monitor);
 	state_save(monitor);
-	r = check_home(resolve_open(monitor, netns_fd, reterr));
+	r = network_check_home(resolve_open(monitor, netns_fd, reterr));
 	resolve_renew(monitor);
 	return r;
 }

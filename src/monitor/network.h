@@ -7,8 +7,12 @@
 
 struct monitor;
 
+/* The namespace of a start that is likely to come: best effort. */
+void network_make_ahead(struct monitor *monitor);
 /* Before anything is made: the ports of the host are taken, or refused. */
 int network_reserve(struct monitor *monitor, struct err **reterr);
+/* Of what visits network namespaces: does not return if that got lost. */
+int network_check_home(int r);
 /* As container_namespaces_fn; `monitor` is the struct monitor. */
 int network_make(pid_t pid, void *monitor, struct err **reterr);
 /* launch.json is read anew, and the container gets the legs it says. When nothing runs there is nothing to do. */

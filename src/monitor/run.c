@@ -123,11 +123,13 @@ static int create(struct monitor *monitor, struct prepared *prepared, struct sta
 	options->starts_at_once = true;
 	_autofree_(cgroup_host) struct cgroup_host *host = TAKE(monitor->cgroup_host);
 	options->cgroup_host = host;
+	_autoclose_ int network_fd = TAKE_FD(monitor->network_fd);
+	options->network_fd = network_fd;
 	options->on_namespaces = network_make;
 	options->on_groups = write_groups;
 	options->on_warn = warn;
 	options->user_data = monitor;
-	ret = container_create(&monitor->launch.oci, options, &monitor->container, reterr);
+	ret = network_check_home(container_create(&monitor->launch.oci, options, &monitor->container, reterr));
 	if (ret < 0) {
 		unlinkat(monitor->run_fd, groups_file, 0); /* it has removed them */
 		return ret;

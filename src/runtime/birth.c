@@ -127,32 +127,52 @@ static int make_state_file(struct plan *plan, struct birth *birth)
 	return plan->state_fd < 0 ? -errno : 0;
 }
 
+struct newborn {
+	struct plan *plan;
+	bool joins;
+	int sync; /* its end */
+	int *keep;
+	size_t keep_count;
+	pid_t pid;
+	int pidfd;
+};
+
+/* As namespace_visit_fn. */
+static int clone_here(void *user)
+{
+	struct newborn *newborn = user;
+	struct plan *plan = newborn->plan;
+
+	newborn->pid = process_clone(newborn->joins ? 0 : plan->new_namespaces, plan->cgroup_fd, &newborn->pidfd);
+	if (newborn->pid == 0 && newborn->joins)
+		run_joiner(plan, newborn->sync, newborn->keep, newborn->keep_count);
+	if (newborn->pid == 0)
+		child_run(plan, newborn->sync, newborn->keep, newborn->keep_count);
+	return newborn->pid < 0 ? newborn->pid : 0;
+}
+
 static int clone_first(struct plan *plan, struct birth *birth, int their_sync, struct err **reterr)
 {
 	_cleanup_free_ int *keep = NULL;
-	size_t keep_count;
-	bool joiner = needs_joiner(plan);
-	int pidfd = -1;
-	int r = plan_keep_fds(plan, &keep, &keep_count);
+	struct newborn newborn = {
+		.plan = plan, .joins = needs_joiner(plan), .sync = their_sync, .pid = -1, .pidfd = -1
+	};
+	int r = plan_keep_fds(plan, &keep, &newborn.keep_count);
 
 	if (r < 0)
 		return err_oom(reterr);
-	pid_t pid = process_clone(joiner ? 0 : plan->new_namespaces, plan->cgroup_fd, &pidfd);
-	if (pid == 0 && joiner)
-		run_joiner(plan, their_sync, keep, keep_count);
-	if (pid == 0)
-		child_run(plan, their_sync, keep, keep_count);
-	if (pid < 0)
-		return err_errno(reterr, pid, "cannot create the container's process");
+	newborn.keep = keep;
+	r = plan->network_fd < 0 ? clone_here(&newborn)
+				 : namespace_visit_network(plan->network_fd, clone_here, &newborn);
 	fd_close(&their_sync);
-	if (!joiner) {
-		birth->pid = pid;
-		birth->pidfd = pidfd;
-		return 0;
+	if (newborn.joins && r == 0) {
+		r = meet_spawned(newborn.pid, newborn.pidfd, birth, reterr);
+		fd_close(&newborn.pidfd);
+		return r;
 	}
-	r = meet_spawned(pid, pidfd, birth, reterr);
-	fd_close(&pidfd);
-	return r;
+	birth->pid = newborn.pid;
+	birth->pidfd = newborn.pidfd;
+	return r < 0 ? err_errno(reterr, r, "cannot create the container's process") : 0;
 }
 
 int birth_give(struct plan *plan, struct birth *ret, struct err **reterr)

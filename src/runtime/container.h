@@ -135,6 +135,10 @@ struct container_options {
 	 * creator will start it; -1: container_start. Borrowed. */
 	int start_listen_fd;
 
+	/* A network namespace that nobody has used, its loopback up: for a document that wants a new one; -1. Borrowed. The creator
+	 * visits it for the birth (sys/namespaces.h: -ENOTRECOVERABLE). */
+	int network_fd;
+
 	/* The host's hierarchies, if the caller has looked already; NULL. Borrowed. */
 	const struct cgroup_host *cgroup_host;
 
@@ -152,7 +156,7 @@ struct container_options {
 #define CONTAINER_OPTIONS_INIT                                                                                     \
  {                                                                                                                 \
   .bundle_fd = -1, .rootfs = { .layers_fd = -1, .upper_fd = -1 }, .stdio = CONTAINER_STDIO_INIT, .seccomp_fd = -1, \
-  .init_fd = -1, .start_listen_fd = -1,                                                                            \
+  .init_fd = -1, .start_listen_fd = -1, .network_fd = -1,                                                          \
  }
 
 /*

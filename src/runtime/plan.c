@@ -77,7 +77,8 @@ static struct plan *plan_new(void)
 
 	if (!plan)
 		return NULL;
-	plan->root_fd = plan->state_fd = plan->cgroup_fd = plan->start_listen_fd = plan->process.init_fd = -1;
+	plan->root_fd = plan->state_fd = plan->cgroup_fd = plan->start_listen_fd = plan->network_fd =
+		plan->process.init_fd = -1;
 	plan->process.identity = calloc(1, sizeof(*plan->process.identity));
 	if (!plan->process.identity) {
 		free(plan);
@@ -349,6 +350,11 @@ static int fill_namespaces(struct plan *plan, const struct oci_spec *spec, const
 		joins_user = joins_user || plan->joins[i].flag == CLONE_NEWUSER;
 	plan->becomes_root = joins_user || (plan->new_namespaces & CLONE_NEWUSER);
 	plan->process.in_user_namespace = plan->becomes_root;
+	/* One made ahead is not a new user namespace's. */
+	if (options->network_fd >= 0 && plan->new_namespaces & CLONE_NEWNET && !plan->becomes_root) {
+		plan->new_namespaces &= ~(uint64_t)CLONE_NEWNET;
+		plan->network_fd = options->network_fd;
+	}
 	plan->loopback = plan->new_namespaces & CLONE_NEWNET;
 	return 0;
 }
@@ -571,7 +577,7 @@ static int fill_filter(struct plan *plan, const struct oci_spec *spec, int fd, s
 
 static uint64_t private_namespaces(const struct plan *plan)
 {
-	uint64_t flags = plan->new_namespaces;
+	uint64_t flags = plan->new_namespaces | (plan->network_fd >= 0 ? CLONE_NEWNET : 0);
 
 	for (size_t i = 0; i < plan->join_count; i++)
 		flags |= plan->joins[i].flag;

@@ -116,6 +116,7 @@ struct plan {
 
 	uint64_t new_namespaces; /* CLONE_NEW*; the cgroup one is unshared after joining */
 	bool new_cgroup_namespace;
+	int network_fd; /* the network namespace to be born in, made ahead; borrowed, or -1 */
 	struct plan_join joins[16];
 	size_t join_count;
 	bool becomes_root; /* of a user namespace, new or joined */

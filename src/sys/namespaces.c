@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 
 #include "base/cleanup.h"
+#include "sys/loopback.h"
 
 static const struct {
 	const char *type;
@@ -66,14 +67,39 @@ int namespace_open(const char *path, uint64_t flag)
 	return TAKE_FD(fd);
 }
 
+static int open_own_network(void)
+{
+	int fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
 int namespace_visit_network(int netns_fd, namespace_visit_fn *fn, void *user)
 {
-	_autoclose_ int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	_autoclose_ int home = open_own_network();
 
-	if (home < 0 || setns(netns_fd, CLONE_NEWNET) < 0)
+	if (home < 0)
+		return home;
+	if (setns(netns_fd, CLONE_NEWNET) < 0)
 		return -errno;
 	int r = fn(user);
 	return setns(home, CLONE_NEWNET) < 0 ? -ENOTRECOVERABLE : r;
+}
+
+int namespace_new_network(void)
+{
+	_autoclose_ int home = open_own_network(), new = -1;
+
+	if (home < 0)
+		return home;
+	if (unshare(CLONE_NEWNET) < 0)
+		return -errno;
+	int r = loopback_up();
+	if (r == 0)
+		r = new = open_own_network();
+	if (setns(home, CLONE_NEWNET) < 0)
+		return -ENOTRECOVERABLE;
+	return r < 0 ? r : TAKE_FD(new);
 }
 
 pid_t process_clone(uint64_t flags, int cgroup_fd, int *ret_pidfd)

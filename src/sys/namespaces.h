@@ -22,6 +22,9 @@ int namespace_open(const char *path, uint64_t flag);
 typedef int namespace_visit_fn(void *user);
 int namespace_visit_network(int netns_fd, namespace_visit_fn *fn, void *user);
 
+/* A new one with its loopback up: a descriptor. The caller stays where it is, has one thread, and -ENOTRECOVERABLE is as above. */
+int namespace_new_network(void);
+
 /*
  * clone3 as fork(2) goes: 0 in the child. `cgroup_fd` is CLONE_INTO_CGROUP's folder or -1. With CLONE_PARENT in `flags` the
  * child becomes its creator's sibling. The child is single-threaded and must not call what caches thread ids (abort, raise).

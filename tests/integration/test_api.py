@@ -484,17 +484,38 @@ def monitor_in_reserve(engine):
     return wait_for(find, "a monitor in reserve")
 
 
+def network_made_ahead(pid):
+    """Of the monitor `pid`, "net:[INODE]": made when it is asked to prepare, which is its first message."""
+    def find():
+        links = []
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                links.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+            except FileNotFoundError:
+                pass
+        return next((link for link in links if link.startswith("net:[") and link != os.readlink("/proc/self/ns/net")), None)
+    return wait_for(find, "its network namespace")
+
+
 def test_a_monitor_in_reserve_is_the_next_containers(engine):
     def take():
         reserved, pid = monitor_in_reserve(engine)
+        try:
+            network = network_made_ahead(pid)
+        except FileNotFoundError:  # its second is over
+            return None
         _, created = engine.api("POST", "/containers/create", {"Image": "busybox", "Cmd": ["sleep", "1000"], "HostConfig": {"NetworkMode": "none"}})
         if created["Id"] != reserved:
             engine.api("DELETE", f"/containers/{created['Id']}")
             return None
-        return reserved, pid
-    reserved, pid = wait_for(take, "a container with the reserved ID")
+        return reserved, pid, network
+    reserved, pid, network = wait_for(take, "a container with the reserved ID")
     assert engine.api("POST", f"/containers/{reserved}/start")[0] == 204
     assert engine.monitor_pid(reserved) == pid
+    init = engine.api("GET", f"/containers/{reserved}/json")[1]["State"]["Pid"]
+    assert os.readlink(f"/proc/{init}/ns/net") == network
+    assert engine.tare("exec", reserved, "cat", "/sys/class/net/lo/operstate").stdout == "unknown\n"  # up, as much as a loopback ever is
+    assert not [fd for fd in os.listdir(f"/proc/{pid}/fd") if os.readlink(f"/proc/{pid}/fd/{fd}") == network]
     assert engine.api("DELETE", f"/containers/{reserved}?force=1")[0] == 204
 
 

@@ -22,6 +22,7 @@
 #include "base/strv.h"
 #include "runtime/container.h"
 #include "spec/oci_runtime.h"
+#include "sys/namespaces.h"
 
 #define INIT_PROGRAM "src/main/tare-init" /* from the build folder, where tests run */
 
@@ -408,12 +409,60 @@ static void test_joined_network_and_exec(void **state)
 	assert_int_equal(container_destroy(adopted, 5000, NULL), 0); /* once more is no failure */
 }
 
+static void give_user_namespace(struct fixture *fixture)
+{
+	struct oci_linux *config = &fixture->spec.linux_config;
+	struct oci_id_mapping **const maps[] = { &config->uid_mappings, &config->gid_mappings };
+
+	config->namespaces = reallocarray(config->namespaces, config->namespace_count + 1, sizeof(*config->namespaces));
+	config->namespaces[config->namespace_count++] = (struct oci_namespace){ .type = strdup("user") };
+	for (size_t i = 0; i < ARRAY_SIZE(maps); i++) {
+		*maps[i] = calloc(1, sizeof(**maps[i]));
+		(*maps[i])->size = 65536;
+	}
+	config->uid_mapping_count = config->gid_mapping_count = 1;
+}
+
+/* One that nobody has used is as good as one that is made for the container; but a user namespace has to own its own. */
+static void test_network_made_ahead(void **state)
+{
+	struct fixture *fixture = *state;
+	char path[64], home[64] = "", ahead[64] = "", now[64] = "";
+
+	if (!can_run())
+		skip();
+	must((int)readlink("/proc/self/ns/net", home, sizeof(home) - 1));
+	_autoclose_ int network = namespace_new_network();
+	must(network);
+	must((int)readlink("/proc/self/ns/net", now, sizeof(now) - 1));
+	assert_string_equal(home, now);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", network);
+	must((int)readlink(path, ahead, sizeof(ahead) - 1));
+	assert_string_not_equal(home, ahead);
+
+	fixture->options.network_fd = network;
+	_cleanup_free_ char *text = run(fixture, "ls -l /proc/self/ns/net; cat /proc/net/fib_trie", 0);
+	assert_non_null(strstr(text, ahead));
+	assert_non_null(strstr(text, "127.0.0.1"));
+
+	void *second_state;
+	assert_int_equal(setup(&second_state), 0);
+	struct fixture *other = second_state;
+	other->options.network_fd = network;
+	give_user_namespace(other);
+	_cleanup_free_ char *own = run(other, "ls -l /proc/self/ns/net; cat /proc/net/fib_trie", 0);
+	assert_null(strstr(own, ahead));
+	assert_null(strstr(own, home));
+	assert_non_null(strstr(own, "127.0.0.1"));
+	teardown(&second_state);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = { TEST(test_overlay), TEST(test_user_and_files), TEST(test_unknown_user),
 		TEST(test_command_kinds), TEST(test_init), TEST(test_readonly_overlay_without_upper),
-		TEST(test_joined_network_and_exec) };
+		TEST(test_joined_network_and_exec), TEST(test_network_made_ahead) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
