@@ -16,6 +16,7 @@
 #include "network/table.h"
 #include "sys/conntrack.h"
 #include "sys/namespaces.h"
+#include "sys/spawn.h"
 
 static int open_namespace(pid_t pid, struct err **reterr)
 {
@@ -81,16 +82,12 @@ static void forget_connections(struct netlink *netlink, const struct launch_netw
 	}
 }
 
-/* By a child, since the kernel looks through all connections that it has for it, and the container's end does not wait for that. It keeps
- * nothing of ours open, no lock and no client's connection, but `netlink`: whose last close waits for what was deleted by it. */
+/* The kernel looks through all connections that it has for it, and the container's end does not wait for that. The last close of
+ * `netlink`, which waits for what was deleted by it, is the child's. */
 static void forget_aside(struct netlink *netlink, const struct launch_network *network)
 {
-	pid_t pid = fork();
-	if (pid != 0)
+	if (spawn_aside(netlink->fd) != 0)
 		return;
-	if (netlink->fd > STDERR_FILENO + 1)
-		close_range(STDERR_FILENO + 1, (unsigned)netlink->fd - 1, 0);
-	close_range((unsigned)netlink->fd + 1, ~0U, 0);
 	forget_connections(netlink, network);
 	_exit(EXIT_SUCCESS);
 }

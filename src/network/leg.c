@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <linux/if_link.h>
 
@@ -12,6 +14,7 @@
 #include "network/sysctls.h"
 #include "sys/links.h"
 #include "sys/namespaces.h"
+#include "sys/spawn.h"
 
 #define BRIDGE_PORTS_MAX 1023
 
@@ -194,16 +197,19 @@ static int parse_own(const struct lease_address *lease, struct inet_subnet *ret)
 	return inet_parse(lease->address, &ret->address);
 }
 
-static void put_addresses(struct netlink_request *request, const struct lease_endpoint *endpoint, int index)
+typedef void put_address_fn(struct netlink_request *request, int index, const struct inet_subnet *address);
+
+static void put_addresses(struct netlink_request *request, const struct lease_endpoint *endpoint, int index,
+	put_address_fn *put)
 {
 	struct inet_subnet subnet;
 	if (is_set(endpoint->ipv4.address) && parse_own(&endpoint->ipv4, &subnet) == 0)
-		link_put_address(request, index, &subnet);
+		put(request, index, &subnet);
 	if (is_set(endpoint->ipv6.address) && parse_own(&endpoint->ipv6, &subnet) == 0)
-		link_put_address(request, index, &subnet);
+		put(request, index, &subnet);
 	strv_foreach (text, endpoint->link_local) {
 		if (inet_parse_subnet(*text, &subnet) == 0)
-			link_put_address(request, index, &subnet);
+			put(request, index, &subnet);
 	}
 }
 
@@ -241,7 +247,7 @@ static int configure(struct site *site, const struct lease_endpoint *endpoint, b
 	if (r < 0)
 		return failed(&site->inside, r, endpoint, "the container's interface is not there", reterr);
 	link_put_up(&request, info.index, true);
-	put_addresses(&request, endpoint, info.index);
+	put_addresses(&request, endpoint, info.index, link_put_address);
 	if (with_defaults) {
 		put_default(&request, endpoint, &endpoint->ipv4, info.index);
 		put_default(&request, endpoint, &endpoint->ipv6, info.index);
@@ -280,15 +286,53 @@ const struct lease_endpoint *legs_find(const struct lease_endpoint *endpoints, s
 	return NULL;
 }
 
-/* From inside: the far end goes with it. One that is gone already (its user has rights there) is fine. */
-static int remove_leg(struct site *site, const struct lease_endpoint *endpoint, struct err **reterr)
+static int delete_link(struct netlink *inside, int index)
 {
 	_cleanup_(netlink_request_finish) struct netlink_request request = NETLINK_REQUEST;
+	link_put_delete(&request, index);
+	return netlink_transact(inside, &request);
+}
+
+/* By a socket of its own: ours is ours to talk on. */
+static _Noreturn void delete_and_end(int netns_fd, int index)
+{
+	struct netlink inside;
+	int r = netlink_open_in(&inside, NETLINK_ROUTE, netns_fd);
+	if (r == 0)
+		r = delete_link(&inside, index);
+	_exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+/* From here on it is nothing to the container: no address, no route, no traffic, and its name is free. */
+static int put_aside(struct site *site, const struct lease_endpoint *endpoint, int index)
+{
+	_cleanup_(netlink_request_finish) struct netlink_request request = NETLINK_REQUEST;
+	char name[LEASE_INTERFACE_SIZE];
+	int results[16];
+	snprintf(name, sizeof(name), "gone%d", index);
+	put_addresses(&request, endpoint, index, link_put_address_delete);
+	unsigned first = request.count;
+	if (first + 2 > ARRAY_SIZE(results))
+		return -E2BIG;
+	link_put_up(&request, index, false);
+	link_put_rename(&request, index, name);
+	int r = netlink_transact_each(&site->inside, &request, results);
+	return r < 0 ? r : results[first] < 0 ? results[first] : results[first + 1];
+}
+
+/* From inside: the far end goes with it. One that is gone already (its user has rights there) is fine. The kernel takes 10 to 80 ms
+ * to delete an interface, most of it waiting for RCU, so it is put aside, and a child waits. What that one does not
+ * come to, the namespace's end does. */
+static int remove_leg(struct site *site, const struct lease_endpoint *endpoint, struct err **reterr)
+{
 	struct link_info info;
 	int r = link_find(&site->inside, endpoint->interface, &info);
 	if (r == 0) {
-		link_put_delete(&request, info.index);
-		r = netlink_transact(&site->inside, &request);
+		pid_t pid = put_aside(site, endpoint, info.index) == 0 ? spawn_aside(site->netns_fd) : -1;
+		if (pid == 0)
+			delete_and_end(site->netns_fd, info.index);
+		if (pid < 0)
+			r = delete_link(&site->inside, info.index);
 	}
 	return r < 0 && r != -ENODEV
 		       ? failed(&site->inside, r, endpoint, "cannot remove the container's interface", reterr)

@@ -150,3 +150,14 @@ int spawn_program(const struct spawn *spawn, pid_t *ret_pid, int *ret_pidfd)
 		*ret_pidfd = TAKE_FD(pidfd);
 	return 0;
 }
+
+pid_t spawn_aside(int kept_fd)
+{
+	pid_t pid = fork();
+	if (pid != 0)
+		return pid < 0 ? -errno : pid;
+	if (kept_fd > STDERR_FILENO + 1)
+		close_range(STDERR_FILENO + 1, (unsigned)kept_fd - 1, 0);
+	close_range((unsigned)kept_fd + 1, ~0U, 0);
+	return 0;
+}

@@ -36,3 +36,7 @@ struct spawn {
 /* Returns once the program runs; a program that can't be executed is the -errno of execve, and leaves no child. The pid
  * is unreaped, so it can't be another's. `ret_pidfd` may be NULL. */
 int spawn_program(const struct spawn *spawn, pid_t *ret_pid, int *ret_pidfd);
+
+/* A child of ours for something slow that nobody waits for: it goes on like fork's, keeps no descriptor but the standard ones and
+ * `kept_fd`, so no lock and no connection either, and ends itself by _exit. 0 in the child; -errno: there is none. */
+pid_t spawn_aside(int kept_fd);

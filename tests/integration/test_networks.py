@@ -342,6 +342,24 @@ def test_connect_and_disconnect_live(engine, made, program):
     assert pings(engine, "net-live", places(engine, "net-live")["bridge"]["Gateway"])
 
 
+def test_what_is_left_of_a_disconnect(engine, made):
+    """The interface is gone for the container at once, and its name free; what the kernel still does with it ends by itself."""
+    for name in ("go-a", "go-b"):
+        create(engine, made, name)
+    sleeper(engine, made, "net-goes", "--network", "bridge")
+    ends = len(networks.ports(engine))
+    for _ in range(10):
+        for name in ("go-a", "go-b"):
+            engine.docker("network", "connect", name, "net-goes")
+        assert set(addresses(engine, "net-goes")) == {"lo", "eth0", "eth1", "eth2"}
+        for name in ("go-a", "go-b"):
+            engine.docker("network", "disconnect", name, "net-goes")
+        assert set(addresses(engine, "net-goes")) == {"lo", "eth0"}
+        assert "eth1" not in inside(engine, "net-goes", "ip", "link")
+    wait_for(lambda: inside(engine, "net-goes", "ls", "/sys/class/net").split() == ["eth0", "lo"], "the end of what was put aside")
+    assert len(networks.ports(engine)) == ends
+
+
 def test_connect_of_one_that_does_not_run(engine, made):
     create(engine, made, "later", "--subnet", "10.88.0.0/24")
     engine.tare("create", "--name", "net-later", "--network", "bridge", "busybox", "sleep", "1000")
