@@ -491,6 +491,8 @@ static int put_host(struct object *host, const struct container_options *options
 	object_put_array(host, "CapDrop", options->cap_drop);
 	object_put_array(host, "GroupAdd", options->group_add);
 	object_put_map(host, "Sysctls", options->sysctls);
+	if (options->egress)
+		object_put_array(host, "Egress", options->egress);
 	object_put_map(host, "Annotations", options->annotations);
 	object_put_string(host, "Runtime", options->runtime);
 	object_put_string(host, "Isolation", options->isolation);

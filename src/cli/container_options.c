@@ -55,6 +55,8 @@ static const struct option_spec specs[] = {
 	OPTION("dns-option", 0, OPTION_LIST, dns_options, "Set an option of the resolver"),
 	OPTION("dns-search", 0, OPTION_LIST, dns_search, "Search names in this domain"),
 	OPTION("domainname", 0, OPTION_STRING, domainname, "NIS domain name"),
+	OPTION("egress", 0, OPTION_LIST, egress,
+		"Hold back what the container may reach (allow=place,..., deny=place,..., default=deny|audit|allow)"),
 	OPTION("entrypoint", 0, OPTION_STRING, entrypoint, "Run this in place of the image's entry point"),
 	OPTION("env", 'e', OPTION_LIST, env, "Set an environment variable; a bare name takes it from this environment"),
 	OPTION("env-file", 0, OPTION_LIST, env_files, "Read environment variables from a file"),

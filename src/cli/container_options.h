@@ -27,6 +27,7 @@ struct container_options {
 	const char *user;
 	const char *workdir;
 	char **env;
+	char **egress;
 	char **env_files;
 	char **labels;
 	char **label_files;

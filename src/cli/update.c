@@ -24,6 +24,7 @@ struct update_options {
 	int64_t memory_swap;
 	int64_t pids_limit;
 	const char *restart;
+	char **egress;
 	char **publish_add;
 	char **publish_remove;
 };
@@ -40,6 +41,8 @@ static const struct option_spec specs[] = {
 	OPTION("cpus", 0, OPTION_DECIMAL, nano_cpus, "Number of CPUs' worth of time, such as 1.5"),
 	OPTION("cpuset-cpus", 0, OPTION_STRING, cpuset_cpus, "Run on these CPUs only (0-3, 0,1)"),
 	OPTION("cpuset-mems", 0, OPTION_STRING, cpuset_mems, "Use memory of these nodes only (0-3, 0,1)"),
+	OPTION("egress", 0, OPTION_LIST, egress,
+		"What the container may reach, in place of all that was said (default=allow: everything)"),
 	OPTION("kernel-memory", 0, OPTION_BYTES, kernel_memory, "Limit of the kernel's memory (obsolete)",
 		.hidden = true),
 	OPTION("memory", 'm', OPTION_BYTES, memory, "Limit of the memory"),
@@ -84,6 +87,8 @@ static int build_body(const struct update_options *options, json_t **ret, struct
 	object_put_int(&body, "MemoryReservation", options->memory_reservation);
 	object_put_int(&body, "MemorySwap", options->memory_swap);
 	object_put_int(&body, "PidsLimit", options->pids_limit);
+	if (options->egress)
+		object_put_array(&body, "Egress", options->egress);
 	int r = put_ports(&body, "PublishAdd", options->publish_add, reterr);
 	if (r == 0)
 		r = put_ports(&body, "PublishRemove", options->publish_remove, reterr);

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/strv.h"
+#include "engine/egress.h"
 #include "engine/endpoints.h"
 #include "engine/events.h"
 #include "engine/merge.h"
@@ -188,7 +189,9 @@ static int prepare(struct engine *engine, const char *id, const char *platform, 
 		record->networking = *create->networking;
 		*create->networking = (struct networking_config){ 0 };
 	}
-	int r = take_image(engine, platform, record, warnings, reterr);
+	int r = egress_complete(record, reterr);
+	if (r == 0)
+		r = take_image(engine, platform, record, warnings, reterr);
 	if (r == 0)
 		r = validate_config(&record->config, reterr);
 	if (r == 0)

@@ -35,7 +35,7 @@ static void ask_monitors(struct engine *engine)
 	struct container *container;
 	for (size_t cursor = 0; (container = containers_next(engine->containers, &cursor));) {
 		_autofree_(err) struct err *err = NULL;
-		if (container_is_running(container) && container->state.port_count > 0 &&
+		if (container_is_running(container) && (container->state.port_count > 0 || container->state.held) &&
 			monitor_link_is_up(container) &&
 			monitor_request(container, message_new("network-restore", 0), MONITOR_ANSWER_MS, on_monitor,
 				NULL, &err) < 0)
@@ -80,6 +80,12 @@ static bool is_deletion(uint16_t type)
 	return false;
 }
 
+/* The bridge's table of that name holds addresses to ports (network/gate.h). */
+static bool is_ours(uint8_t family)
+{
+	return family == NFPROTO_INET || family == NFPROTO_BRIDGE;
+}
+
 static void on_change(const struct nft_change *change, void *user)
 {
 	struct rules_watch *watch = user;
@@ -89,7 +95,7 @@ static void on_change(const struct nft_change *change, void *user)
 		bool is_own = change->process && strncmp(change->process, OWN_PREFIX, strlen(OWN_PREFIX)) == 0;
 		watch->lost = watch->lost || (watch->deleted && !is_own);
 		watch->deleted = false;
-	} else if (is_deletion(change->type) && change->family == NFPROTO_INET && change->table &&
+	} else if (is_deletion(change->type) && is_ours(change->family) && change->table &&
 		   strcmp(change->table, watch->table) == 0) {
 		watch->deleted = true;
 	}

@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/strv.h"
+#include "engine/egress.h"
 #include "engine/events.h"
 #include "engine/launch.h"
 #include "engine/launch_resources.h"
@@ -331,10 +332,73 @@ static void ports_back(struct operation *operation)
 	write_launch(operation->container);
 }
 
-static int tell_ports(struct operation *operation, struct err **reterr)
+/* --- the egress policy --- */
+
+#define EGRESS_BEFORE "egress"
+
+/* Takes the words. */
+static int put_egress(struct container *container, char **words, struct err **reterr)
+{
+	char **before = container->record.host.egress;
+	container->record.host.egress = words;
+	int r = records_update_container(container->engine->records, container->id, &container->record, reterr);
+	if (r < 0)
+		container->record.host.egress = before;
+	strv_free(r < 0 ? words : before);
+	return r;
+}
+
+static int change_egress(struct operation *operation, char *const *wanted, struct err **reterr)
 {
 	struct container *container = operation->container;
-	if (!json_object_get(operation->args.document, PORTS_BEFORE) || !monitor_link_is_up(container))
+	struct container_update before = { .egress = container->record.host.egress };
+	char **words;
+	int r = egress_settle(wanted, &container->record.host, &words, reterr);
+	if (r < 0)
+		return err_wrap(reterr, r, "Cannot update container %s", container->id);
+	if (json_object_set_new(operation->args.document, EGRESS_BEFORE, json_write(&container_update_table, &before)) <
+		0) {
+		strv_free(words);
+		return err_oom(reterr);
+	}
+	return put_egress(container, words, reterr);
+}
+
+static int save_egress(struct operation *operation, struct err **reterr)
+{
+	struct container_update wanted = { 0 };
+	int r = json_read(&container_update_table, json_object_get(operation->args.document, WANTED), &wanted, reterr);
+	if (r == 0 && wanted.egress)
+		r = change_egress(operation, wanted.egress, reterr);
+	json_finish(&container_update_table, &wanted);
+	return r < 0 ? r : STEP_NEXT;
+}
+
+static void egress_back(struct operation *operation)
+{
+	_autofree_(err) struct err *err = NULL;
+	struct container_update before = { 0 };
+	json_t *document = json_object_get(operation->args.document, EGRESS_BEFORE);
+	if (!document)
+		return;
+	int r = json_read(&container_update_table, document, &before, &err);
+	if (r == 0)
+		r = put_egress(operation->container, TAKE(before.egress), &err);
+	if (r < 0)
+		log_error("container %s keeps an egress policy that could not be held: %s", operation->container->id,
+			err_message(err));
+	json_finish(&container_update_table, &before);
+	write_launch(operation->container);
+}
+
+/* --- its network is told --- */
+
+static int tell_network(struct operation *operation, struct err **reterr)
+{
+	struct container *container = operation->container;
+	const json_t *document = operation->args.document;
+	bool is_changed = json_object_get(document, PORTS_BEFORE) || json_object_get(document, EGRESS_BEFORE);
+	if (!is_changed || !monitor_link_is_up(container))
 		return STEP_NEXT;
 	write_launch(container);
 	if (!container_is_running(container))
@@ -343,10 +407,16 @@ static int tell_ports(struct operation *operation, struct err **reterr)
 }
 
 /* state.json has what was chosen. */
-static int ports_told(struct operation *operation, const struct message *answer, struct err **reterr)
+static int network_told(struct operation *operation, const struct message *answer, struct err **reterr)
 {
-	(void)answer, (void)reterr;
-	monitor_link_refresh(operation->container);
+	struct container *container = operation->container;
+	(void)answer;
+	monitor_link_refresh(container);
+	if (json_object_get(operation->args.document, EGRESS_BEFORE) && container_is_running(container) &&
+		container->record.leg_count > 0 && container->record.host.egress && !container->state.held)
+		return err_set(reterr, ERR_UNSUPPORTED, 0,
+			"Cannot update container %s: its monitor is of an older version: restart the container first",
+			container->id);
 	return STEP_NEXT;
 }
 
@@ -360,7 +430,8 @@ void update_container(struct container *container, const struct container_update
 	void *user)
 {
 	static const struct step steps[] = { { save, NULL, put_back, 0 }, { tell_monitor, told, NULL, 0 },
-		{ save_ports, NULL, ports_back, 0 }, { tell_ports, ports_told, NULL, 0 } };
+		{ save_ports, NULL, ports_back, 0 }, { save_egress, NULL, egress_back, 0 },
+		{ tell_network, network_told, NULL, 0 } };
 	static const struct verb verb = { "update", steps, ARRAY_SIZE(steps), .queued = true, .ended = ended };
 	_autofree_(err) struct err *err = NULL;
 	const struct operation_args args = {

@@ -23,6 +23,7 @@
 
 #include "base/err.h"
 #include "base/list.h"
+#include "monitor/egress.h"
 #include "monitor/exec.h"
 #include "monitor/health.h"
 #include "monitor/logformat.h"
@@ -74,6 +75,7 @@ struct monitor {
 	struct launch_network legs;      /* what it has now, whatever launch.json has become */
 	struct published published;      /* its ports of the host */
 	bool is_published;               /* the table has its elements */
+	struct held held;                /* what of its network is held back */
 	struct resolve resolve;          /* its 127.0.0.11 */
 	struct spliced spliced;          /* what serves ports that the table can't */
 	bool pid_namespace_is_own;       /* then nothing outlives init */

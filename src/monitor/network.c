@@ -9,11 +9,13 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/strv.h"
+#include "monitor/egress.h"
 #include "monitor/monitor.h"
 #include "monitor/names_files.h"
+#include "monitor/network_table.h"
 #include "monitor/state.h"
 #include "network/leg.h"
-#include "network/table.h"
 #include "sys/conntrack.h"
 #include "sys/namespaces.h"
 #include "sys/spawn.h"
@@ -38,16 +40,7 @@ int network_check_home(int r)
 
 /* --- ports --- */
 
-/* Of listings: whose an element is. */
-#define OWNER_SIZE 13
-
-struct table {
-	struct netlink netlink;
-	char name[TABLE_NAME_SIZE];
-	char owner[OWNER_SIZE];
-};
-
-static int table_open(const struct monitor *monitor, struct table *table, struct err **reterr)
+int network_table_open(const struct monitor *monitor, struct network_table *table, struct err **reterr)
 {
 	table_name(monitor->options.exec_root, table->name);
 	snprintf(table->owner, sizeof(table->owner), "%s", monitor->options.id);
@@ -57,10 +50,10 @@ static int table_open(const struct monitor *monitor, struct table *table, struct
 
 static int publish(struct monitor *monitor, struct err **reterr)
 {
-	struct table table;
+	struct network_table table;
 	if (!table_container_needs(monitor->legs.endpoints, monitor->legs.endpoint_count))
 		return 0;
-	int r = table_open(monitor, &table, reterr);
+	int r = network_table_open(monitor, &table, reterr);
 	if (r < 0)
 		return r;
 	r = table_container_add(&table.netlink, table.name, table.owner, monitor->legs.endpoints,
@@ -95,11 +88,11 @@ static void forget_aside(struct netlink *netlink, const struct launch_network *n
 static void unpublish(struct monitor *monitor)
 {
 	_autofree_(err) struct err *err = NULL;
-	struct table table;
+	struct network_table table;
 	if (!monitor->is_published)
 		return;
 	monitor->is_published = false;
-	int r = table_open(monitor, &table, &err);
+	int r = network_table_open(monitor, &table, &err);
 	if (r == 0) {
 		r = table_container_remove(&table.netlink, table.name, table.owner, monitor->legs.endpoints,
 			monitor->legs.endpoint_count, &err);
@@ -157,7 +150,8 @@ int network_reserve(struct monitor *monitor, struct err **reterr)
 	if (tell_ports(monitor) < 0)
 		return err_oom(reterr);
 	/* Written down before the table has them, for who has to clear up. */
-	if (monitor->state.port_count > 0)
+	monitor->state.held = strv_count(monitor->legs.egress) > 0 && monitor->legs.endpoint_count > 0;
+	if (monitor->state.port_count > 0 || monitor->state.held)
 		state_save(monitor);
 	return 0;
 }
@@ -171,7 +165,10 @@ int network_make(pid_t pid, void *user, struct err **reterr)
 	_autoclose_ int netns_fd = open_namespace(pid, reterr);
 	if (netns_fd < 0)
 		return netns_fd;
-	int r = network_check_home(legs_make(network->endpoints, network->endpoint_count, netns_fd, reterr));
+	egress_begin(monitor);
+	int r = egress_hold(monitor, network, NULL, reterr);
+	if (r == 0)
+		r = network_check_home(legs_make(network->endpoints, network->endpoint_count, netns_fd, reterr));
 	if (r == 0)
 		r = publish(monitor, reterr);
 	if (r == 0)
@@ -186,11 +183,11 @@ int network_make(pid_t pid, void *user, struct err **reterr)
 static int change_table(struct monitor *monitor, const struct launch_network *after, struct err **reterr)
 {
 	const struct launch_network *before = &monitor->legs;
-	struct table table;
+	struct network_table table;
 	bool needs = table_container_needs(after->endpoints, after->endpoint_count);
 	if (!needs && !monitor->is_published)
 		return 0;
-	int r = table_open(monitor, &table, reterr);
+	int r = network_table_open(monitor, &table, reterr);
 	if (r < 0)
 		return r;
 	r = table_container_change(&table.netlink, table.name, table.owner, before->endpoints, before->endpoint_count,
@@ -210,11 +207,17 @@ static int change_all(struct monitor *monitor, struct launch_network *after, int
 	int r = published_reserve(&published, after->endpoints, after->endpoint_count, &monitor->published, reterr);
 	if (r < 0)
 		return r;
-	r = network_check_home(legs_change(before->endpoints, before->endpoint_count, after->endpoints,
-		after->endpoint_count, netns_fd, reterr));
+	/* A new leg is held before it is there, an old one until it is gone. */
+	r = egress_hold(monitor, after, before, reterr);
+	if (r == 0)
+		r = network_check_home(legs_change(before->endpoints, before->endpoint_count, after->endpoints,
+			after->endpoint_count, netns_fd, reterr));
 	if (r == 0)
 		r = change_table(monitor, after, reterr);
+	if (r == 0)
+		r = egress_hold(monitor, after, NULL, reterr);
 	if (r < 0) {
+		egress_hold(monitor, before, NULL, NULL);
 		published_return(&published, &monitor->published);
 		return r;
 	}
@@ -253,16 +256,18 @@ int network_change(struct monitor *monitor, struct err **reterr)
 
 int network_restore(struct monitor *monitor, struct err **reterr)
 {
-	return monitor->is_published ? publish(monitor, reterr) : 0;
+	int r = egress_restore(monitor, reterr);
+	return r == 0 && monitor->is_published ? publish(monitor, reterr) : r;
 }
 
 void network_clear_leftovers(struct monitor *monitor)
 {
 	_autofree_(err) struct err *err = NULL;
-	struct table table;
+	struct network_table table;
+	egress_clear_leftovers(monitor);
 	if (monitor->state.port_count == 0 || monitor->is_published)
 		return;
-	int r = table_open(monitor, &table, &err);
+	int r = network_table_open(monitor, &table, &err);
 	if (r == 0) {
 		r = table_owner_remove(&table.netlink, table.name, table.owner, &err);
 		netlink_close(&table.netlink);
@@ -277,6 +282,7 @@ void network_forget(struct monitor *monitor)
 	resolve_close(monitor);
 	spliced_close(monitor);
 	unpublish(monitor);
+	egress_end(monitor);
 	published_release(&monitor->published);
 	runstate_set_ports(&monitor->state, NULL, 0);
 	json_finish(&launch_network_table, &monitor->legs);

@@ -184,6 +184,7 @@ struct host_config {
 	char **dns;
 	char **dns_options;
 	char **dns_search;
+	char **egress; /* ours: spec/egress.h */
 	char **extra_hosts;
 	char **group_add;
 	char *ipc_mode;
@@ -224,6 +225,7 @@ struct container_update {
 	struct restart_policy restart_policy;
 	json_t *publish_add; /* ours: as PortBindings */
 	json_t *publish_remove;
+	char **egress; /* ours: in place of all that is there; NULL: as it is */
 };
 
 extern const struct json_table container_config_table;

@@ -5,6 +5,7 @@
 
 #include "base/parse.h"
 #include "base/strv.h"
+#include "spec/egress.h"
 #include "spec/oci_check.h"
 
 static const struct json_field launch_restart_policy_fields[] = {
@@ -35,6 +36,7 @@ static const struct json_field launch_network_fields[] = {
 	JSON_FIELD(struct launch_network, mode, "mode", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
 	JSON_FIELD_ARRAY(struct launch_network, endpoints, endpoint_count, "endpoints", JSON_OBJECTS,
 		.table = &lease_endpoint_table, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct launch_network, egress, "egress", JSON_STRV, .flags = JSON_OMITEMPTY),
 };
 const struct json_table launch_network_table = JSON_TABLE(struct launch_network, launch_network_fields);
 
@@ -182,7 +184,10 @@ static int check_endpoints(const struct launch_network *network, struct err **re
 		if (r < 0)
 			return err_wrap(reterr, r, "invalid launch document");
 	}
-	return 0;
+	struct egress egress;
+	int r = egress_parse(network->egress, &egress, reterr);
+	egress_finish(&egress);
+	return r;
 }
 
 static int check_paths(const struct launch *launch, struct err **reterr)

@@ -57,6 +57,7 @@ struct launch_network {
 	char *mode; /* none, host, container, bridge: a namespace with the legs of `endpoints`; private: of an older engine's, with none */
 	struct lease_endpoint *endpoints;
 	size_t endpoint_count;
+	char **egress; /* what it may reach (spec/egress.h) */
 };
 
 /* IDs of containers whose namespaces are entered: their init is found by their own state.json. */

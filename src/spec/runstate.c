@@ -31,6 +31,7 @@ static const struct json_field runstate_fields[] = {
 	JSON_FIELD(struct runstate, restart_count, "restart_count", JSON_INT),
 	JSON_FIELD(struct runstate, stop_requested, "stop_requested", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct runstate, health, "health", JSON_OBJECT_PTR, .table = &health_table, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct runstate, held, "held", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
 	JSON_FIELD_ARRAY(struct runstate, ports, port_count, "ports", JSON_OBJECTS, .table = &lease_port_table,
 		.flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct runstate, last_seq, "last_seq", JSON_INT),

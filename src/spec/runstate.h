@@ -40,6 +40,7 @@ struct runstate {
 	struct health *health;    /* NULL without a health check */
 	struct lease_port *ports; /* published while it runs, as they were chosen */
 	size_t port_count;
+	bool held;                /* an egress policy of its is in the packet filter */
 	int64_t last_seq;         /* of the newest event ever made */
 	struct run_event *events; /* not acknowledged yet, in order */
 	size_t event_count;

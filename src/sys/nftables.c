@@ -162,6 +162,7 @@ size_t nft_type_size(enum nft_type type)
 	case NFT_TYPE_MARK: return 4;
 	case NFT_TYPE_IPV6: return 16;
 	case NFT_TYPE_PROTOCOL: return 1;
+	case NFT_TYPE_ETHERTYPE:
 	case NFT_TYPE_PORT: return 2;
 	case NFT_TYPE_INTERFACE: return IF_NAMESIZE;
 	case NFT_TYPE_NONE: break;
@@ -208,9 +209,18 @@ static uint32_t fields_type(const enum nft_type *fields)
 	return type;
 }
 
-static void put_concatenation(struct netlink_request *request, const enum nft_type *fields)
+static void put_description(struct netlink_request *request, const struct nft_set *set, bool has_fields)
 {
+	const enum nft_type *fields = set->key;
+	if (!has_fields && set->size == 0)
+		return;
 	size_t description = netlink_nest(request, NFTA_SET_DESC);
+	if (set->size > 0)
+		netlink_put_be32(request, NFTA_SET_DESC_SIZE, set->size);
+	if (!has_fields) {
+		netlink_nest_end(request, description);
+		return;
+	}
 	size_t concatenation = netlink_nest(request, NFTA_SET_DESC_CONCAT);
 	for (size_t i = 0, count = field_count(fields); i < count; i++) {
 		size_t field = netlink_nest(request, NFTA_LIST_ELEM);
@@ -242,8 +252,9 @@ void nft_put_set(struct nft_batch *batch, const struct nft_set *set)
 		netlink_put_be32(request, NFTA_SET_DATA_TYPE, fields_type(set->data));
 		netlink_put_be32(request, NFTA_SET_DATA_LEN, (uint32_t)fields_size(set->data));
 	}
-	if (has_fields)
-		put_concatenation(request, set->key);
+	put_description(request, set, has_fields);
+	if (set->timeout_ms > 0)
+		netlink_put_be64(request, NFTA_SET_TIMEOUT, set->timeout_ms);
 	if (set->key[0] == NFT_TYPE_INTERFACE && set->key[1] == NFT_TYPE_NONE)
 		netlink_put(request, NFTA_SET_USERDATA, host_order, sizeof(host_order));
 }
@@ -497,6 +508,30 @@ void nft_counter(struct nft_batch *batch)
 	expression_end(batch);
 }
 
+void nft_update_counted(struct nft_batch *batch, const struct nft_set *set, uint8_t slot)
+{
+	struct netlink_request *request = expression_begin(batch, "dynset");
+	netlink_put_text(request, NFTA_DYNSET_SET_NAME, set->name);
+	netlink_put_be32(request, NFTA_DYNSET_OP, NFT_DYNSET_OP_UPDATE);
+	put_slot(request, NFTA_DYNSET_SREG_KEY, slot);
+	if (set->timeout_ms > 0)
+		netlink_put_be64(request, NFTA_DYNSET_TIMEOUT, set->timeout_ms);
+	size_t nest = netlink_nest(request, NFTA_DYNSET_EXPR);
+	netlink_put_text(request, NFTA_EXPR_NAME, "counter");
+	netlink_nest_end(request, netlink_nest(request, NFTA_EXPR_DATA));
+	netlink_nest_end(request, nest);
+	expression_end(batch);
+}
+
+void nft_reject(struct nft_batch *batch, bool by_reset)
+{
+	struct netlink_request *request = expression_begin(batch, "reject");
+	netlink_put_be32(request, NFTA_REJECT_TYPE, by_reset ? NFT_REJECT_TCP_RST : NFT_REJECT_ICMPX_UNREACH);
+	if (!by_reset)
+		netlink_put_u8(request, NFTA_REJECT_ICMP_CODE, NFT_REJECT_ICMPX_ADMIN_PROHIBITED);
+	expression_end(batch);
+}
+
 void nft_nat(struct nft_batch *batch, enum nft_nat_types type, uint8_t family, uint8_t address, uint8_t port)
 {
 	struct netlink_request *request = expression_begin(batch, "nat");
@@ -603,6 +638,21 @@ static const char *take_comment(const struct nlattr *attribute)
 	return data[2 + (uint8_t)data[1] - 1] == '\0' ? data + 2 : NULL;
 }
 
+static uint64_t take_packets(const struct nlattr *expression)
+{
+	const struct nlattr *table[NFTA_EXPR_MAX + 1], *counter[NFTA_COUNTER_MAX + 1];
+	uint64_t packets = 0;
+	if (!expression ||
+		netlink_attributes(netlink_data(expression), netlink_len(expression), table, NFTA_EXPR_MAX) < 0 ||
+		!table[NFTA_EXPR_DATA] ||
+		netlink_attributes(netlink_data(table[NFTA_EXPR_DATA]), netlink_len(table[NFTA_EXPR_DATA]), counter,
+			NFTA_COUNTER_MAX) < 0)
+		return 0;
+	if (counter[NFTA_COUNTER_PACKETS] && netlink_len(counter[NFTA_COUNTER_PACKETS]) == sizeof(packets))
+		memcpy(&packets, netlink_data(counter[NFTA_COUNTER_PACKETS]), sizeof(packets));
+	return be64toh(packets);
+}
+
 static int take_element(const struct asked *asked, const struct nlattr *attribute)
 {
 	const struct nlattr *table[NFTA_SET_ELEM_MAX + 1];
@@ -621,6 +671,7 @@ static int take_element(const struct asked *asked, const struct nlattr *attribut
 		memcpy(&element.timeout_ms, netlink_data(table[NFTA_SET_ELEM_TIMEOUT]), sizeof(uint64_t));
 		element.timeout_ms = be64toh(element.timeout_ms);
 	}
+	element.packets = take_packets(table[NFTA_SET_ELEM_EXPR]);
 	element.comment = take_comment(table[NFTA_SET_ELEM_USERDATA]);
 	return asked->element(&element, asked->user);
 }

@@ -70,8 +70,9 @@ enum nft_type {
 	NFT_TYPE_NONE = 0,
 	NFT_TYPE_IPV4 = 7,
 	NFT_TYPE_IPV6 = 8,
-	NFT_TYPE_PROTOCOL = 12, /* IPPROTO_* */
-	NFT_TYPE_PORT = 13,     /* in the net's order */
+	NFT_TYPE_ETHERTYPE = 10, /* ETH_P_*, in the net's order */
+	NFT_TYPE_PROTOCOL = 12,  /* IPPROTO_* */
+	NFT_TYPE_PORT = 13,      /* in the net's order */
 	NFT_TYPE_MARK = 19,
 	NFT_TYPE_INTERFACE = 41, /* a name */
 };
@@ -97,6 +98,8 @@ struct nft_set {
 	uint32_t flags; /* NFT_SET_INTERVAL, NFT_SET_TIMEOUT, ... Concatenation and map follow from the fields */
 	enum nft_type key[NFT_FIELDS_MAX];
 	enum nft_type data[NFT_FIELDS_MAX]; /* none: a set, else a map */
+	uint32_t size;                      /* of one that rules put elements into (NFT_SET_EVAL): at most so many */
+	uint64_t timeout_ms;                /* and each of them for so long */
 };
 
 /* Longest comment of an element or rule, with its NUL. */
@@ -107,6 +110,7 @@ struct nft_element {
 	struct nft_value last; /* of an interval, and in it; len 0: only `key` */
 	struct nft_value data; /* of a map */
 	uint64_t timeout_ms;   /* 0: none; the set must have NFT_SET_TIMEOUT */
+	uint64_t packets;      /* told of one that has a counter */
 	const char *comment;   /* NULL: none. Borrowed */
 };
 
@@ -150,6 +154,11 @@ void nft_lookup_map(struct nft_batch *batch, uint8_t slot, const char *map, uint
 
 void nft_verdict(struct nft_batch *batch, int verdict, const char *chain);
 void nft_counter(struct nft_batch *batch);
+/* The key in the slot comes into a set with NFT_SET_EVAL, or its time begins anew, and a counter of its own counts. If the set is
+ * full, the rule ends. */
+void nft_update_counted(struct nft_batch *batch, const struct nft_set *set, uint8_t slot);
+/* The packet is dropped, and who sent it is told: by a reset of TCP, or by ICMP's word for "not allowed". */
+void nft_reject(struct nft_batch *batch, bool by_reset);
 /* To the address in one slot and, unless it is NFT_SLOT_NONE, the port in the other. */
 void nft_nat(struct nft_batch *batch, enum nft_nat_types type, uint8_t family, uint8_t address, uint8_t port);
 void nft_masquerade(struct nft_batch *batch);

@@ -39,6 +39,7 @@ def owners(engine):
 
 def clear(engine):
     name = table(engine)  # which need not be there
-    subprocess.run(["nft", f"add table inet {name}; delete table inet {name}"], check=True)
+    for family in ("inet", "bridge"):
+        subprocess.run(["nft", f"add table {family} {name}; delete table {family} {name}"], check=True)
     for name in bridges(engine):
         subprocess.run(["ip", "link", "delete", name], check=True)

@@ -1,0 +1,245 @@
+#include "monitor/egress.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/in.h>
+#include <linux/in6.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/strv.h"
+#include "monitor/monitor.h"
+#include "monitor/network_table.h"
+#include "network/gate.h"
+
+static void held_finish(struct held *held)
+{
+	json_finish(&launch_network_table, &held->network);
+	egress_finish(&held->policy);
+	free(held->opened);
+	*held = (struct held){ 0 };
+}
+
+static struct gate gate_of(const struct held *held, const struct network_table *table)
+{
+	return (struct gate){
+		.table = table->name,
+		.owner = table->owner,
+		.policy = &held->policy,
+		.endpoints = held->network.endpoints,
+		.endpoint_count = held->network.endpoint_count,
+		.opened = held->opened,
+		.opened_count = held->opened_count,
+		.now_ms = clock_monotonic_ms(),
+	};
+}
+
+static bool is_held(const struct held *held)
+{
+	return egress_is_set(&held->policy) && held->network.endpoint_count > 0;
+}
+
+/* --- what is to be held --- */
+
+/* Policies are held on bridges: elsewhere packets go their way without us. */
+static int check(const struct held *held, struct err **reterr)
+{
+	for (size_t i = 0; i < held->network.endpoint_count && egress_is_set(&held->policy); i++) {
+		const struct lease_endpoint *endpoint = &held->network.endpoints[i];
+		if (strcmp(endpoint->driver, "bridge") != 0)
+			return err_set(reterr, ERR_CONFLICT, 0,
+				"network %s: an egress policy can't be held on a network of driver %s",
+				endpoint->network, endpoint->driver);
+	}
+	return 0;
+}
+
+/* -ENOMEM */
+static int add_endpoints(struct launch_network *into, const struct launch_network *from)
+{
+	size_t count = into->endpoint_count + from->endpoint_count;
+	struct lease_endpoint *grown = reallocarray(into->endpoints, count + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	into->endpoints = grown;
+	for (size_t i = 0; i < from->endpoint_count; i++) {
+		const struct lease_endpoint *endpoint = &from->endpoints[i];
+		bool is_there = false;
+		for (size_t k = 0; k < into->endpoint_count && !is_there; k++)
+			is_there = strcmp(grown[k].endpoint_id, endpoint->endpoint_id) == 0;
+		if (is_there)
+			continue;
+		int r = json_clone(&lease_endpoint_table, endpoint, &grown[into->endpoint_count]);
+		if (r < 0)
+			return r;
+		into->endpoint_count++;
+	}
+	return 0;
+}
+
+/* -ENOMEM. Addresses that names led to stay open, if the policy still has the rule. */
+static int keep_opened(const struct held *before, struct held *after)
+{
+	if (!egress_has_names(&after->policy))
+		return 0;
+	after->opened = calloc(GATE_OPENED_MAX, sizeof(*after->opened));
+	if (!after->opened)
+		return -ENOMEM;
+	for (size_t i = 0; i < before->opened_count; i++) {
+		const struct egress_rule *rule = &before->policy.rules[before->opened[i].rule];
+		for (size_t k = 0; k < after->policy.count; k++) {
+			const struct egress_rule *other = &after->policy.rules[k];
+			if (strcmp(rule->name, other->name) != 0 || rule->protocol != other->protocol ||
+				rule->first_port != other->first_port || rule->last_port != other->last_port)
+				continue;
+			after->opened[after->opened_count] = before->opened[i];
+			after->opened[after->opened_count++].rule = k;
+			break;
+		}
+	}
+	return 0;
+}
+
+static int prepare(const struct held *before, const struct launch_network *network, const struct launch_network *also,
+	struct held *out, struct err **reterr)
+{
+	*out = (struct held){ 0 };
+	int r = egress_parse(network->egress, &out->policy, reterr);
+	if (r < 0 || !egress_is_set(&out->policy))
+		return r;
+	r = add_endpoints(&out->network, network);
+	if (r == 0 && also)
+		r = add_endpoints(&out->network, also);
+	if (r == 0)
+		r = keep_opened(before, out);
+	return r < 0 ? err_oom(reterr) : check(out, reterr);
+}
+
+/* --- holding it --- */
+
+static int change(struct monitor *monitor, const struct held *after, struct err **reterr)
+{
+	struct network_table table;
+	int r = network_table_open(monitor, &table, reterr);
+	if (r < 0)
+		return r;
+	const struct gate old = gate_of(&monitor->held, &table), new = gate_of(after, &table);
+	r = gate_change(&table.netlink, &old, &new, reterr);
+	netlink_close(&table.netlink);
+	return r;
+}
+
+int egress_hold(struct monitor *monitor, const struct launch_network *network, const struct launch_network *also,
+	struct err **reterr)
+{
+	struct held after;
+	int r = prepare(&monitor->held, network, also, &after, reterr);
+	if (r == 0 && (is_held(&monitor->held) || is_held(&after)))
+		r = change(monitor, &after, reterr);
+	if (r < 0) {
+		held_finish(&after);
+		return r;
+	}
+	held_finish(&monitor->held);
+	monitor->held = after;
+	monitor->state.held = is_held(&after);
+	return 0;
+}
+
+void egress_begin(struct monitor *monitor)
+{
+	_autofree_(err) struct err *err = NULL;
+	struct held first;
+	struct network_table table;
+	int r = prepare(&monitor->held, &monitor->legs, NULL, &first, &err);
+	if (r == 0 && is_held(&first) && (r = network_table_open(monitor, &table, &err)) == 0) {
+		const struct gate gate = gate_of(&first, &table);
+		gate_seen_forget(&table.netlink, &gate);
+		netlink_close(&table.netlink);
+	}
+	held_finish(&first);
+}
+
+int egress_restore(struct monitor *monitor, struct err **reterr)
+{
+	struct network_table table;
+	if (!is_held(&monitor->held))
+		return 0;
+	int r = network_table_open(monitor, &table, reterr);
+	if (r < 0)
+		return r;
+	const struct gate gate = gate_of(&monitor->held, &table);
+	r = gate_restore(&table.netlink, &gate, reterr);
+	netlink_close(&table.netlink);
+	return r;
+}
+
+void egress_end(struct monitor *monitor)
+{
+	_autofree_(err) struct err *err = NULL;
+	if (egress_hold(monitor, &(struct launch_network){ 0 }, NULL, &err) < 0)
+		log_error("rules of the egress policy are left behind: %s", err_message(err));
+}
+
+void egress_clear_leftovers(struct monitor *monitor)
+{
+	_autofree_(err) struct err *err = NULL;
+	struct network_table table;
+	if (!monitor->state.held || is_held(&monitor->held))
+		return;
+	int r = network_table_open(monitor, &table, &err);
+	if (r == 0) {
+		r = gate_owner_remove(&table.netlink, table.name, table.owner, &err);
+		netlink_close(&table.netlink);
+	}
+	if (r < 0)
+		log_error("rules of the egress policy are left behind: %s", err_message(err));
+	monitor->state.held = false;
+}
+
+/* --- what was seen --- */
+
+static const char *protocol_name(const struct gate_seen *seen, char buffer[4])
+{
+	switch (seen->protocol) {
+	case IPPROTO_TCP: return "tcp";
+	case IPPROTO_UDP: return "udp";
+	case IPPROTO_SCTP: return "sctp";
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6: return "icmp";
+	default: snprintf(buffer, 4, "%u", seen->protocol); return buffer;
+	}
+}
+
+static int add_seen(const struct gate_seen *seen, void *user)
+{
+	char address[INET_TEXT_SIZE], number[4];
+	inet_print(&seen->address, address);
+	return json_array_append_new(user,
+		       json_pack("{s:s,s:s,s:i,s:I,s:b}", "Address", address, "Protocol", protocol_name(seen, number),
+			       "Port", seen->port, "Packets", (json_int_t)seen->packets, "Denied", seen->refused)) < 0
+		       ? -ENOMEM
+		       : 0;
+}
+
+int egress_describe(struct monitor *monitor, json_t **ret, struct err **reterr)
+{
+	_autojson_ json_t *list = json_array();
+	struct network_table table;
+	int r = list ? 0 : -ENOMEM;
+	if (r == 0 && is_held(&monitor->held)) {
+		r = network_table_open(monitor, &table, reterr);
+		if (r < 0)
+			return r;
+		const struct gate gate = gate_of(&monitor->held, &table);
+		r = gate_seen_each(&table.netlink, &gate, add_seen, list);
+		netlink_close(&table.netlink);
+	}
+	if (r < 0)
+		return err_errno(reterr, r, "cannot read what the egress policy has refused");
+	*ret = TAKE(list);
+	return 0;
+}

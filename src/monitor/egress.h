@@ -1,0 +1,35 @@
+/*
+ * What the container may reach (spec/egress.h), held in the host's packet filter (network/gate.h) by its monitor: before its legs
+ * are made, and until they are gone. What is held is written down in state.json, for who has to clear up.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "spec/egress.h"
+#include "spec/launch.h"
+
+struct monitor;
+struct gate_opened;
+
+struct held {
+	struct launch_network network; /* whose words and addresses are in the table; none: nothing is */
+	struct egress policy;          /* of those words */
+	struct gate_opened *opened;    /* GATE_OPENED_MAX, or NULL */
+	size_t opened_count;
+};
+
+/* The policy of `network`, for its addresses and, if there are any that still have legs, those of `also`. In place of what is held
+ * now, in one transaction; on failure that stays. */
+int egress_hold(struct monitor *monitor, const struct launch_network *network, const struct launch_network *also,
+	struct err **reterr);
+/* Before the first of a run: nothing has been refused. */
+void egress_begin(struct monitor *monitor);
+/* Somebody took it away. */
+int egress_restore(struct monitor *monitor, struct err **reterr);
+/* The container is gone. */
+void egress_end(struct monitor *monitor);
+/* What a monitor that died held. */
+void egress_clear_leftovers(struct monitor *monitor);
+
+/* What was refused and noted: an array of objects, or NULL when out of memory. */
+int egress_describe(struct monitor *monitor, json_t **ret, struct err **reterr);

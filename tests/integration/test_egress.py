@@ -1,0 +1,368 @@
+"""What a container may reach: policies by address, port and name, held in the host's packet filter. The engine's host is the tests' own
+network namespace; another host stands on a wire beside it, and has a few addresses."""
+import ipaddress
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+
+import pytest
+
+from harness import networks
+from harness.engine import wait_for
+from harness.nets import Namespace, join
+
+BRIEF = 0.4
+HERE, HERE6 = "192.0.2.1", "2001:db8::1"
+THERE, OTHER, THIRD, THERE6 = "192.0.2.2", "192.0.2.3", "192.0.2.4", "2001:db8::2"
+REFUSED = "Connection refused"
+
+
+@pytest.fixture(scope="module")
+def host():
+    host = Namespace("/proc/self/ns/net")
+    yield host
+    host.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def outside(host):
+    """Another host: TCP and UDP on three ports of all its addresses."""
+    outside = Namespace()
+    join(host, "wire", outside, "wire")
+    host.ip(f"addr add {HERE}/24 dev wire", f"addr add {HERE6}/64 dev wire nodad")
+    outside.ip(*(f"addr add {address}/24 dev wire" for address in (THERE, OTHER, THIRD)), f"addr add {THERE6}/64 dev wire nodad",
+               f"route add 172.16.0.0/12 via {HERE}", f"route add fd00::/8 via {HERE6}")
+    outside.listeners = [outside.listen("::", port) for port in (80, 443, 8080)]
+    yield outside
+    for listener in outside.listeners:
+        listener.close()
+    host.ip("link del wire")
+    outside.close()
+
+
+@pytest.fixture(scope="module")
+def network(engine):
+    engine.tare("network", "create", "--ipv6", "--subnet", "172.29.0.0/24", "--subnet", "fd29::/64", "--internal=false", "egress-net")
+    yield "egress-net"
+    engine.tare("network", "rm", "egress-net")
+
+
+@pytest.fixture
+def run(engine, network):
+    """Runs sleeping containers; nothing of them is in a table after the test."""
+    names, spaces = [], []
+
+    def start(name, *options, network=network, program=None, check=True):
+        names.append(name)
+        done = (program or engine.tare)("run", "-d", "--name", name, "--network", network, *options, "busybox", "sleep", "1000",
+                                        check=check)
+        if not check:
+            return done
+        spaces.append(inside(engine, name))
+        return spaces[-1]
+    yield start
+    for space in spaces:  # which would live on, with its addresses
+        space.close()
+    for name in names:
+        engine.api("DELETE", f"/containers/{name}?force=1")
+    left = [element for element in elements(engine) if "comment" in element and "egress-" not in element]
+    assert not left, left
+
+
+def rules(engine):
+    return "".join(subprocess.run(["nft", "list", "table", family, networks.table(engine)], capture_output=True, text=True).stdout
+                   for family in ("bridge", "inet"))
+
+
+def elements(engine, *sets):
+    """Of all sets, or of these, as words: what containers have put has their ID."""
+    found = []
+    for family in ("bridge", "inet"):
+        listed = json.loads(subprocess.run(["nft", "-j", "list", "table", family, networks.table(engine)], capture_output=True,
+                                           text=True).stdout or '{"nftables": []}')
+        for one in (entry["set"] for entry in listed["nftables"] if "set" in entry):
+            if not sets or one["name"] in sets:
+                found += [json.dumps(element) for element in one.get("elem", ())]
+    return found
+
+
+def inspect(engine, name):
+    status, document = engine.api("GET", f"/containers/{name}/json")
+    assert status == 200, document
+    return document
+
+
+def policy(engine, name):
+    return inspect(engine, name)["HostConfig"].get("Egress")
+
+
+def inside(engine, name):
+    return Namespace(f"/proc/{inspect(engine, name)['State']['Pid']}/ns/net")
+
+
+def place(engine, name, network="egress-net"):
+    return inspect(engine, name)["NetworkSettings"]["Networks"][network]
+
+
+def reaches(space, address, port, **options):
+    got = space.connect(address, port, **options)
+    if isinstance(got, socket.socket):
+        got.close()
+        return True
+    assert got in (REFUSED, "silence"), got
+    return False
+
+
+def is_refused(space, address, port):
+    """At once, and not by silence."""
+    return space.connect(address, port) == REFUSED
+
+
+def raw(space, source, target, port, device="eth0", mac=None):
+    """A datagram with another source, as who has NET_RAW sends it: written onto the interface."""
+    def send():
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as made:
+            made.bind((device, 0))
+            own = made.getsockname()[4]
+            payload = b"forged"
+            udp = struct.pack(">4H", 4000, port, 8 + len(payload), 0) + payload
+            head = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0, socket.inet_aton(source),
+                               socket.inet_aton(target))
+            total = sum(struct.unpack(">10H", head))
+            total = (total & 0xffff) + (total >> 16)
+            head = head[:10] + struct.pack(">H", ~(total + (total >> 16)) & 0xffff) + head[12:]
+            made.send(bytes.fromhex(mac.replace(":", "")) + own + b"\x08\x00" + head + udp)
+    space.do(send)
+
+
+# --- words
+
+def test_words(engine, run):
+    run("words", "--egress", "allow=192.0.2.2:443,10.1.2.3/16", "--egress", "deny=[FD00::1]:80-90/tcp", "--egress", "allow=*.Example.com.:80")
+    assert policy(engine, "words") == ["default=deny", "allow=192.0.2.2:443", "allow=10.1.0.0/16", "deny=[fd00::1]:80-90/tcp",
+                                       "allow=*.example.com:80"]
+    refused = {
+        "allow=": "neither a name nor an address", "allow=10.0.0.300": "neither a name nor an address", "allow=x:0": "a port is",
+        "allow=x:9-8": "a range of ports", "deny=www.example": "a name can only be allowed", "allow=1.2.3.4/icmp/33": "not a subnet",
+        "allow=1.2.3.4:1/icmp": "icmp has no ports", "default=maybe": "the default is", "all": "it is allow=PLACE",
+        "allow=www.example:1-100": "at most 16 ports", "allow=1.2.3.4/33": "not a subnet",
+    }
+    for word, why in refused.items():
+        done = engine.tare("create", "--egress", word, "busybox", check=False)
+        assert done.returncode == 1 and why in done.stderr, (word, done.stderr)
+    for mode in ("host", "container:words"):
+        done = engine.tare("create", "--network", mode, "--egress", "default=deny", "busybox", check=False)
+        assert "egress policy and the" in done.stderr, done.stderr
+
+
+def test_the_label_is_the_request_s_own(engine, run):
+    """Compose and the stock command can say it by a label; an image can't."""
+    run("labelled", "--label", "tare.egress=default=deny allow=192.0.2.2:80", program=engine.docker)
+    assert policy(engine, "labelled") == ["default=deny", "allow=192.0.2.2:80"]
+    engine.docker("commit", "--change", "LABEL tare.egress=default=deny", "labelled", "egress-image")
+    try:
+        engine.docker("create", "--name", "of-image", "egress-image", "true")
+        assert policy(engine, "of-image") is None
+        assert inspect(engine, "of-image")["Config"]["Labels"]["tare.egress"]
+    finally:
+        engine.docker("rm", "-f", "of-image")
+        engine.docker("rmi", "egress-image")
+
+
+# --- addresses and ports
+
+def test_only_what_is_allowed(engine, run, outside):
+    free = run("free")
+    space = run("strict", "--egress", f"allow={THERE}:443,{OTHER}/32,[{THERE6}]:80")
+    assert reaches(space, THERE, 443) and reaches(space, OTHER, 80) and reaches(space, OTHER, 8080) and reaches(space, THERE6, 80)
+    for address, port in ((THERE, 80), (THERE, 8080), (THIRD, 443), (THERE6, 443)):
+        assert is_refused(space, address, port), (address, port)
+        assert reaches(free, address, port)
+    # The host too, whatever address of its it is.
+    with Namespace("/proc/self/ns/net").listen("0.0.0.0", 7777) as service:
+        for address in (HERE, place(engine, "strict")["Gateway"]):
+            assert is_refused(space, address, 7777)
+            assert reaches(free, address, 7777)
+            service.accept()[0].close()
+    # Its own network is where it was put.
+    with free.listen("0.0.0.0", 90):
+        assert reaches(space, place(engine, "free")["IPAddress"], 90)
+
+
+def test_udp_and_icmp(engine, run, outside):
+    space = run("datagrams", "--egress", f"allow={THERE}:53/udp,{OTHER}/icmp,{THERE6}/icmp")
+    with outside.udp(THERE, 53) as server, outside.udp(OTHER, 53) as other, space.socket(THERE, socket.SOCK_DGRAM) as client:
+        client.sendto(b"hello", (THERE, 53))
+        data, peer = server.recvfrom(100)
+        server.sendto(b"back", peer)
+        assert data == b"hello" and client.recv(100) == b"back"
+        client.sendto(b"no", (OTHER, 53))
+        other.settimeout(BRIEF)
+        with pytest.raises(TimeoutError):
+            other.recv(100)
+    assert is_refused(space, THERE, 53)
+
+    def ping(address):
+        return engine.docker("exec", "datagrams", "ping", "-c1", "-W1", address, check=False).returncode == 0
+    assert ping(OTHER) and ping(THERE6) and not ping(THERE)
+
+
+def test_denied_before_allowed(engine, run):
+    space = run("mixed", "--egress", f"deny={THERE}:1-100/tcp,{OTHER}", "--egress", f"allow={THERE}/24,{THERE}:80,[2001:db8::/32]:443")
+    assert reaches(space, THERE, 443) and reaches(space, THIRD, 80) and reaches(space, THERE6, 443)
+    assert is_refused(space, THERE, 80) and is_refused(space, OTHER, 443) and is_refused(space, THERE6, 80)
+    only = run("only-deny", "--egress", f"deny={THERE}:80,{THERE6}")
+    assert policy(engine, "only-deny")[0] == "default=allow"
+    assert is_refused(only, THERE, 80) and is_refused(only, THERE6, 80) and reaches(only, THERE, 443) and reaches(only, OTHER, 80)
+
+
+def test_places_that_overlap(engine, run):
+    """Every order and every nesting: the kernel takes disjoint intervals alone."""
+    run("overlap", "--egress", "allow=10.0.0.0/8:600-700,10.0.0.0/16:500-2000,10.0.0.0/16:1500-3000,10.0.0.1,10.0.0.0/24,10.0.0.1:80,"
+        "10.0.0.0/8:443/tcp,10.9.0.0/16:443,10.9.0.0/16:400-500,*:22,*:22/tcp,0.0.0.0/0:22,10.0.0.0/16:1-65535/udp")
+    # All of it: a port that no element has is refused, one that an element has is not twice there.
+    found = [json.loads(element)["elem"]["val"]["concat"] for element in elements(engine, "allow_port4")]
+    assert all(first != second for first, second in zip(sorted(map(str, found)), sorted(map(str, found))[1:]))
+
+    def covers(address, protocol, port):
+        def has(part, value):
+            if isinstance(part, dict) and "prefix" in part:
+                return ipaddress.ip_address(value) in ipaddress.ip_network(f"{part['prefix']['addr']}/{part['prefix']['len']}")
+            if isinstance(part, dict):
+                return part["range"][0] <= value <= part["range"][1]
+            return part == value
+        return sum(has(one[1], address) and one[2] == protocol and has(one[3], port) for one in found)
+    for address, protocol, port, count in (
+            ("10.200.0.1", "tcp", 650, 1), ("10.200.0.1", "tcp", 701, 0), ("10.0.9.1", "tcp", 499, 0), ("10.0.9.1", "tcp", 500, 1),
+            ("10.0.9.1", "tcp", 650, 1), ("10.0.9.1", "tcp", 1700, 1), ("10.0.9.1", "tcp", 3000, 1), ("10.0.9.1", "tcp", 3001, 0),
+            ("10.9.0.1", "tcp", 443, 1), ("10.9.0.1", "udp", 443, 1), ("10.9.0.1", "tcp", 500, 1), ("10.9.0.1", "tcp", 399, 0),
+            ("1.2.3.4", "tcp", 22, 1), ("1.2.3.4", "udp", 22, 1), ("10.0.9.1", "udp", 3001, 1), ("10.0.9.1", "udp", 600, 1),
+            ("10.0.0.1", "tcp", 80, 0)):  # that one has everything, and 80 needs no element
+        assert covers(address, protocol, port) == count, (address, protocol, port, found)
+    engine.tare("update", "--egress", "default=allow", "overlap")
+
+
+def test_what_comes_in_is_answered(engine, run, outside):
+    """A policy is about what the container begins."""
+    space = run("served", "--egress", "default=deny", "-p", f"{HERE}:8095:80")
+    with space.listen("0.0.0.0", 80) as listener:
+        assert reaches(outside, HERE, 8095)
+        listener.accept()[0].close()
+    assert is_refused(space, THERE, 80)
+
+
+def test_published_ports_by_the_host(engine, run):
+    """Places are those on the packet, before the host sends it on to another container."""
+    space = run("client", "--egress", f"allow={HERE}:8096")
+    engine.tare("network", "create", "egress-else")
+    try:
+        server = run("server", "-p", "8096:80", network="egress-else")
+        with server.listen("0.0.0.0", 80):
+            assert reaches(space, HERE, 8096)
+            assert is_refused(space, place(engine, "client")["Gateway"], 8096)
+    finally:
+        engine.api("DELETE", "/containers/server?force=1")
+        engine.tare("network", "rm", "egress-else")
+
+
+# --- who it is
+
+def test_other_sources_are_no_way_out(engine, run, outside):
+    """With NET_RAW or NET_ADMIN a container is whoever it likes to be, inside: not beyond its port of the bridge."""
+    space = run("forger", "--cap-add", "NET_ADMIN", "--egress", f"allow={OTHER}")
+    run("neighbour", network="egress-net")
+    neighbour = place(engine, "neighbour")["IPAddress"]
+    gateway = place(engine, "forger")["Gateway"]
+    links = json.loads(subprocess.run(["ip", "-j", "addr"], capture_output=True, text=True, check=True).stdout)
+    bridge = next(link for link in links if any(info.get("local") == gateway for info in link["addr_info"]))
+    own = place(engine, "forger")["IPAddress"]
+    with outside.udp("0.0.0.0", 9000) as server:
+        server.settimeout(BRIEF)
+        raw(space, own, OTHER, 9000, mac=bridge["address"])
+        assert server.recv(100) == b"forged"
+        for source in (neighbour, "172.29.0.99", "0.0.0.0", "169.254.1.1"):
+            raw(space, source, THERE, 9000, mac=bridge["address"])
+            raw(space, source, OTHER, 9000, mac=bridge["address"])
+        with pytest.raises(TimeoutError):
+            server.recv(100)
+    space.ip("addr add 172.29.0.99/24 dev eth0", "addr add fd29::99/64 dev eth0 nodad")
+    assert not reaches(space, THERE, 80, source="172.29.0.99", timeout=BRIEF)
+    assert not reaches(space, THERE6, 80, source="fd29::99", timeout=BRIEF)
+    # The host by an address that is good on the link alone.
+    local = next(info["local"] for info in bridge["addr_info"] if info["scope"] == "link")
+    with Namespace("/proc/self/ns/net").listen("::", 7778), space.socket("::1") as client:
+        client.settimeout(BRIEF)
+        with pytest.raises(OSError):
+            client.connect((local, 7778, 0, space.do(socket.if_nametoindex, "eth0")))
+
+
+def test_several_networks_and_changes(engine, run, outside):
+    space = run("moves", "--egress", f"allow={THERE}:80")
+    engine.tare("network", "create", "--subnet", "172.29.8.0/24", "egress-more")
+    try:
+        engine.tare("network", "connect", "egress-more", "moves")
+        engine.tare("network", "disconnect", "egress-net", "moves")
+        assert reaches(space, THERE, 80) and is_refused(space, THERE, 443)
+        own = place(engine, "moves", "egress-more")["IPAddress"]
+        own = [element for element in elements(engine) if inspect(engine, "moves")["Id"][:12] in element]
+        assert any("172.29.8.2" in element for element in own), own
+        assert not [element for element in own if "172.29.0." in element or "fd29:" in element], own
+        engine.tare("network", "connect", "egress-net", "moves")
+        assert is_refused(space, OTHER, 443)
+    finally:
+        engine.api("DELETE", "/containers/moves?force=1")
+        engine.tare("network", "rm", "egress-more")
+
+
+def test_networks_that_no_policy_holds(engine, run, host):
+    host.ip("link add egressparent type veth peer egresspeer", "link set egressparent up")
+    engine.tare("network", "create", "-d", "macvlan", "-o", "parent=egressparent", "--subnet", "172.29.9.0/24", "egress-vlan")
+    try:
+        done = run("vlan", "--egress", "default=deny", network="egress-vlan", check=False)
+        assert done.returncode == 125 and "can't be held on a network of driver macvlan" in done.stderr, done.stderr
+        bridged = run("bridged", "--egress", "default=deny")
+        done = engine.tare("network", "connect", "egress-vlan", "bridged", check=False)
+        assert done.returncode != 0 and "can't be held" in done.stderr, done.stderr
+        assert is_refused(bridged, THERE, 80)
+    finally:
+        for name in ("vlan", "bridged"):
+            engine.api("DELETE", f"/containers/{name}?force=1")
+        engine.tare("network", "rm", "egress-vlan")
+        host.ip("link del egressparent")
+
+
+# --- who keeps it
+
+def test_it_is_put_back(engine, run):
+    space = run("flushed", "--egress", f"allow={THERE}:443")
+    name = networks.table(engine)
+    for command in ("flush ruleset", f"delete table bridge {name}", f"delete table inet {name}", f"flush chain inet {name} gate",
+                    f"flush set inet {name} held4"):
+        subprocess.run(["nft", command], check=True)
+        wait_for(lambda: is_refused(space, THERE, 80), f"the policy after {command}")
+        assert reaches(space, THERE, 443)
+
+
+def test_without_an_engine(engine, run):
+    """Started again by its monitor alone, it is held as before."""
+    run("restarts", "--restart", "always", "--egress", f"allow={THERE}:443")
+    document = inspect(engine, "restarts")
+    state = engine.exec_root / "containers" / document["Id"] / "state.json"
+    before, control = document["State"]["Pid"], engine.engine_pid()
+    os.kill(control, signal.SIGSTOP)  # there, so that tared starts no other, and deaf
+    try:
+        os.kill(before, signal.SIGKILL)
+
+        def pid():
+            new = json.loads(state.read_text())
+            return new["pid"] if new["status"] == "running" and new["pid"] != before else None
+        wait_for(pid, "it runs again")
+        space = Namespace(f"/proc/{pid()}/ns/net")
+        assert reaches(space, THERE, 443) and is_refused(space, THERE, 80)
+        space.close()
+    finally:
+        os.kill(control, signal.SIGCONT)
+

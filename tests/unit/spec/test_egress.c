@@ -1,0 +1,96 @@
+#include <string.h>
+
+#include "../unit.h"
+#include "base/strv.h"
+#include "spec/egress.h"
+
+/* What the words come to, in one line. */
+static void expect(const char *words, const char *shown)
+{
+	_autofree_(strv) char **list = NULL, **printed = NULL;
+	struct egress egress;
+	assert_int_equal(egress_split(words, &list), 0);
+	assert_int_equal(egress_parse(list, &egress, NULL), 0);
+	assert_int_equal(egress_print(&egress, &printed), 0);
+	_cleanup_free_ char *text = strv_join(printed, " ");
+	assert_string_equal(text, shown);
+	egress_finish(&egress);
+}
+
+static void policies_are_shown(void **state)
+{
+	(void)state;
+	expect("", "default=allow");
+	expect("default=audit", "default=audit");
+	expect("allow=1.2.3.4", "default=deny allow=1.2.3.4");
+	expect("deny=1.2.3.4", "default=allow deny=1.2.3.4");
+	expect(" default=audit\tallow=1.2.3.4 ", "default=audit allow=1.2.3.4");
+	expect("allow=1.2.3.4/16:80,1.2.3.4/32:1-2/udp", "default=deny allow=1.2.0.0/16:80 allow=1.2.3.4:1-2/udp");
+	expect("allow=fd00::1,fd00::1/tcp,[fd00::1]:80,[fd00::1/8]:80,[fd00::1]/8:80/sctp,[fd00::1]",
+		"default=deny allow=fd00::1 allow=fd00::1/tcp allow=[fd00::1]:80 allow=[fd00::/8]:80 allow=[fd00::/8]:80/sctp "
+		"allow=fd00::1");
+	expect("allow=*,*:22,*/icmp,Api.Example.COM.:443,*.x.y", "default=deny allow=* allow=*:22 allow=*/icmp "
+								 "allow=api.example.com:443 allow=*.x.y");
+	expect("allow=1.2.3.4:1-65535", "default=deny allow=1.2.3.4:1-65535");
+}
+
+static void bad_ones_are_refused(void **state)
+{
+	static const char *const cases[] = { "x", "allow", "deny=", "allow=,", "default=", "default=Deny", "allow=a b",
+		"allow=:80", "allow=x:", "allow=x:0", "allow=x:65536", "allow=x:1-", "allow=x:2-1", "allow=x:80/icmp",
+		"allow=x:80/ftp", "allow=1.2.3", "allow=1.2.3.4.5", "allow=01.2.3.4", "allow=1.2.3.4/33",
+		"allow=1.2.3.4/", "allow=[fd00::1", "allow=[fd00::1]x", "allow=[x]:80", "allow=[1.2.3.4]:80",
+		"allow=fd00::/129", "allow=*x", "allow=*.", "allow=*.*.x", "allow=a..b", "allow=-a", "allow=a-",
+		"allow=a/24", "deny=x.y", "allow=x/tcp", "allow=x:1-17", "default=deny default=allow" };
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_autofree_(strv) char **list = NULL;
+		_autofree_(err) struct err *err = NULL;
+		struct egress egress;
+		if (strcmp(cases[i], "allow=a b") != 0)
+			assert_int_equal(egress_split(cases[i], &list), 0);
+		else
+			assert_int_equal(strv_append(&list, cases[i]), 0);
+		if (egress_parse(list, &egress, &err) == 0)
+			fail_msg("%s", cases[i]);
+		assert_non_null(err);
+		egress_finish(&egress);
+	}
+}
+
+static void there_are_not_too_many(void **state)
+{
+	struct egress egress;
+	(void)state;
+	for (int more = -1; more <= 1; more++) {
+		_autofree_(strv) char **list = NULL;
+		for (int i = 0; i < EGRESS_RULES_MAX + more; i++)
+			assert_int_equal(strv_appendf(&list, "allow=10.0.0.%d", i % 256), 0);
+		assert_int_equal(egress_parse(list, &egress, NULL) == 0, more <= 0);
+		egress_finish(&egress);
+	}
+}
+
+static void names_match(void **state)
+{
+	const struct egress_rule exact = { .name = "x.y" }, below = { .name = "*.x.y" }, none = { .name = "" };
+	(void)state;
+	assert_true(egress_rule_names(&exact, "x.y"));
+	assert_false(egress_rule_names(&exact, "a.x.y") || egress_rule_names(&exact, "x.yy") ||
+		     egress_rule_names(&exact, ""));
+	assert_true(egress_rule_names(&below, "a.x.y") && egress_rule_names(&below, "b.a.x.y"));
+	assert_false(egress_rule_names(&below, "x.y") || egress_rule_names(&below, "ax.y") ||
+		     egress_rule_names(&below, ".x.y"));
+	assert_false(egress_rule_names(&none, "") || egress_rule_names(&none, "x"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(policies_are_shown),
+		cmocka_unit_test(bad_ones_are_refused),
+		cmocka_unit_test(there_are_not_too_many),
+		cmocka_unit_test(names_match),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
