@@ -37,12 +37,26 @@ static long read_only_view(const char *path)
 	return r < 0 ? r : view;
 }
 
+/* The holder enters no container: it is to be seen as the file that was started. */
+static bool is_holder(const char *path)
+{
+	static const char holder[] = "tared";
+	unsigned at = 0; /* so much of the last name is the holder's; past its end: it is another */
+
+	for (; path && *path; path++)
+		if (*path == '/')
+			at = 0;
+		else
+			at = at < sizeof(holder) - 1 && *path == holder[at] ? at + 1 : sizeof(holder);
+	return at == sizeof(holder) - 1;
+}
+
 /* The stack holds argc, then argv, then the environment. */
 __attribute__((used)) static void entry_begin(long *stack)
 {
 	static const char exe[] = "/proc/self/exe";
 	char **argv = (char **)&stack[1];
-	long view = is_read_only(exe) ? -1 : read_only_view(exe);
+	long view = is_holder(argv[0]) || is_read_only(exe) ? -1 : read_only_view(exe);
 
 	if (view < 0)
 		return;
