@@ -64,6 +64,7 @@ FILES = {
     "runtime/command_control.c": ("open", "resources.json, as the caller named it"),
     "runtime/command_exec.c": ("open", "process.json, as the caller named it"),
     "runtime/command_main.c": ("open", "the log, as the caller named it"),
+    "monitor/port_owner.c": ("openat", "the folders of the run root beside our own, named by IDs, and files of ours in them"),
     "runtime/command_show.c": ("chdir opendir", "the runtime's state folder, and the bundle for `spec`"),
     "runtime/command_state.c": ("mkdir mkdirat open openat unlinkat", "the runtime's state folder, by checked IDs"),
     "runtime/container.c": ("fstatat", "ns/NAME below a /proc/PID that sys/procfs opened"),

@@ -14,6 +14,7 @@
 #include "monitor/monitor.h"
 #include "monitor/names_files.h"
 #include "monitor/network_table.h"
+#include "monitor/port_owner.h"
 #include "monitor/state.h"
 #include "network/leg.h"
 #include "sys/conntrack.h"
@@ -48,6 +49,25 @@ int network_table_open(const struct monitor *monitor, struct network_table *tabl
 	return r < 0 ? err_errno(reterr, r, "cannot talk to the kernel about packet filters") : 0;
 }
 
+static int put(struct monitor *monitor, struct network_table *table, struct err **reterr)
+{
+	return table_container_add(&table->netlink, table->name, table->owner, monitor->legs.endpoints,
+		monitor->legs.endpoint_count, reterr);
+}
+
+/* We hold the host's ports: what else the table says of them is mostly what somebody left who could not clear up. */
+static int put_in_spite(struct monitor *monitor, struct network_table *table, struct err **reterr)
+{
+	_autofree_(err) struct err *err = NULL;
+	int r = put(monitor, table, &err);
+	if (r != -EEXIST) {
+		*reterr = TAKE(err);
+		return r;
+	}
+	r = port_owner_clear(monitor, &table->netlink, table->name, table->owner, true, &monitor->legs, reterr);
+	return r < 0 ? r : put(monitor, table, reterr);
+}
+
 static int publish(struct monitor *monitor, struct err **reterr)
 {
 	struct network_table table;
@@ -56,8 +76,7 @@ static int publish(struct monitor *monitor, struct err **reterr)
 	int r = network_table_open(monitor, &table, reterr);
 	if (r < 0)
 		return r;
-	r = table_container_add(&table.netlink, table.name, table.owner, monitor->legs.endpoints,
-		monitor->legs.endpoint_count, reterr);
+	r = put_in_spite(monitor, &table, reterr);
 	monitor->is_published = r == 0;
 	netlink_close(&table.netlink);
 	return r;
@@ -145,8 +164,10 @@ int network_reserve(struct monitor *monitor, struct err **reterr)
 	if (r == 0)
 		r = published_reserve(&monitor->published, monitor->legs.endpoints, monitor->legs.endpoint_count, NULL,
 			reterr);
-	if (r < 0)
+	if (r < 0) {
+		port_owner_tell(monitor, &monitor->published.refused, reterr);
 		return err_wrap(reterr, r, "failed to set up container networking");
+	}
 	if (tell_ports(monitor) < 0)
 		return err_oom(reterr);
 	/* Written down before the table has them, for who has to clear up. */
@@ -187,11 +208,20 @@ static int change_table(struct monitor *monitor, const struct launch_network *af
 	bool needs = table_container_needs(after->endpoints, after->endpoint_count);
 	if (!needs && !monitor->is_published)
 		return 0;
+	_autofree_(err) struct err *err = NULL;
 	int r = network_table_open(monitor, &table, reterr);
 	if (r < 0)
 		return r;
 	r = table_container_change(&table.netlink, table.name, table.owner, before->endpoints, before->endpoint_count,
-		after->endpoints, after->endpoint_count, reterr);
+		after->endpoints, after->endpoint_count, &err);
+	if (r == -EEXIST) {
+		r = port_owner_clear(monitor, &table.netlink, table.name, table.owner, false, after, reterr);
+		if (r == 0)
+			r = table_container_change(&table.netlink, table.name, table.owner, before->endpoints,
+				before->endpoint_count, after->endpoints, after->endpoint_count, reterr);
+	} else {
+		*reterr = TAKE(err);
+	}
 	if (r == 0)
 		monitor->is_published = needs;
 	netlink_close(&table.netlink);
@@ -205,8 +235,10 @@ static int change_all(struct monitor *monitor, struct launch_network *after, int
 	struct published published;
 	published_keep(after->endpoints, after->endpoint_count, before->endpoints, before->endpoint_count);
 	int r = published_reserve(&published, after->endpoints, after->endpoint_count, &monitor->published, reterr);
-	if (r < 0)
+	if (r < 0) {
+		port_owner_tell(monitor, &published.refused, reterr);
 		return r;
+	}
 	/* A new leg is held before it is there, an old one until it is gone. */
 	r = egress_hold(monitor, after, before, reterr);
 	if (r == 0)

@@ -230,6 +230,8 @@ static int take(struct published *published, const struct lease_endpoint *endpoi
 		if (socket.is_spliced && published->count >= PUBLISHED_SOCKETS_MAX && !has_own(endpoint->ipv6.address))
 			return -E2BIG; /* without a socket nobody would be served */
 		r = take_one(&socket, previous);
+		if (r == -EADDRINUSE)
+			published->refused = socket;
 		if (is_missing(r))
 			r = 0;
 		else if (r == 0 && published->count < PUBLISHED_SOCKETS_MAX && (r = add(published, &socket)) == 0)
@@ -326,6 +328,7 @@ static int take_any(struct published *published, const struct lease_endpoint *en
 		if (r != -EADDRINUSE && r != -EACCES)
 			return refuse(endpoint, &ports[which], number, r, reterr);
 	}
+	published->refused.host_port = 0;
 	return err_set(reterr, ERR_INTERNAL, EADDRINUSE,
 		"driver failed programming external connectivity on endpoint %s (%.64s): Bind for %s:%u-%u failed: all ports are "
 		"allocated",
@@ -407,8 +410,10 @@ void published_release(struct published *published)
 
 void published_return(struct published *published, struct published *previous)
 {
+	const struct published_socket refused = published->refused;
 	drop_from(published, 0, previous);
 	published_release(published);
+	published->refused = refused;
 }
 
 /* --- changes --- */

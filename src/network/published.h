@@ -32,7 +32,8 @@ struct published {
 	struct published_socket *sockets;
 	size_t count;
 	size_t room;
-	bool no_v6; /* the host has none */
+	bool no_v6;                      /* the host has none */
+	struct published_socket refused; /* what failed since somebody has it; else its port is 0 */
 };
 
 /* Takes what the endpoints publish, in the caller's network namespace, and writes down in them what was chosen. All or none.

@@ -755,3 +755,71 @@ int table_owner_remove(struct netlink *netlink, const char *table, const char *o
 	r = nft_batch_commit(&batch, netlink);
 	return r < 0 ? refuse(&batch, netlink, r, reterr) : 0;
 }
+
+/* --- who has a port --- */
+
+struct search {
+	const struct lease_endpoint *endpoints;
+	size_t count;
+	const char *but_for;
+	const struct family *family;
+	bool has_host; /* the element's key has an address */
+	char *owner;
+};
+
+static uint16_t port_at(const struct nft_value *value, size_t at)
+{
+	uint16_t port;
+	memcpy(&port, value->bytes + at, sizeof(port));
+	return be16toh(port);
+}
+
+/* Ports of one address and those of all are in the way of each other too. */
+static bool is_in_the_way(const struct search *search, const struct nft_element *element, const struct lease_port *port)
+{
+	const size_t host_at = 4, port_at_byte = search->has_host ? host_at + search->family->size : host_at;
+	const uint8_t none[16] = { 0 };
+	struct inet_address host;
+	if (element->key.len < port_at_byte + 2 || inet_parse(port->host_ip, &host) < 0 ||
+		family_of(&host) != search->family || element->key.bytes[0] != protocol_of(port->proto))
+		return false;
+	bool is_one = search->has_host && memcmp(element->key.bytes + host_at, none, search->family->size) != 0;
+	if (is_one && memcmp(host.bytes, none, sizeof(none)) != 0 &&
+		memcmp(element->key.bytes + host_at, host.bytes, search->family->size) != 0)
+		return false;
+	const struct nft_value *last = element->last.len > 0 ? &element->last : &element->key;
+	return port_at(&element->key, port_at_byte) < port->host_port + port->count &&
+	       port_at(last, port_at_byte) >= port->host_port;
+}
+
+static int look_for_owner(const struct nft_element *element, void *user)
+{
+	struct search *search = user;
+	if (!element->comment || (search->but_for && strcmp(element->comment, search->but_for) == 0))
+		return 0;
+	for (size_t i = 0; i < search->count; i++) {
+		for (size_t k = 0; k < search->endpoints[i].port_count; k++) {
+			if (!is_in_the_way(search, element, &search->endpoints[i].ports[k]))
+				continue;
+			snprintf(search->owner, TABLE_OWNER_SIZE, "%s", element->comment);
+			return 1;
+		}
+	}
+	return 0;
+}
+
+int table_port_owner(struct netlink *netlink, const char *table, const struct lease_endpoint *endpoints, size_t count,
+	const char *but_for, char owner[TABLE_OWNER_SIZE])
+{
+	int r = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+		const enum set_id maps[] = { families[i].port, families[i].host_port, families[i].range };
+		for (size_t k = 0; r == 0 && k < ARRAY_SIZE(maps); k++) {
+			struct search search = { endpoints, count, but_for, &families[i], maps[k] != families[i].port,
+				owner };
+			r = nft_elements_each(netlink, NFPROTO_INET, table, sets[maps[k]].name, look_for_owner,
+				&search);
+		}
+	}
+	return r > 0 ? 0 : r < 0 ? r : -ENOENT;
+}

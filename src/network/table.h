@@ -22,7 +22,8 @@
 #include "spec/lease.h"
 #include "sys/nftables.h"
 
-#define TABLE_NAME_SIZE 32
+#define TABLE_NAME_SIZE  32
+#define TABLE_OWNER_SIZE NFT_COMMENT_SIZE
 
 /* "tare"; with another exec-root than the usual one, one that is its own. */
 void table_name(const char *exec_root, char out[TABLE_NAME_SIZE]);
@@ -52,3 +53,7 @@ int table_container_remove(struct netlink *netlink, const char *table, const cha
 	const struct lease_endpoint *endpoints, size_t count, struct err **reterr);
 /* The same by what the table itself says, whatever was published: for who doesn't know what a dead one had put. */
 int table_owner_remove(struct netlink *netlink, const char *table, const char *owner, struct err **reterr);
+/* Whose element, by what it says, stands where one of these ports would have to be put; but for those of `but_for` (or NULL).
+ * -ENOENT: nobody's. */
+int table_port_owner(struct netlink *netlink, const char *table, const struct lease_endpoint *endpoints, size_t count,
+	const char *but_for, char owner[TABLE_OWNER_SIZE]);

@@ -191,12 +191,12 @@ def test_loopback_only_is_for_the_host_alone(engine, host, outside, run):
 @pytest.mark.parametrize("client", ["tare", "docker"])
 def test_a_taken_port_is_a_clear_error(engine, host, run, client):
     """Of another program, and of another container; what was made is there, stopped, and works when the port is free."""
-    program = getattr(engine, client)
+    program, own_name = getattr(engine, client), open("/proc/self/comm").read().strip()
     foreign = host.listen("0.0.0.0", 8090)
     refused = run("late", "-p", "8089:1", "-p", "8090:80", program=program, check=False)
     assert refused.returncode == 125
     assert "driver failed programming external connectivity on endpoint late" in refused.stderr
-    assert "Bind for 0.0.0.0:8090 failed: port is already allocated" in refused.stderr
+    assert f"Bind for 0.0.0.0:8090 failed: port is already allocated (by {own_name}, process {os.getpid()})" in refused.stderr
     assert inspect(engine, "late")["State"]["Status"] == "created"
     assert "comment" not in elements(engine)
     free = host.listen("0.0.0.0", 8089)  # the other port was given back
@@ -204,7 +204,7 @@ def test_a_taken_port_is_a_clear_error(engine, host, run, client):
     foreign.close()
     program("start", "late")
     refused = run("later", "-p", "127.0.0.1:8090:80", program=program, check=False)
-    assert refused.returncode == 125 and "Bind for 127.0.0.1:8090 failed: port is already allocated" in refused.stderr
+    assert refused.returncode == 125 and "Bind for 127.0.0.1:8090 failed: port is already allocated (by container late)" in refused.stderr
     with pytest.raises(OSError, match="Address already in use"):
         host.listen("0.0.0.0", 8090)  # nor does it work the other way round
     engine.api("DELETE", "/containers/late?force=1")
@@ -244,6 +244,46 @@ def test_a_killed_monitor_leaves_no_port(engine, host, run):
     wait_for(lambda: inspect(engine, "victim")["State"]["Status"] == "exited", "the end of the container")
     wait_for(lambda: "comment" not in elements(engine), "the elements to go")
     host.listen("0.0.0.0", 8091).close()
+
+
+@pytest.mark.parametrize("address, container_port", [("", 80), (HERE + ":", 80), ("", 8105), (HERE + ":", 8105)])
+def test_what_a_dead_one_left_in_the_table_stops_nobody(engine, outside, host, run, address, container_port):
+    """A port that nobody holds is free, whatever the table says: elements of one port, of one address, and ranges."""
+    stale = {"port4": "tcp . 8105 : 172.17.99.99 . 80", "host_port4": f"tcp . {HERE} . 8105 : 172.17.99.99 . 80",
+             "range4": "tcp . 0.0.0.0/0 . 8000-8200 : 172.17.99.99"}
+    run("first", "-p", "8105:80")
+    identifier = inspect(engine, "first")["Id"][:12]
+    engine.tare("rm", "-f", "first")
+    for which, element in stale.items():
+        key, data = element.split(" : ")
+        subprocess.run(["nft", "add", "element", "inet", table(engine), which, f'{{ {key} comment "{identifier}" : {data} }}'], check=True)
+    last = 8106 if container_port == 8105 else 8105
+    run("next", "-p", f"{address}8105-{last}:{container_port}-{container_port + last - 8105}")
+    engine.tare("update", "--publish-add", "8107:81", "next")
+    container = inside(engine, "next")
+    listener = container.listen("0.0.0.0", container_port)
+    peer_of(host.connect(HERE, 8105), listener)
+    listener.close()
+    container.close()
+    assert identifier not in elements(engine)
+    engine.tare("rm", "-f", "next")
+
+
+def test_a_stale_element_stops_no_change(engine, host, run):
+    run("changes", "-p", "8108:80")
+    run("gone")
+    identifier = inspect(engine, "gone")["Id"][:12]
+    element = f'{{ tcp . 8109 comment "{identifier}" : 172.17.99.99 . 80 }}'
+    subprocess.run(["nft", "add", "element", "inet", table(engine), "port4", element], check=True)
+    refused = engine.tare("update", "--publish-add", "8109:80", "changes", check=False)
+    assert refused.returncode == 1 and "port is already allocated (by container gone)" in refused.stderr, "as long as that one lives"
+    engine.tare("rm", "-f", "gone")
+    engine.tare("update", "--publish-add", "8109:80", "changes")
+    container = inside(engine, "changes")
+    listener = container.listen("0.0.0.0", 80)
+    peer_of(host.connect("127.0.0.1", 8109), listener)
+    listener.close()
+    container.close()
 
 
 def test_a_restart_needs_no_engine(engine, host, outside, run):
