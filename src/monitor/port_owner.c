@@ -85,10 +85,9 @@ static const char *proto_of(const struct published_socket *socket)
 void port_owner_tell(const struct monitor *monitor, const struct published_socket *refused, struct err **reterr)
 {
 	char host[INET_TEXT_SIZE], table[TABLE_NAME_SIZE], owner[TABLE_OWNER_SIZE];
-	struct lease_port port = { .proto = (char *)proto_of(refused),
-		.host_ip = host,
-		.host_port = refused->host_port,
-		.count = 1 };
+	struct lease_port port = {
+		.proto = (char *)proto_of(refused), .host_ip = host, .host_port = refused->host_port, .count = 1
+	};
 	const struct lease_endpoint endpoint = { .driver = (char *)"bridge", .ports = &port, .port_count = 1 };
 	_cleanup_(netlink_close) struct netlink netlink = NETLINK_NONE;
 	struct port_holder holder;

@@ -372,6 +372,43 @@ static int change_default(struct site *site, const struct lease_endpoint *before
 		     : 0;
 }
 
+struct host_end {
+	int index;
+	const char *begin; /* of its name */
+	bool is_there;
+};
+
+static int look_for_end(const struct link_info *link, void *user)
+{
+	struct host_end *end = user;
+	if (link->index == end->index && strncmp(link->name, end->begin, strlen(end->begin)) == 0)
+		end->is_there = true;
+	return 0;
+}
+
+/* Of a leg that publishes from now on. What is inside is its user's to change: only our own end of it is touched. */
+static int set_hairpin(struct site *site, const struct lease_endpoint *endpoint, struct err **reterr)
+{
+	_cleanup_(netlink_request_finish) struct netlink_request request = NETLINK_REQUEST;
+	struct link_info info;
+	if (link_find(&site->inside, endpoint->interface, &info) < 0)
+		return 0;
+	struct host_end end = { .index = info.parent, .begin = endpoint->host_interface };
+	int r = links_each(&site->host, look_for_end, &end);
+	if (r == 0 && end.is_there) {
+		link_put_hairpin(&request, end.index, true);
+		r = netlink_transact(&site->host, &request);
+	}
+	return r < 0 ? failed(&site->host, r, endpoint, "cannot have packets sent back", reterr) : 0;
+}
+
+static int change_leg(struct site *site, const struct lease_endpoint *before, const struct lease_endpoint *after,
+	struct err **reterr)
+{
+	bool publishes = is_driver(after, "bridge") && before->port_count == 0 && after->port_count > 0;
+	return publishes ? set_hairpin(site, after, reterr) : 0;
+}
+
 static void unmake(struct site *site, const struct lease_endpoint *before, size_t before_count,
 	const struct lease_endpoint *after, size_t made)
 {
@@ -387,9 +424,12 @@ int legs_change(const struct lease_endpoint *before, size_t before_count, const 
 	_cleanup_(site_close) struct site site = SITE_NONE;
 	int r = site_open(&site, netns_fd, reterr);
 	for (size_t i = 0; r == 0 && i < after_count; i++) {
-		if (legs_find(before, before_count, after[i].endpoint_id))
-			continue;
-		r = make_leg(&site, &after[i], false, reterr);
+		const struct lease_endpoint *old = legs_find(before, before_count, after[i].endpoint_id);
+		if (old) {
+			r = change_leg(&site, old, &after[i], reterr);
+		} else {
+			r = make_leg(&site, &after[i], false, reterr);
+		}
 		if (r < 0)
 			unmake(&site, before, before_count, after, i + 1);
 	}

@@ -104,7 +104,8 @@ int port_holder_find(int protocol, const struct inet_address *host, uint16_t por
 	r = -ENOENT;
 	for (struct dirent *entry; r == -ENOENT && (entry = readdir(proc));) {
 		uint64_t pid;
-		if (parse_u64(entry->d_name, INT32_MAX, &pid) < 0 || !has_open(dirfd(proc), entry->d_name, wanted.inode))
+		if (parse_u64(entry->d_name, INT32_MAX, &pid) < 0 ||
+			!has_open(dirfd(proc), entry->d_name, wanted.inode))
 			continue;
 		ret->pid = (pid_t)pid;
 		read_name(dirfd(proc), entry->d_name, ret->name);

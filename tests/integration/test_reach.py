@@ -185,6 +185,22 @@ def test_what_is_shown_is_what_is_reached(engine, world):
                 assert ask(world["host"], key.split("/")[1], address, int(one["HostPort"])) not in ("silence", "Connection refused")
 
 
+@pytest.mark.parametrize("bridged", [0, 1], ids=["routed", "br_netfilter"])
+def test_a_container_reaches_a_port_that_it_was_given_later(engine, world, bridged):
+    """By the host's address, to itself."""
+    for name in ("iptables", "ip6tables"):
+        world["host"].sysctl(f"bridge/bridge-nf-call-{name}", bridged)
+    engine.docker("run", "-d", "--name", "later", "--network", "dual", "busybox", "sleep", "1000")
+    inside = Namespace(f"/proc/{inspect(engine, 'later')['State']['Pid']}/ns/net")
+    echo = Echo(inside, "::", 80)
+    engine.tare("update", "--publish-add", "8410:80", "--publish-add", "8410:80/udp", "later")
+    for protocol, (address, v6) in itertools.product(("tcp", "udp"), ((HERE, False), (HERE6, True))):
+        assert ask(inside, protocol, address, 8410) == gateway(engine, "dual", v6)
+    echo.close()
+    inside.close()
+    engine.api("DELETE", "/containers/later?force=1")
+
+
 # --- the splice
 
 @pytest.fixture
