@@ -13,6 +13,7 @@
 #include "base/strv.h"
 #include "monitor/monitor.h"
 #include "monitor/network_table.h"
+#include "network/dns_tell.h"
 #include "network/gate.h"
 
 static void held_finish(struct held *held)
@@ -148,6 +149,109 @@ int egress_hold(struct monitor *monitor, const struct launch_network *network, c
 	monitor->state.held = is_held(&after);
 	return 0;
 }
+
+/* --- names --- */
+
+/* Where it is noted already, or a free place, or that of the one that ends first: which is closed. */
+static size_t find_place(const struct held *held, const struct inet_address *address, size_t rule)
+{
+	size_t first = 0;
+	for (size_t i = 0; i < held->opened_count; i++) {
+		if (held->opened[i].rule == rule && inet_equal(&held->opened[i].address, address))
+			return i;
+		if (held->opened[i].until_ms < held->opened[first].until_ms)
+			first = i;
+	}
+	return held->opened_count < GATE_OPENED_MAX ? held->opened_count : first;
+}
+
+struct opening {
+	struct held *held;
+	struct gate gate;
+	struct netlink *netlink;
+	int64_t until_ms;
+	bool is_new[GATE_OPENED_MAX];
+};
+
+static int note(struct opening *opening, const struct inet_address *address, size_t rule)
+{
+	struct held *held = opening->held;
+	size_t at = find_place(held, address, rule);
+	struct gate_opened *opened = &held->opened[at];
+	bool is_free = at == held->opened_count;
+	bool is_there = !is_free && opened->rule == rule && inet_equal(&opened->address, address);
+	int r = is_free || is_there ? 0 : gate_close(opening->netlink, &opening->gate, &at, 1, NULL);
+	if (r < 0 || (is_there && opened->until_ms >= opening->until_ms - GATE_OPENED_GRACE_MS))
+		return r;
+	*opened = (struct gate_opened){ *address, rule, opening->until_ms };
+	held->opened_count += is_free;
+	opening->gate.opened_count = held->opened_count;
+	opening->is_new[at] = true;
+	return 0;
+}
+
+static int open_noted(struct opening *opening)
+{
+	size_t which[GATE_OPENED_MAX], count = 0;
+	for (size_t i = 0; i < opening->held->opened_count; i++) {
+		if (opening->is_new[i])
+			which[count++] = i;
+	}
+	return count ? gate_open(opening->netlink, &opening->gate, which, count, NULL) : 0;
+}
+
+/* What could not be opened is not noted either. */
+static void forget_noted(struct opening *opening)
+{
+	for (size_t i = 0; i < opening->held->opened_count; i++) {
+		if (opening->is_new[i])
+			opening->held->opened[i].until_ms = 0;
+	}
+}
+
+static int64_t life_ms(const struct dns_told *told)
+{
+	int64_t life = told->ttl_s * (int64_t)1000;
+	if (life > GATE_OPENED_MOST_MS)
+		life = GATE_OPENED_MOST_MS;
+	return (life < GATE_OPENED_LEAST_MS ? GATE_OPENED_LEAST_MS : life) + GATE_OPENED_GRACE_MS;
+}
+
+static int note_all(struct opening *opening, const struct dns_told *told)
+{
+	const struct egress *policy = &opening->held->policy;
+	int r = 0;
+	for (size_t i = 0; i < policy->count; i++) {
+		if (!policy->rules[i].name[0] || !egress_name_matches(policy->rules[i].name, told->name))
+			continue;
+		for (size_t k = 0; r == 0 && k < told->count; k++) {
+			if (gate_may_open(&told->addresses[k]))
+				r = note(opening, &told->addresses[k], i);
+		}
+	}
+	return r;
+}
+
+int egress_open(struct monitor *monitor, const struct dns_told *told)
+{
+	struct network_table table;
+	if (!is_held(&monitor->held) || !monitor->held.opened)
+		return 0;
+	int r = network_table_open(monitor, &table, NULL);
+	if (r < 0)
+		return r;
+	struct opening opening = { &monitor->held, gate_of(&monitor->held, &table), &table.netlink };
+	opening.until_ms = opening.gate.now_ms + life_ms(told);
+	r = note_all(&opening, told);
+	if (r == 0)
+		r = open_noted(&opening);
+	if (r < 0)
+		forget_noted(&opening);
+	netlink_close(&table.netlink);
+	return r;
+}
+
+/* --- begin and end --- */
 
 void egress_begin(struct monitor *monitor)
 {

@@ -9,6 +9,7 @@
 #include "spec/launch.h"
 
 struct monitor;
+struct dns_told;
 struct gate_opened;
 
 struct held {
@@ -22,6 +23,8 @@ struct held {
  * now, in one transaction; on failure that stays. */
 int egress_hold(struct monitor *monitor, const struct launch_network *network, const struct launch_network *also,
 	struct err **reterr);
+/* The resolver has an answer about a name of the policy: what it leads to is open from now on, or -errno. */
+int egress_open(struct monitor *monitor, const struct dns_told *told);
 /* Before the first of a run: nothing has been refused. */
 void egress_begin(struct monitor *monitor);
 /* Somebody took it away. */

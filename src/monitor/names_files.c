@@ -93,14 +93,6 @@ static int print_hosts(const struct launch *launch, const struct launch_network 
 
 /* --- resolv.conf --- */
 
-static bool has_own_resolver(const struct launch_network *network)
-{
-	for (size_t i = 0; i < network->endpoint_count; i++)
-		if (network->endpoints[i].resolves)
-			return true;
-	return false;
-}
-
 static bool has_ipv6(const struct launch_network *network)
 {
 	for (size_t i = 0; i < network->endpoint_count; i++)
@@ -118,7 +110,7 @@ static int print_resolv(const struct launch *launch, const struct launch_network
 	if (ret < 0)
 		return ret;
 	ret = resolv_conf_override(&conf, names->dns, names->dns_search, names->dns_options);
-	if (ret == 0 && has_own_resolver(network))
+	if (ret == 0 && launch_network_resolves(network))
 		ret = resolv_conf_for_resolver(&conf);
 	else if (ret == 0 && network->endpoint_count)
 		ret = resolv_conf_for_bridge(&conf, has_ipv6(network));

@@ -8,14 +8,17 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/strv.h"
+#include "monitor/egress.h"
 #include "monitor/monitor.h"
 #include "network/dns_resolver.h"
 #include "network/dns_server.h"
+#include "network/dns_tell.h"
 #include "network/resolv_conf.h"
 #include "sys/namespaces.h"
 #include "sys/spawn.h"
@@ -113,6 +116,17 @@ static int tell_servers(const struct monitor *monitor, struct told *told)
 	return r;
 }
 
+static int tell_policy(const struct monitor *monitor, struct told *told)
+{
+	const struct egress *policy = &monitor->held.policy;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < policy->count; i++)
+		if (policy->rules[i].name[0])
+			r = strv_append(&told->argv, "--tell") ?: strv_append(&told->argv, policy->rules[i].name);
+	return r;
+}
+
 static int tell_all(const struct monitor *monitor, int leash_fd, struct told *told)
 {
 	const struct resolve *resolve = &monitor->resolve;
@@ -122,7 +136,29 @@ static int tell_all(const struct monitor *monitor, int leash_fd, struct told *to
 	told->fds[told->fd_count++] = resolve->door.udp_fd;
 	told->fds[told->fd_count++] = resolve->door.tcp_fd;
 	told->borrowed = told->fd_count;
-	return r ?: tell_networks(monitor, told) ?: tell_servers(monitor, told);
+	return r ?: tell_networks(monitor, told) ?: tell_policy(monitor, told) ?: tell_servers(monitor, told);
+}
+
+/* --- what it tells --- */
+
+static void on_told(struct loop_source *source, uint32_t events, void *data)
+{
+	(void)events;
+	struct monitor *monitor = data;
+	struct dns_told told;
+	int r = dns_told_receive(monitor->resolve.leash_fd, &told);
+
+	if (r == 0)
+		dns_told_confirm(monitor->resolve.leash_fd, &told, egress_open(monitor, &told) == 0);
+	else if (r != -EAGAIN) /* it has ended, or is not itself any more: who it is kept from is not answered */
+		loop_fd_set_events(source, 0);
+}
+
+static void let_go(struct resolve *resolve)
+{
+	loop_source_free(resolve->leash);
+	resolve->leash = NULL;
+	fd_close(&resolve->leash_fd);
 }
 
 /* --- the process --- */
@@ -138,7 +174,7 @@ static int spawn(struct monitor *monitor)
 		path = NULL;
 		return -ENOMEM;
 	}
-	if (pipe2(leash, O_CLOEXEC) < 0)
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, leash) < 0)
 		return -errno;
 	int r = tell_all(monitor, leash[0], &told);
 	if (r == 0)
@@ -153,10 +189,11 @@ static int spawn(struct monitor *monitor)
 			},
 			&resolve->pid, NULL);
 	close(leash[0]);
+	resolve->leash_fd = leash[1];
+	if (r == 0)
+		r = loop_add_fd(monitor->loop, resolve->leash_fd, EPOLLIN, on_told, monitor, &resolve->leash);
 	if (r < 0)
-		close(leash[1]);
-	else
-		resolve->leash_fd = leash[1];
+		let_go(resolve);
 	return r;
 }
 
@@ -227,7 +264,7 @@ bool resolve_reaped(struct monitor *monitor, pid_t pid, int exit_code)
 	if (pid != resolve->pid)
 		return false;
 	resolve->pid = 0;
-	fd_close(&resolve->leash_fd);
+	let_go(resolve);
 	if (resolve->door.udp_fd < 0)
 		return true;
 	if (exit_code == 0 || resolve->is_stale || clock_monotonic_ms() - resolve->started_ms >= YOUNG_MS) {
@@ -241,7 +278,7 @@ bool resolve_reaped(struct monitor *monitor, pid_t pid, int exit_code)
 static void end_process(struct resolve *resolve)
 {
 	resolve->is_stale = true;
-	fd_close(&resolve->leash_fd);
+	let_go(resolve);
 	/* It is not reaped before we have heard of its end: the number is still its own. */
 	if (resolve->pid > 0)
 		kill(resolve->pid, SIGKILL);
@@ -259,21 +296,11 @@ static int open_door(void *user)
 	return dns_door_open(user);
 }
 
-static bool is_needed(const struct monitor *monitor)
-{
-	const struct launch_network *network = networks_of(monitor);
-
-	for (size_t i = 0; i < network->endpoint_count; i++)
-		if (network->endpoints[i].resolves)
-			return true;
-	return false;
-}
-
 int resolve_open(struct monitor *monitor, int netns_fd, struct err **reterr)
 {
 	struct resolve *resolve = &monitor->resolve;
 
-	if (resolve->door.udp_fd >= 0 || !is_needed(monitor))
+	if (resolve->door.udp_fd >= 0 || !launch_network_resolves(networks_of(monitor)))
 		return 0;
 	int r = namespace_visit_network(netns_fd, open_door, &resolve->door);
 	if (r < 0)

@@ -25,6 +25,7 @@ struct resolve {
 	struct loop_source *timer;     /* until one may be started again */
 	pid_t pid;                     /* 0: none */
 	int leash_fd;                  /* it ends when this is closed */
+	struct loop_source *leash;     /* what it tells of names in the egress policy */
 	int64_t started_ms;
 	int64_t brake_ms;
 	bool is_stale; /* it was ended by us, on purpose */

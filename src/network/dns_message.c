@@ -9,9 +9,8 @@
 #define LABEL_MAX      63
 #define POINTER        0xc0
 #define POINTER_REACH  0x3fff
-#define RECORD_FIXED   10  /* type, class, time to live, length */
-#define NEGATIVE_TTL_S 300 /* at most, for what does not exist */
-#define POSITIVE_TTL_S 3600
+#define RECORD_FIXED   10   /* type, class, time to live, length */
+#define NEGATIVE_TTL_S 300  /* at most, for what does not exist */
 #define OUR_UDP_BYTES  1232 /* what servers may send us at once: no fragments anywhere */
 
 /* ---- bytes */
@@ -446,7 +445,7 @@ static int write_record(struct writer *writer, const struct reader *message, con
 	uint32_t fixed_at = answer->len;
 	put16(fixed, record->type);
 	put16(fixed + 2, record->class);
-	put32(fixed + 4, record->ttl_s);
+	put32(fixed + 4, record->ttl_s < DNS_TTL_MAX_S ? record->ttl_s : DNS_TTL_MAX_S);
 	if (write_bytes(writer, fixed, sizeof(fixed)) < 0 || write_data(writer, message, record) < 0)
 		return -EBADMSG;
 	put16(answer->wire + fixed_at + 8, answer->len - fixed_at - RECORD_FIXED);
@@ -467,7 +466,7 @@ static uint32_t negative_ttl(const struct reader *message, const struct record *
 static int write_sections(struct writer *writer, struct reader *reader, struct dns_response *response)
 {
 	struct dns_answer *answer = writer->answer;
-	uint32_t ttl_s = POSITIVE_TTL_S, soa_ttl_s = 0;
+	uint32_t ttl_s = DNS_TTL_MAX_S, soa_ttl_s = 0;
 	bool has_soa = false;
 	struct record record;
 
@@ -519,6 +518,56 @@ int dns_response_parse(const uint8_t *data, size_t len, uint16_t id, const struc
 	int r = write_sections(&writer, &reader, ret);
 	ret->is_final = r == 0 && (ret->rcode == DNS_NOERROR || ret->rcode == DNS_NXDOMAIN);
 	return r;
+}
+
+/* ---- what an answer says */
+
+#define CNAMES_MAX 16
+
+static size_t add_address(const struct reader *reader, const struct record *record, struct inet_address *out)
+{
+	size_t len = record->type == DNS_A ? 4 : 16;
+
+	if ((record->type != DNS_A && record->type != DNS_AAAA) || record->data_len != len)
+		return 0;
+	*out = (struct inet_address){ .is_v6 = record->type == DNS_AAAA };
+	memcpy(out->bytes, reader->data + record->data_at, len);
+	return 1;
+}
+
+/* Of one name: its addresses, or where it leads to, which `name` becomes then. */
+static size_t read_addresses(const struct dns_answer *answer, size_t begin, struct dns_name *name,
+	struct inet_address *out, size_t max, bool *ret_leads)
+{
+	struct reader reader = { answer->wire, answer->len, begin };
+	struct dns_name next = *name;
+	struct record record;
+	size_t count = 0;
+
+	*ret_leads = false;
+	for (size_t i = 0; i < answer->counts[0] && count < max && read_record(&reader, &record) == 0; i++) {
+		struct reader data = { answer->wire, record.data_at + record.data_len, record.data_at };
+		if (record.class != DNS_IN || !dns_name_equal(&record.name, name))
+			continue;
+		if (record.type == DNS_CNAME)
+			*ret_leads = read_name(&data, &next) == 0;
+		else
+			count += add_address(&reader, &record, &out[count]);
+	}
+	*name = next;
+	return count;
+}
+
+size_t dns_answer_addresses(const struct dns_answer *answer, const struct dns_question *question,
+	struct inet_address *out, size_t max)
+{
+	struct dns_name name = question->name;
+	size_t begin = DNS_HEADER_BYTES + question->name.len + 4U, count = 0;
+	bool leads = true;
+
+	for (int i = 0; i <= CNAMES_MAX && leads && count == 0; i++)
+		count = read_addresses(answer, begin, &name, out, max, &leads);
+	return count;
 }
 
 /* ---- answers for clients */

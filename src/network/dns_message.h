@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/inet.h"
+
 #define DNS_NAME_MAX     255
 #define DNS_TEXT_MAX     256 /* a name as dotted text, with its NUL */
 #define DNS_HEADER_BYTES 12
@@ -32,6 +34,9 @@ enum dns_type {
 	DNS_OPT = 41,
 	DNS_AXFR = 252
 };
+/* No record is good for longer, whatever the server says. */
+#define DNS_TTL_MAX_S 3600
+
 enum dns_class { DNS_IN = 1, DNS_ANY_CLASS = 255 };
 enum dns_rcode { DNS_NOERROR, DNS_FORMERR, DNS_SERVFAIL, DNS_NXDOMAIN, DNS_NOTIMP, DNS_REFUSED, DNS_BADVERS = 16 };
 
@@ -106,6 +111,10 @@ void dns_answer_finish(struct dns_answer *answer);
 void dns_answer_begin(struct dns_answer *answer, const struct dns_question *question, enum dns_rcode rcode);
 /* One more record, in the answer section, of the question's own name. -EFBIG: no room, and nothing is added. */
 int dns_answer_add(struct dns_answer *answer, enum dns_type type, uint32_t ttl_s, const void *data, uint16_t len);
+
+/* The addresses that the answer has for the question's name, behind its CNAMEs; at most `max`. Returns how many. */
+size_t dns_answer_addresses(const struct dns_answer *answer, const struct dns_question *question,
+	struct inet_address *out, size_t max);
 
 /* What of a server's response decides what happens next. */
 struct dns_response {

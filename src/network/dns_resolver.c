@@ -19,11 +19,12 @@
 
 #define EXIT_USAGE 2
 
-enum option_code { OPTION_SERVER = 256, OPTION_LINK, OPTION_NO_FORWARD, OPTION_NDOTS, OPTION_IDLE_MS };
+enum option_code { OPTION_SERVER = 256, OPTION_LINK, OPTION_TELL, OPTION_NO_FORWARD, OPTION_NDOTS, OPTION_IDLE_MS };
 
 static const struct option long_options[] = {
 	{ "server", required_argument, NULL, OPTION_SERVER },
 	{ "link", required_argument, NULL, OPTION_LINK },
+	{ "tell", required_argument, NULL, OPTION_TELL },
 	{ "no-forward", no_argument, NULL, OPTION_NO_FORWARD },
 	{ "ndots", no_argument, NULL, OPTION_NDOTS },
 	{ "idle-ms", required_argument, NULL, OPTION_IDLE_MS },
@@ -35,6 +36,8 @@ struct resolver {
 	struct dns_server_address servers[DNS_SERVERS_MAX];
 	int folders[DNS_NETWORKS_MAX];
 	char **links;
+	char **told; /* names */
+	struct dns_tell tell;
 	uint64_t idle_ms;
 	struct loop *loop;
 	struct loop_source *leash, *timer;
@@ -57,6 +60,7 @@ static int take_option(struct resolver *resolver, int code)
 	switch (code) {
 	case OPTION_SERVER: add_server(resolver, optarg); return 0;
 	case OPTION_LINK: return strv_append(&resolver->links, optarg);
+	case OPTION_TELL: return strv_append(&resolver->told, optarg);
 	case OPTION_NO_FORWARD: resolver->options.forwards = false; return 0;
 	case OPTION_NDOTS: resolver->options.has_ndots = true; return 0;
 	case OPTION_IDLE_MS: return parse_u64(optarg, INT32_MAX, &resolver->idle_ms);
@@ -89,9 +93,9 @@ static int take_folders(struct resolver *resolver)
 static void on_leash(struct loop_source *source, uint32_t events, void *data)
 {
 	(void)source;
-	(void)events;
 	struct resolver *resolver = data;
-	loop_quit(resolver->loop, 0);
+	if ((events & (EPOLLRDHUP | EPOLLHUP)) || !dns_tell_drain(&resolver->tell))
+		loop_quit(resolver->loop, 0);
 }
 
 static void on_timer(struct loop_source *source, void *data)
@@ -118,6 +122,8 @@ static int serve(struct resolver *resolver)
 	if (r == 0)
 		r = loop_add_timer(resolver->loop, clock_monotonic_ms(), on_timer, resolver, &resolver->timer);
 	if (r == 0)
+		r = dns_tell_init(&resolver->tell, RESOLVER_LEASH_FD, resolver->told);
+	if (r == 0)
 		r = dns_server_new(resolver->loop, &resolver->options, &resolver->server);
 	if (r == 0)
 		r = dns_confine(resolver->folders, resolver->options.network_count);
@@ -135,6 +141,7 @@ static void finish(struct resolver *resolver)
 	loop_source_free(resolver->leash);
 	loop_free(resolver->loop);
 	strv_free(resolver->links);
+	strv_free(resolver->told);
 }
 
 int resolver_main(int argc, char **argv)
@@ -152,11 +159,13 @@ int resolver_main(int argc, char **argv)
 	if (parse_command_line(&resolver, argc, argv) < 0 || take_folders(&resolver) < 0) {
 		fputs("tare-resolver is started by tare-monitor alone\n", stderr);
 		strv_free(resolver.links);
+		strv_free(resolver.told);
 		return EXIT_USAGE;
 	}
 	resolver.options.servers = resolver.servers;
 	resolver.options.network_fds = resolver.folders;
 	resolver.options.links = resolver.links;
+	resolver.options.tell = &resolver.tell;
 	int status = serve(&resolver);
 	finish(&resolver);
 	_exit(status); /* shut in, without /proc: what a sanitizer does at an exit can't be done */

@@ -2,9 +2,10 @@
  * tare-resolver: the process that answers for one container. A monitor starts it when the first query is there, and again after its
  * end, which comes of itself when nothing has been asked for a while; the sockets stay the monitor's, so no query is lost.
  *
- *	tare-resolver [--server ADDRESS]... [--link ALIAS=NAME]... [--no-forward] [--ndots] [--idle-ms N]
+ *	tare-resolver [--server ADDRESS]... [--link ALIAS=NAME]... [--tell NAME]... [--no-forward] [--ndots] [--idle-ms N]
  *
- * Descriptors: 3 ends with the monitor, and then so does this; 4 UDP and 5 TCP, listening, in the container's network
+ * Descriptors: 3, one of a pair of SOCK_SEQPACKET, ends with the monitor, and then so does this; what names of --tell lead to is
+ * told there (network/dns_tell.h); 4 UDP and 5 TCP, listening, in the container's network
  * namespace; 6 and on the folders of its networks' names files.
  */
 #pragma once

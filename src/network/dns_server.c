@@ -262,6 +262,13 @@ static void pending_free(struct pending *pending)
 	free(pending);
 }
 
+/* The host's packet filter lets the container reach what it is about to hear of. */
+static bool may_hear(struct dns_server *server, const struct dns_question *question, const struct dns_answer *answer,
+	uint32_t age_s)
+{
+	return !server->options.tell || dns_tell(server->options.tell, question, answer, age_s);
+}
+
 static void on_answer(struct dns_exchange *exchange, const struct dns_answer *answer, void *user)
 {
 	(void)exchange;
@@ -272,6 +279,8 @@ static void on_answer(struct dns_exchange *exchange, const struct dns_answer *an
 	server->busy_ms = clock_monotonic_ms();
 	if (answer)
 		dns_cache_put(server->cache, &pending->question, pending->variant, server->busy_ms, answer);
+	if (answer && !may_hear(server, &pending->question, answer, 0))
+		answer = NULL;
 	/* A stream that ends by its answer takes its other questions with it: one after the other, off the list first. */
 	while (!list_is_empty(&pending->waiters)) {
 		struct waiter *waiter = container_of(pending->waiters.next, struct waiter, link);
@@ -415,6 +424,8 @@ size_t dns_server_take(struct dns_server *server, const struct dns_client *clien
 		return dns_answer_render(&server->scratch, &query, limit, 0, out);
 	unsigned variant = (query.wants_dnssec ? VARIANT_DO : 0) | (query.flags & DNS_FLAG_CD ? VARIANT_CD : 0);
 	const struct dns_answer *kept = dns_cache_get(server->cache, question, variant, server->busy_ms, &age_s);
+	if (kept && !may_hear(server, question, kept, age_s))
+		return dns_error_render(&query, DNS_SERVFAIL, out);
 	if (kept)
 		return dns_answer_render(kept, &query, limit, age_s, out);
 	if (!server->options.forwards || wait_for_others(server, client, &query, variant) < 0)

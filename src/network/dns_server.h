@@ -21,6 +21,7 @@
 
 #include "base/cleanup.h"
 #include "network/dns_forward.h"
+#include "network/dns_tell.h"
 #include "sys/loop.h"
 
 #define DNS_QUERY_MAX       4096
@@ -43,8 +44,9 @@ struct dns_server_options {
 	char *const *links; /* borrowed: "alias=name", of this container alone */
 	const struct dns_server_address *servers;
 	size_t server_count;
-	bool forwards;  /* false: internal networks alone */
-	bool has_ndots; /* the user said when a name is whole: those without a dot are not asked for outside */
+	bool forwards;         /* false: internal networks alone */
+	struct dns_tell *tell; /* borrowed: what is asked before the container hears an answer; or NULL */
+	bool has_ndots;        /* the user said when a name is whole: those without a dot are not asked for outside */
 };
 
 int dns_server_new(struct loop *loop, const struct dns_server_options *options, struct dns_server **ret);

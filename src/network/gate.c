@@ -485,8 +485,10 @@ static void put_opened(const struct change *change, const struct inet_address *s
 	bool has_ports = egress_has_ports(rule), is_both = has_ports && rule->protocol == 0;
 	uint32_t first = has_ports ? rule->first_port : 0, last = has_ports ? rule->last_port : 0;
 	int64_t left_ms = opened->until_ms - change->gate->now_ms;
-	if (opened->address.is_v6 != source->is_v6 || left_ms <= 0)
+	if (opened->address.is_v6 != source->is_v6)
 		return;
+	if (left_ms <= 0) /* put and deleted all the same: both or neither */
+		left_ms = 1;
 	for (size_t i = 0; i < (is_both ? ARRAY_SIZE(both) : ARRAY_SIZE(given)); i++) {
 		for (uint32_t port = first; port <= last; port++) {
 			struct nft_element element = { .timeout_ms = (uint64_t)left_ms };
@@ -678,7 +680,8 @@ int gate_restore(struct netlink *netlink, const struct gate *gate, struct err **
 
 struct opening {
 	struct change change;
-	size_t first, count;
+	const size_t *which;
+	size_t count;
 };
 
 static void put_opening(const struct lease_endpoint *endpoint, const struct inet_address *source, void *user)
@@ -686,21 +689,44 @@ static void put_opening(const struct lease_endpoint *endpoint, const struct inet
 	const struct opening *opening = user;
 	(void)endpoint;
 	for (size_t i = 0; i < opening->count; i++)
-		put_opened(&opening->change, source, &opening->change.gate->opened[opening->first + i]);
+		put_opened(&opening->change, source, &opening->change.gate->opened[opening->which[i]]);
 }
 
-int gate_open(struct netlink *netlink, const struct gate *gate, size_t first, size_t count, struct err **reterr)
+static int change_opened(struct netlink *netlink, const struct gate *gate, const size_t *which, size_t count,
+	bool opens, struct err **reterr)
 {
 	_cleanup_(nft_batch_finish) struct nft_batch batch;
 	put_elements_fn *const again[] = { nft_put_elements, nft_put_elements_delete, nft_put_elements };
 	nft_batch_begin(&batch, NFPROTO_INET, gate->table);
 	/* Only what is put anew has its time anew. */
-	for (size_t i = 0; i < ARRAY_SIZE(again); i++)
-		each_source(gate, put_opening, &(struct opening){ { &batch, again[i], gate }, first, count });
+	for (size_t i = 0; i < (opens ? 3 : 2); i++)
+		each_source(gate, put_opening, &(struct opening){ { &batch, again[i], gate }, which, count });
 	int r = nft_batch_commit(&batch, netlink);
 	if (r == -ENOENT)
 		return gate_restore(netlink, gate, reterr);
 	return r < 0 ? refuse(&batch, netlink, r, reterr) : 0;
+}
+
+int gate_open(struct netlink *netlink, const struct gate *gate, const size_t *which, size_t count, struct err **reterr)
+{
+	return change_opened(netlink, gate, which, count, true, reterr);
+}
+
+int gate_close(struct netlink *netlink, const struct gate *gate, const size_t *which, size_t count, struct err **reterr)
+{
+	return change_opened(netlink, gate, which, count, false, reterr);
+}
+
+bool gate_may_open(const struct inet_address *address)
+{
+	static const char *const never[] = { "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/96",
+		"::ffff:0:0/96", "fe80::/10", "ff00::/8" };
+	for (size_t i = 0; i < ARRAY_SIZE(never); i++) {
+		struct inet_subnet subnet;
+		if (inet_parse_subnet(never[i], &subnet) < 0 || inet_subnet_has(&subnet, address))
+			return false;
+	}
+	return true;
 }
 
 struct owned {

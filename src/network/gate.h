@@ -30,6 +30,11 @@
 #define GATE_SEEN_MS    (60 * 60 * 1000)
 #define GATE_OPENED_MAX 256 /* addresses behind names, of one container */
 
+/* How long: as the answer says, within these; and a little more, since who heard it late counts from then. */
+#define GATE_OPENED_LEAST_MS 30000
+#define GATE_OPENED_MOST_MS  (60 * 60 * 1000)
+#define GATE_OPENED_GRACE_MS 15000
+
 /* An address that a name of the policy led to. */
 struct gate_opened {
 	struct inet_address address;
@@ -56,8 +61,12 @@ int gate_change(struct netlink *netlink, const struct gate *before, const struct
 int gate_restore(struct netlink *netlink, const struct gate *gate, struct err **reterr);
 /* Those of one that is dead, by what the tables themselves say. */
 int gate_owner_remove(struct netlink *netlink, const char *table, const char *owner, struct err **reterr);
-/* One or several of gate->opened, beginning at `first`: open from now until their time. */
-int gate_open(struct netlink *netlink, const struct gate *gate, size_t first, size_t count, struct err **reterr);
+/* Those of gate->opened: open from now until their time; or closed. */
+int gate_open(struct netlink *netlink, const struct gate *gate, const size_t *which, size_t count, struct err **reterr);
+int gate_close(struct netlink *netlink, const struct gate *gate, const size_t *which, size_t count,
+	struct err **reterr);
+/* What a name must not lead to: the link, the loopback, a group. Whether it is the host's own is looked at with each packet. */
+bool gate_may_open(const struct inet_address *address);
 
 struct gate_seen {
 	struct inet_address address;

@@ -321,11 +321,11 @@ bool egress_has_names(const struct egress *egress)
 	return false;
 }
 
-bool egress_rule_names(const struct egress_rule *rule, const char *name)
+bool egress_name_matches(const char *pattern, const char *name)
 {
-	size_t len = strlen(name), suffix = strlen(rule->name);
-	if (rule->name[0] != '*')
-		return rule->name[0] && strcmp(rule->name, name) == 0;
+	size_t len = strlen(name), suffix = strlen(pattern);
+	if (*pattern != '*')
+		return *pattern && strcmp(pattern, name) == 0;
 	suffix--; /* ".name" */
-	return len > suffix && strcmp(name + len - suffix, rule->name + 1) == 0;
+	return len > suffix && strcmp(name + len - suffix, pattern + 1) == 0;
 }

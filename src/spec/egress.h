@@ -60,5 +60,5 @@ int egress_split(const char *label, char ***ret);
 bool egress_is_set(const struct egress *egress);
 bool egress_has_names(const struct egress *egress);
 bool egress_has_ports(const struct egress_rule *rule);
-/* Whether the rule is about that name, which is in lower case and has no final dot. */
-bool egress_rule_names(const struct egress_rule *rule, const char *name);
+/* Whether a rule's name is that one, which is in lower case and has no final dot. */
+bool egress_name_matches(const char *pattern, const char *name);

@@ -190,6 +190,19 @@ static int check_endpoints(const struct launch_network *network, struct err **re
 	return r;
 }
 
+bool launch_network_resolves(const struct launch_network *network)
+{
+	struct egress egress;
+	for (size_t i = 0; i < network->endpoint_count; i++)
+		if (network->endpoints[i].resolves)
+			return true;
+	bool has_names = network->endpoint_count > 0 && egress_parse(network->egress, &egress, NULL) == 0 &&
+			 egress_has_names(&egress);
+	if (network->endpoint_count > 0)
+		egress_finish(&egress);
+	return has_names;
+}
+
 static int check_paths(const struct launch *launch, struct err **reterr)
 {
 	const struct launch_rootfs *rootfs = &launch->rootfs;

@@ -138,6 +138,9 @@ extern const struct json_table launch_table;
 extern const struct json_table launch_network_table;
 extern const struct json_table launch_restart_policy_table;
 
+/* Whether the container asks 127.0.0.11: a network of its has names, or its egress policy has some. */
+bool launch_network_resolves(const struct launch_network *network);
+
 /* Reads the text, and checks what a monitor relies on: grammar of the IDs, absolute paths, known words, a root. A document
  * with a greater version is read as far as this one knows it. */
 int launch_parse(const char *text, size_t len, struct launch *out, struct err **reterr);

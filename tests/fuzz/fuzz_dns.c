@@ -73,6 +73,9 @@ static void check_response(const uint8_t *data, size_t size)
 		!response.is_truncated) {
 		check_rendered(&answer, &query, DNS_MESSAGE_MAX);
 		check_rendered(&answer, &query, DNS_UDP_MIN);
+		struct inet_address addresses[4];
+		size_t count = dns_answer_addresses(&answer, &query.question, addresses, ARRAY_SIZE(addresses));
+		fuzz_check(count <= ARRAY_SIZE(addresses) && count <= answer.counts[0]);
 	}
 	free(copy);
 }

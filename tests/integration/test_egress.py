@@ -3,6 +3,7 @@ network namespace; another host stands on a wire beside it, and has a few addres
 import ipaddress
 import json
 import os
+import re
 import signal
 import socket
 import struct
@@ -10,8 +11,8 @@ import subprocess
 
 import pytest
 
-from harness import networks
-from harness.engine import wait_for
+from harness import dns, networks
+from harness.engine import PROGRAMS, wait_for
 from harness.nets import Namespace, join
 
 BRIEF = 0.4
@@ -68,7 +69,7 @@ def run(engine, network):
         space.close()
     for name in names:
         engine.api("DELETE", f"/containers/{name}?force=1")
-    left = [element for element in elements(engine) if "comment" in element and "egress-" not in element]
+    left = [element for element in elements(engine) if re.search('"comment": "[0-9a-f]{12}"', element)]
     assert not left, left
 
 
@@ -366,3 +367,157 @@ def test_without_an_engine(engine, run):
     finally:
         os.kill(control, signal.SIGCONT)
 
+
+
+# --- names
+
+@pytest.fixture
+def names(tmp_path):
+    """The host's resolver, and its zone."""
+    conf = dns.HostResolvConf(tmp_path, "nameserver 127.0.0.1\n")
+    server = dns.Server(zone={"api.example": [THERE], "www.example": [OTHER, THIRD], "x.wild.example": [THIRD], "wild.example": [OTHER]})
+    yield server
+    server.close()
+    conf.close()
+
+
+def pid_of(engine, name):
+    return inspect(engine, name)["State"]["Pid"]
+
+
+def named(engine):
+    """Addresses that are open by names, and for which ports."""
+    found = [json.loads(element)["elem"]["val"]["concat"] for element in elements(engine, "named4", "named6")]
+    return {(address, port) for _, address, _, port in found}
+
+
+@pytest.mark.parametrize("network", ["egress-net", "bridge"])
+def test_names_open_what_they_lead_to(engine, run, names, network):
+    space = run("by-name", "--egress", "allow=api.example:443/tcp,www.example,*.wild.example:80", network=network)
+    pid = pid_of(engine, "by-name")
+    assert "nameserver 127.0.0.11" in engine.tare("exec", "by-name", "cat", "/etc/resolv.conf").stdout
+    assert is_refused(space, THERE, 443) and is_refused(space, OTHER, 80)
+    for tcp in (False, True):
+        assert dns.ask(pid, "API.example", tcp=tcp).values == [THERE]
+        assert reaches(space, THERE, 443) and is_refused(space, THERE, 80)
+    assert sorted(dns.ask(pid, "www.example").values) == [OTHER, THIRD]
+    assert reaches(space, OTHER, 80) and reaches(space, OTHER, 8080)
+    engine.tare("update", "--egress", "allow=*.wild.example:80", "by-name")
+    assert is_refused(space, OTHER, 80) and is_refused(space, THIRD, 80)
+    assert dns.ask(pid, "wild.example").values == [OTHER] and is_refused(space, OTHER, 80)
+    assert dns.ask(pid, "x.wild.example").values == [THIRD] and reaches(space, THIRD, 80) and is_refused(space, THIRD, 443)
+
+
+def test_a_name_asked_for_by_the_container_itself(engine, run, names, outside):
+    """Nobody has to wait between the answer and the connection."""
+    run("itself", "--egress", "allow=api.example:8081/tcp")
+    with outside.listen("0.0.0.0", 8081) as listener:
+        for _ in range(3):
+            client = engine.popen(PROGRAMS / "tare", "exec", "itself", "nc", "-w", "9", "api.example", "8081")
+            listener.accept()[0].close()
+            assert client.wait(timeout=20) == 0
+
+
+def record(owner, kind, data, ttl=60):
+    return dns.name_bytes(owner) + struct.pack(">HHIH", kind, 1, ttl, len(data)) + data
+
+
+def response(message, *records):
+    _, end = dns.read_name(message, 12)
+    return message[:2] + struct.pack(">5H", 0x8180, 1, len(records), 0, 0) + message[12:end + 4] + b"".join(records)
+
+
+def test_the_last_of_a_chain_counts(engine, run, names):
+    """CNAMEs are followed in any order, and addresses that the question does not lead to open nothing."""
+    space = run("chain", "--egress", "allow=api.example")
+    cname = 5
+    names.handler = lambda message: response(
+        message, record("edge.cdn", dns.A, socket.inet_aton(THERE)), record("other.cdn", dns.A, socket.inet_aton(OTHER)),
+        record("api.example", cname, dns.name_bytes("api.cdn")), record("api.cdn", cname, dns.name_bytes("edge.cdn")))
+    dns.ask(pid_of(engine, "chain"), "api.example")
+    assert reaches(space, THERE, 80) and is_refused(space, OTHER, 80)
+    # Loops end.
+    names.handler = lambda message: response(message, record("b.example", cname, dns.name_bytes("b.example")))
+    assert dns.ask(pid_of(engine, "chain"), "b.example").rcode == dns.NOERROR
+
+
+def test_ipv6_and_the_kind_of_question(engine, run, names):
+    space = run("six", "--egress", "allow=api.example:80")
+    names.handler = lambda message: response(message, record("api.example", dns.AAAA, socket.inet_pton(socket.AF_INET6, THERE6), ttl=1))
+    assert dns.ask(pid_of(engine, "six"), "api.example", dns.AAAA).values == [THERE6]
+    assert reaches(space, THERE6, 80) and is_refused(space, THERE6, 443) and is_refused(space, THERE, 80)
+    # However short the answer's time is, what is open stays so for a while.
+    expires = [json.loads(element)["elem"]["expires"] for element in elements(engine, "named6")]
+    assert expires and min(expires) >= 30
+
+
+def test_names_do_not_lead_to_the_host(engine, run, names):
+    """Rebinding: whoever answers for a name must not open what is near."""
+    space = run("rebound", "--egress", "allow=api.example")
+    run("victim")
+    gateway, near = place(engine, "rebound")["Gateway"], place(engine, "victim")["IPAddress"]
+    names.zone["api.example"] = [HERE, gateway, "127.0.0.1", "169.254.169.254", "0.0.0.0", "224.0.0.1", THERE]
+    pid = pid_of(engine, "rebound")
+    dns.ask(pid, "api.example")
+    with Namespace("/proc/self/ns/net").listen("0.0.0.0", 7779) as service:
+        assert is_refused(space, HERE, 7779) and is_refused(space, gateway, 7779)
+        service.settimeout(BRIEF)
+        with pytest.raises(TimeoutError):
+            service.accept()
+    assert reaches(space, THERE, 80)
+    assert not {address for address, _ in named(engine)} & {"127.0.0.1", "169.254.169.254", "0.0.0.0", "224.0.0.1"}
+    # Nor to another network's container.
+    engine.tare("network", "create", "--subnet", "172.29.7.0/24", "egress-victims")
+    try:
+        other = run("other-victim", network="egress-victims")
+        names.zone["again.example"] = names.zone["api.example"] = [place(engine, "other-victim", "egress-victims")["IPAddress"]]
+        engine.tare("update", "--egress", "allow=again.example,api.example", "rebound")
+        address, = dns.ask(pid, "again.example").values
+        with other.listen("0.0.0.0", 80):
+            assert not reaches(space, address, 80, timeout=BRIEF)
+        assert near
+    finally:
+        engine.api("DELETE", "/containers/other-victim?force=1")
+        engine.tare("network", "rm", "egress-victims")
+
+
+def test_names_are_put_back_and_bounded(engine, run, names):
+    space = run("many", "--egress", "allow=*.example:80/tcp,api.example:443/tcp")
+    pid = pid_of(engine, "many")
+    dns.ask(pid, "api.example")
+    subprocess.run(["nft", "flush ruleset"], check=True)
+    wait_for(lambda: is_refused(space, THERE, 8080), "the policy")
+    assert reaches(space, THERE, 443) and reaches(space, THERE, 80)
+    for part in range(4):
+        names.zone[f"n{part}.example"] = [f"198.51.{part}.{number}" for number in range(1, 101)]
+        assert len(dns.ask(pid, f"n{part}.example", tcp=True).values) == 100
+    assert len(named(engine)) == 256
+    # What was opened first is what had to go; a question brings it back.
+    assert ("198.51.0.1", 80) not in named(engine) and ("198.51.3.100", 80) in named(engine)
+    dns.ask(pid, "n0.example", tcp=True)
+    assert ("198.51.0.1", 80) in named(engine)
+
+
+def test_names_without_an_engine(engine, run, names):
+    space = run("alone", "--egress", "allow=api.example:443")
+    pid, control = pid_of(engine, "alone"), engine.engine_pid()
+    os.kill(control, signal.SIGSTOP)
+    try:
+        assert dns.ask(pid, "api.example").values == [THERE]
+        assert reaches(space, THERE, 443) and is_refused(space, THERE, 80)
+    finally:
+        os.kill(control, signal.SIGCONT)
+
+
+def test_an_answer_that_can_t_be_opened_is_none(engine, run, names):
+    """The monitor stands still: the container hears nothing that it could not use."""
+    run("stalled", "--egress", "allow=api.example:443")
+    pid = pid_of(engine, "stalled")
+    assert dns.ask(pid, "www.example").rcode == dns.NOERROR  # the resolver runs
+    monitor = engine.monitor_pid(inspect(engine, "stalled")["Id"])
+    os.kill(monitor, signal.SIGSTOP)
+    try:
+        assert dns.ask(pid, "api.example").rcode == dns.SERVFAIL
+    finally:
+        os.kill(monitor, signal.SIGCONT)
+    assert dns.ask(pid, "api.example").values == [THERE]
