@@ -13,7 +13,6 @@
  * gets on while this process waits for a processor. */
 #define PIPE_BYTES      (1024 * 1024)
 #define READ_SMALL      4096
-#define READ_LARGE      (256UL * 1024)
 #define READ_FULL_FLOW  (16UL * 1024)
 #define READS_PER_EVENT 4
 
@@ -94,7 +93,7 @@ static void stream_end(struct procio_stream *stream)
 static size_t stream_read(struct procio_stream *stream)
 {
 	char small[READ_SMALL];
-	size_t size = stream->buffer ? READ_LARGE : sizeof small;
+	size_t size = stream->buffer ? PROCIO_READ_MAX : sizeof small;
 	char *data = stream->buffer ?: small;
 	ssize_t n;
 
@@ -113,7 +112,7 @@ static size_t stream_read(struct procio_stream *stream)
 		stream->buffer = NULL;
 	} else if (!stream->buffer && (size_t)n == sizeof small) {
 		/* Or not: then it goes on slower. */
-		stream->buffer = malloc(READ_LARGE);
+		stream->buffer = malloc(PROCIO_READ_MAX);
 		if (fcntl(stream->fd, F_GETPIPE_SZ) < PIPE_BYTES)
 			(void)fcntl(stream->fd, F_SETPIPE_SZ, PIPE_BYTES);
 	}

@@ -18,6 +18,8 @@
 #define PROCIO_INPUT_MAX (64UL * 1024)
 /* What is in the pipes when the process has ended, of each stream: as much as a container can make a pipe hold. */
 #define PROCIO_LEFTOVER_MAX (1024UL * 1024)
+/* What a tap gets at once, at most. */
+#define PROCIO_READ_MAX (256UL * 1024)
 
 struct tap;
 

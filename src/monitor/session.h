@@ -23,7 +23,7 @@
 
 /* A producer pauses at the first number; the second is there for what a container leaves in its pipes when it ends. */
 #define SESSION_QUEUE_READY (64UL * 1024)
-#define SESSION_QUEUE_MAX   (512UL * 1024)
+#define SESSION_QUEUE_MAX   (3UL * 1024 * 1024)
 /* Of one read. */
 #define SESSION_INPUT_MAX (16UL * 1024)
 /* Surplus that came with the hand-over. */

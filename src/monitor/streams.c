@@ -1,8 +1,13 @@
 #include "monitor/streams.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "codec/stdcopy.h"
+
+/* A client that does not read is not cut off for what comes at the end: of both streams, and the last read of each may be more. */
+static_assert(SESSION_QUEUE_READY + PROCIO_READ_MAX + 2 * (PROCIO_LEFTOVER_MAX + PROCIO_READ_MAX) < SESSION_QUEUE_MAX,
+	"a session holds what is left in full pipes");
 
 static struct streams *of_tap(struct tap *tap)
 {

@@ -430,6 +430,24 @@ def test_wait_conditions(monitors):
     assert monitor.process.wait(TIMEOUT) == 0
 
 
+def test_what_full_pipes_hold_at_the_end_comes_still(monitors):
+    """Both are large by then, and the client has not read a byte."""
+    monitor = monitors("sh", "-c", "yes 0123456789abcde >&2 & yes 0123456789abcde")
+    client = monitor.attach(stdin=False)
+    monitor.ask("start")
+    log, sizes = monitor.data / f"{monitor.id}-json.log", [-1, 0]
+    while sizes[-1] != sizes[-2] or not sizes[-1]:  # held up
+        time.sleep(0.3)
+        sizes.append(log.stat().st_size)
+    monitor.ask("signal", signal=9)
+    monitor.channel.event("die")
+    streams = unframe(client.read_all())
+    for text in streams.values():
+        assert text == (b"0123456789abcde\n" * (len(text) // 16 + 1))[:len(text)]
+    assert len(streams[1]) + len(streams[2]) == len(monitor.log_text()) > 1 << 20
+    monitor.finish()
+
+
 def test_a_slow_client_loses_nothing_and_neither_does_the_log(monitors):
     monitor = monitors("sh", "-c", "yes 0123456789abcde | head -c 8000000; echo end")
     slow, quick = monitor.attach(stdin=False), monitor.attach(stdin=False)
