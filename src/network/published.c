@@ -48,8 +48,7 @@ static socklen_t fill_address(const struct inet_address *host, uint16_t port, st
 	return sizeof(*address);
 }
 
-/* What a server left half closed a moment ago is no reason to refuse the port; what listens is. So it is bound as a server
- * would, listens for a moment to see that nobody else does, and then refuses whoever would share it. */
+/* To listen, or to see that nobody else does; and then it refuses whoever would share the port. */
 static int settle(int fd, bool listens)
 {
 	const int off = 0;
@@ -80,24 +79,33 @@ static int arrange(int fd, const struct published_socket *socket)
 	return socket->type == SOCK_DGRAM ? deafen(fd, socket->is_spliced) : settle(fd, socket->is_spliced);
 }
 
-/* -EPROTONOSUPPORT: the kernel has no such sockets, so nobody else can have the port either. */
-static int bind_one(const struct published_socket *wanted)
+/* What a server left half closed a moment ago is no reason to refuse the port; what listens is. So where a plain bind is refused, it is
+ * bound as a server would, and settled. Who got it plainly shares it with nobody: of thousands that is all there is to do. */
+static int bind_to(int fd, const struct published_socket *wanted)
 {
 	const int on = 1;
 	struct sockaddr_storage address;
 	socklen_t len = fill_address(&wanted->host, wanted->host_port, &address);
-	int type = wanted->type;
-	_autoclose_ int fd = socket(wanted->host.is_v6 ? AF_INET6 : AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK,
-		wanted->protocol);
+	bool is_tcp = wanted->type == SOCK_STREAM && wanted->protocol == 0;
+	if (bind(fd, (struct sockaddr *)&address, len) == 0)
+		return is_tcp && !wanted->is_spliced ? 0 : arrange(fd, wanted);
+	if (errno != EADDRINUSE || !is_tcp || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+		bind(fd, (struct sockaddr *)&address, len) < 0)
+		return -errno;
+	return arrange(fd, wanted);
+}
+
+/* -EPROTONOSUPPORT: the kernel has no such sockets, so nobody else can have the port either. */
+static int bind_one(const struct published_socket *wanted)
+{
+	const int on = 1;
+	_autoclose_ int fd = socket(wanted->host.is_v6 ? AF_INET6 : AF_INET,
+		wanted->type | SOCK_CLOEXEC | SOCK_NONBLOCK, wanted->protocol);
 	if (fd < 0)
 		return -errno;
 	if (wanted->host.is_v6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
 		return -errno;
-	if (type == SOCK_STREAM && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
-		return -errno;
-	if (bind(fd, (struct sockaddr *)&address, len) < 0)
-		return -errno;
-	int r = arrange(fd, wanted);
+	int r = bind_to(fd, wanted);
 	return r < 0 ? r : TAKE_FD(fd);
 }
 
