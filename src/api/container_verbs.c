@@ -9,6 +9,7 @@
 #include "api/routes.h"
 #include "base/clock.h"
 #include "base/parse.h"
+#include "engine/egress.h"
 #include "engine/lifecycle.h"
 #include "engine/remove.h"
 #include "sys/signals.h"
@@ -153,6 +154,13 @@ static void top(struct request *request)
 		lifecycle_top(container, text_or(query_get(request->query, "ps_args"), "-ef"), on_document, request);
 }
 
+static void egress(struct request *request)
+{
+	struct container *container = find(request);
+	if (container)
+		egress_show(container, on_document, request);
+}
+
 static void remove_one(struct request *request)
 {
 	struct container *container = find(request);
@@ -288,6 +296,7 @@ static const struct route routes[] = {
 	{ "POST", "/containers/{}/pause", 0, 0, pause_container },
 	{ "POST", "/containers/{}/unpause", 0, 0, unpause },
 	{ "POST", "/containers/{}/resize", 0, 0, resize },
+	{ "GET", "/containers/{}/egress", 0, 0, egress },
 	{ "GET", "/containers/{}/top", 0, 0, top },
 	{ "DELETE", "/containers/{}", 0, 0, remove_one },
 	{ "POST", "/containers/{}/attach", 0, ROUTE_UNREAD, attach },

@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "base/strv.h"
+#include "engine/monitor_link.h"
+#include "engine/operation.h"
 #include "spec/egress.h"
 
 /* Their namespace is somebody else's, whose policy counts. */
@@ -38,4 +40,36 @@ int egress_complete(struct container_record *record, struct err **reterr)
 	if (!words && label && egress_split(label, &words) < 0)
 		return err_oom(reterr);
 	return egress_settle(words, host, &host->egress, reterr);
+}
+
+/* --- what it came to --- */
+
+static int answer(struct operation *operation, const json_t *seen, bool is_cut, struct err **reterr)
+{
+	const struct container *container = operation->container;
+	json_t *words = json_array();
+	strv_foreach (word, container->record.host.egress)
+		json_array_append_new(words, json_string(*word));
+	operation->result = json_pack("{s:o, s:o, s:b}", "Policy", words, "Seen",
+		seen ? json_incref((json_t *)seen) : json_array(), "Truncated", is_cut);
+	return operation->result ? STEP_NEXT : err_oom(reterr);
+}
+
+static int ask(struct operation *operation, struct err **reterr)
+{
+	if (!container_is_running(operation->container) || !monitor_link_is_up(operation->container))
+		return answer(operation, NULL, false, reterr);
+	return operation_ask(operation, message_new("egress", 0), MONITOR_ANSWER_MS, reterr);
+}
+
+static int take(struct operation *operation, const struct message *message, struct err **reterr)
+{
+	return answer(operation, json_object_get(message->body, "seen"), message_bool(message, "truncated"), reterr);
+}
+
+void egress_show(struct container *container, engine_done_fn *done, void *user)
+{
+	static const struct step steps[] = { { ask, take, NULL, 0 } };
+	static const struct verb verb = { "egress", steps, ARRAY_SIZE(steps) };
+	operation_begin(container, &verb, NULL, done, user);
 }

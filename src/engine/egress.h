@@ -4,9 +4,11 @@
  */
 #pragma once
 
-#include "engine/records.h"
+#include "engine/container.h"
 
 /* Of a new container, before its image's labels are merged in. */
 int egress_complete(struct container_record *record, struct err **reterr);
 /* `words` as they are written down, or NULL for a policy that allows everything. What no policy can be held on is refused. */
 int egress_settle(char *const *words, const struct host_config *host, char ***ret, struct err **reterr);
+/* The policy, and what the kernel has counted of what it refused: {Policy, Seen, Truncated}. */
+void egress_show(struct container *container, engine_done_fn *done, void *user);

@@ -365,6 +365,20 @@ static int op_update(struct call *call, struct err **reterr)
 	return ANSWERED;
 }
 
+static int op_egress(struct call *call, struct err **reterr)
+{
+	json_t *seen;
+	bool is_cut;
+	int ret = egress_describe(call->monitor, &seen, &is_cut, reterr);
+	if (ret < 0)
+		return ret;
+	json_t *body = message_done(call->request.id);
+	message_add(body, "seen", seen);
+	message_add(body, "truncated", json_boolean(is_cut));
+	control_answer(call->monitor->control, &call->request, body);
+	return ANSWERED;
+}
+
 static int op_network(struct call *call, struct err **reterr)
 {
 	return network_change(call->monitor, reterr);
@@ -423,6 +437,7 @@ static const struct {
 	{ "resize", op_resize, true },
 	{ "exec-create", op_exec_create, false },
 	{ "exec-inspect", op_exec_inspect, true },
+	{ "egress", op_egress, true },
 	{ "top", op_top, true },
 	{ "lend-root", op_lend_root, true },
 	{ "lend-pause", op_lend_pause, true },

@@ -321,6 +321,8 @@ static const char *protocol_name(const struct gate_seen *seen, char buffer[4])
 static int add_seen(const struct gate_seen *seen, void *user)
 {
 	char address[INET_TEXT_SIZE], number[4];
+	if (json_array_size(user) == EGRESS_SHOWN_MAX)
+		return 1;
 	inet_print(&seen->address, address);
 	return json_array_append_new(user,
 		       json_pack("{s:s,s:s,s:i,s:I,s:b}", "Address", address, "Protocol", protocol_name(seen, number),
@@ -329,7 +331,7 @@ static int add_seen(const struct gate_seen *seen, void *user)
 		       : 0;
 }
 
-int egress_describe(struct monitor *monitor, json_t **ret, struct err **reterr)
+int egress_describe(struct monitor *monitor, json_t **ret, bool *ret_is_cut, struct err **reterr)
 {
 	_autojson_ json_t *list = json_array();
 	struct network_table table;
@@ -344,6 +346,7 @@ int egress_describe(struct monitor *monitor, json_t **ret, struct err **reterr)
 	}
 	if (r < 0)
 		return err_errno(reterr, r, "cannot read what the egress policy has refused");
+	*ret_is_cut = r > 0;
 	*ret = TAKE(list);
 	return 0;
 }

@@ -8,6 +8,8 @@
 #include "spec/egress.h"
 #include "spec/launch.h"
 
+#define EGRESS_SHOWN_MAX 1000
+
 struct monitor;
 struct dns_told;
 struct gate_opened;
@@ -34,5 +36,5 @@ void egress_end(struct monitor *monitor);
 /* What a monitor that died held. */
 void egress_clear_leftovers(struct monitor *monitor);
 
-/* What was refused and noted: an array of objects, or NULL when out of memory. */
-int egress_describe(struct monitor *monitor, json_t **ret, struct err **reterr);
+/* What was refused and noted, an array of objects: one message holds EGRESS_SHOWN_MAX of them. */
+int egress_describe(struct monitor *monitor, json_t **ret, bool *ret_is_cut, struct err **reterr);

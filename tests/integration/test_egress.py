@@ -369,6 +369,61 @@ def test_without_an_engine(engine, run):
 
 
 
+# --- what was refused
+
+def seen(engine, name):
+    status, document = engine.api("GET", f"/containers/{name}/egress")
+    assert status == 200, document
+    return {(one["Address"], one["Port"], one["Protocol"], one["Denied"]): one["Packets"] for one in document["Seen"]}
+
+
+def test_what_was_refused_is_shown(engine, run):
+    space = run("curious", "--egress", f"allow={THERE}:443")
+    assert seen(engine, "curious") == {}
+    for _ in range(3):
+        assert is_refused(space, THERE, 80)
+    assert is_refused(space, THERE6, 8080) and reaches(space, THERE, 443)
+    engine.tare("exec", "curious", "ping", "-c2", "-W1", OTHER, check=False)
+    assert seen(engine, "curious") == {(THERE, 80, "tcp", True): 3, (THERE6, 8080, "tcp", True): 1, (OTHER, 0, "icmp", True): 2}
+    text = engine.tare("egress", "curious").stdout
+    assert text.startswith(f"default=deny\nallow={THERE}:443\nPLACE ") and f"[{THERE6}]:8080/tcp" in text and f"{OTHER}/icmp" in text
+    # Counted by the kernel: the engine need not be there, and a container's restart begins anew.
+    os.kill(engine.engine_pid(), signal.SIGKILL)
+    assert is_refused(space, THERE, 80)
+    wait_for(engine.answers, "another engine")
+    assert seen(engine, "curious")[THERE, 80, "tcp", True] == 4
+    engine.tare("restart", "-t", "0", "curious")
+    assert seen(engine, "curious") == {}
+    engine.tare("stop", "-t", "0", "curious")
+    assert engine.tare("egress", "curious").stdout == f"default=deny\nallow={THERE}:443\n"
+
+
+def test_audit_only_notes(engine, run):
+    space = run("audited", "--egress", "default=audit", "--egress", f"allow={THERE}:443", "--egress", f"deny={OTHER}")
+    assert reaches(space, THERE, 443) and reaches(space, THERE, 80) and reaches(space, THERE6, 80) and is_refused(space, OTHER, 80)
+    assert seen(engine, "audited") == {(THERE, 80, "tcp", False): 1, (THERE6, 80, "tcp", False): 1, (OTHER, 80, "tcp", True): 1}
+
+
+def test_update_changes_it_live(engine, run):
+    space = run("live")
+    assert reaches(space, THERE, 80)
+    kept = space.connect(THERE, 8080)
+    for word, allowed in (("default=deny", ()), (f"allow={THERE}:80", (80,)), (f"allow={THERE}", (80, 443)), ("default=audit", (80, 443)),
+                          (f"deny={THERE}:443", (80,))):
+        engine.tare("update", "--egress", word, "live")
+        assert [port for port in (80, 443) if reaches(space, THERE, port)] == list(allowed), word
+    kept.sendall(b"still")
+    kept.close()
+    refused = engine.tare("update", "--egress", "allow=nonsense:x", "live", check=False)
+    assert refused.returncode == 1 and policy(engine, "live") == ["default=allow", f"deny={THERE}:443"]
+    engine.tare("update", "--egress", "default=allow", "live")
+    assert policy(engine, "live") is None and reaches(space, THERE, 443)
+    assert engine.api("POST", "/containers/live/update", {"Egress": [f"deny={OTHER}"]})[0] == 200
+    assert is_refused(space, OTHER, 80)
+    engine.tare("restart", "-t", "0", "live")
+    assert is_refused(inside(engine, "live"), OTHER, 80)
+
+
 # --- names
 
 @pytest.fixture
