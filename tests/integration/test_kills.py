@@ -64,13 +64,13 @@ class Scene:
             self.engine.start()
 
     def wait_alone(self):
-        """Every start has a monitor in reserve behind it, for a second."""
+        """Every start has a monitor in reserve behind it, for a second, and every engine that begins a look at the networks."""
         known = set(self.engine.tare("ps", "-aq", "--no-trunc").stdout.split())
 
         def alone():
             seen = leaks.snapshot(self.engine)
-            return len(seen["monitors"]) == 1 and set(seen["run folders"]) <= known
-        wait_for(alone, "the end of the monitor in reserve", 10)
+            return len(seen["monitors"]) == 1 and set(seen["run folders"]) <= known and not seen["network helpers"]
+        wait_for(alone, "the end of the monitor in reserve, and of the helper that looks at the networks", 10)
 
     def facts(self):
         shown = self.engine.tare("inspect", "-f", "{{.State.Status}} {{.State.Pid}} {{.State.ExitCode}}", "kept", "ended")
