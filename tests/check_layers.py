@@ -16,13 +16,14 @@ DRAWING = {
     "runtime": ["base", "sys", "codec", "spec"],
     "store": ["base", "sys", "codec", "spec"],
     "network": ["base", "sys", "codec", "spec"],
+    "doctor": ["base", "sys", "codec", "spec", "network"],
     "registry": ["base", "sys", "codec", "spec"],
     "monitor": ["base", "sys", "codec", "spec", "runtime", "network"],
     "worker": ["base", "sys", "codec", "archive", "spec", "runtime", "store", "registry"],
     "build": ["base", "sys", "codec", "spec", "store", "runtime", "registry"],
     "engine": ["base", "sys", "codec", "spec", "store", "network"],
-    "api": ["base", "sys", "codec", "spec", "store", "engine"],
-    "cli": ["base", "sys", "codec", "archive", "spec"],
+    "api": ["base", "sys", "codec", "spec", "store", "doctor", "engine"],
+    "cli": ["base", "sys", "codec", "archive", "spec", "doctor"],
     "main": ["base", "sys", "codec", "spec", "holder", "runtime", "store", "network", "monitor", "worker", "engine", "api", "cli"],
 }
 

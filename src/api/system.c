@@ -5,6 +5,8 @@
 #include "api/request.h"
 #include "api/routes.h"
 #include "api/sizes.h"
+#include "doctor/doctor.h"
+#include "engine/engine.h"
 #include "engine/info.h"
 
 /* Builder-Version 1: the classic builder, until there is a BuildKit to speak to. */
@@ -80,10 +82,21 @@ static void disk_usage(struct request *request)
 		disk_usage_sized);
 }
 
+/* Not of Docker's. */
+static void doctor(struct request *request)
+{
+	_autofree_(err) struct err *err = NULL;
+	const struct doctor_options options = { request->engine->data_root, request->engine->exec_root };
+	json_t *document = NULL;
+	int r = doctor_examine(&options, &document, &err);
+	respond_result(request, r, 200, document, err);
+}
+
 static const struct route routes[] = {
 	{ "GET", "/_ping", 0, 0, ping },
 	{ "GET", "/version", 0, 0, version },
 	{ "GET", "/info", 0, 0, info },
 	{ "GET", "/system/df", 25, 0, disk_usage },
+	{ "GET", "/tare/doctor", 0, 0, doctor },
 };
 const struct route_table system_routes = ROUTE_TABLE(routes);

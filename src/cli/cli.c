@@ -138,7 +138,7 @@ static int run_command(const struct call *call, const struct globals *globals, c
 	_autofree_(client) struct client *client = NULL;
 	int ret = 0;
 	if (call->command->flags & COMMAND_ENGINE)
-		ret = client_new(globals->host, true, &client, &err);
+		ret = client_new(globals->host, !(call->command->flags & COMMAND_NO_START), &client, &err);
 	const struct invocation invocation = {
 		.command = call->command,
 		.name = call->name,

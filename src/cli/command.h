@@ -17,6 +17,7 @@ enum command_flags {
 	COMMAND_ENGINE = 1 << 0,        /* talks to the engine: a client is made, and the engine started if need be */
 	COMMAND_OPTIONS_FIRST = 1 << 1, /* the first argument ends the options */
 	COMMAND_HIDDEN = 1 << 2,
+	COMMAND_NO_START = 1 << 3, /* it is not started */
 };
 
 /* What its arguments are, for completion. */

@@ -5,7 +5,7 @@
 
 /* clang-format off */
 #define VERBS(X) \
- X(attach) X(completion) X(commit) X(container_prune) X(cp) X(create) X(diff) X(egress) X(events) X(exec) X(export) X(help) X(history) X(image_inspect) \
+ X(attach) X(completion) X(commit) X(container_prune) X(cp) X(create) X(diff) X(doctor) X(egress) X(events) X(exec) X(export) X(help) X(history) X(image_inspect) \
  X(image_prune) X(images) X(import) X(info) X(inspect) X(container_inspect) X(kill) X(load) X(login) X(logout) X(logs) X(man) \
  X(network_connect) X(network_create) X(network_disconnect) X(network_inspect) X(network_ls) X(network_prune) X(network_rm) X(pause) \
  X(port) X(ps) X(pull) X(push) X(rename) X(restart) X(rm) X(rmi) X(run) X(start) X(stats) X(stop) \

@@ -44,19 +44,23 @@ static int look_at(const struct nlmsghdr *message, void *user)
 	return 0;
 }
 
+static int ask(struct netlink *netlink, uint8_t family, int protocol, netlink_answer_fn *fn, void *user)
+{
+	_cleanup_(netlink_request_finish) struct netlink_request request = NETLINK_REQUEST;
+	const struct inet_diag_req_v2 header = { .sdiag_family = family,
+		.sdiag_protocol = (uint8_t)protocol,
+		.idiag_states = protocol == IPPROTO_TCP ? 1U << TCP_LISTEN : ~0U };
+	netlink_begin(&request, SOCK_DIAG_BY_FAMILY, 0, &header, sizeof(header));
+	return netlink_dump(netlink, &request, fn, user);
+}
+
 static int find_socket(int protocol, struct wanted *wanted)
 {
 	const uint8_t families[] = { AF_INET, AF_INET6 };
 	_cleanup_(netlink_close) struct netlink netlink = NETLINK_NONE;
 	int r = netlink_open(&netlink, NETLINK_SOCK_DIAG);
-	for (size_t i = 0; r == 0 && wanted->inode == 0 && i < ARRAY_SIZE(families); i++) {
-		_cleanup_(netlink_request_finish) struct netlink_request request = NETLINK_REQUEST;
-		const struct inet_diag_req_v2 header = { .sdiag_family = families[i],
-			.sdiag_protocol = (uint8_t)protocol,
-			.idiag_states = protocol == IPPROTO_TCP ? 1U << TCP_LISTEN : ~0U };
-		netlink_begin(&request, SOCK_DIAG_BY_FAMILY, 0, &header, sizeof(header));
-		r = netlink_dump(&netlink, &request, look_at, wanted);
-	}
+	for (size_t i = 0; r == 0 && wanted->inode == 0 && i < ARRAY_SIZE(families); i++)
+		r = ask(&netlink, families[i], protocol, look_at, wanted);
 	return r < 0 ? r : wanted->inode ? 0 : -ENOENT;
 }
 
@@ -113,4 +117,44 @@ int port_holder_find(int protocol, const struct inet_address *host, uint16_t por
 	}
 	closedir(proc);
 	return r;
+}
+
+/* --- in a namespace --- */
+
+struct served {
+	const struct inet_address *own;
+	uint16_t port;
+	bool is_there, is_elsewhere;
+};
+
+static int look_whether_served(const struct nlmsghdr *message, void *user)
+{
+	struct served *served = user;
+	const struct inet_diag_msg *found = NLMSG_DATA(message);
+	struct inet_address bound = { 0 };
+	if (message->nlmsg_len < NLMSG_LENGTH(sizeof(*found)))
+		return -EBADMSG;
+	bound.is_v6 = found->idiag_family == AF_INET6;
+	memcpy(bound.bytes, found->id.idiag_src, inet_bytes(&bound));
+	if (be16toh(found->id.idiag_sport) != served->port)
+		return 0;
+	/* "::" mostly serves IPv4 too. */
+	if (inet_equal(&bound, served->own) || (is_any(&bound) && (bound.is_v6 || !served->own->is_v6)))
+		served->is_there = true;
+	else
+		served->is_elsewhere = true;
+	return 0;
+}
+
+int port_is_served(int netns_fd, int protocol, const struct inet_address *own, uint16_t port)
+{
+	const uint8_t families[] = { AF_INET, AF_INET6 };
+	_cleanup_(netlink_close) struct netlink netlink = NETLINK_NONE;
+	struct served served = { .own = own, .port = port };
+	int r = netlink_open_in(&netlink, NETLINK_SOCK_DIAG, netns_fd);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(families); i++)
+		r = ask(&netlink, families[i], protocol, look_whether_served, &served);
+	if (r < 0)
+		return r == -ENOENT ? -EPROTONOSUPPORT : r;
+	return served.is_there ? 0 : served.is_elsewhere ? -EADDRNOTAVAIL : -ENOENT;
 }

@@ -14,3 +14,6 @@ struct port_holder {
 
 /* `protocol`: IPPROTO_TCP (who listens), IPPROTO_UDP (who is bound). 0; -ENOENT: nobody that can be seen; -errno. */
 int port_holder_find(int protocol, const struct inet_address *host, uint16_t port, struct port_holder *ret);
+/* Whether somebody in that network namespace answers at `own`:`port`. 0; -EADDRNOTAVAIL: only at other addresses, such as
+ * 127.0.0.1; -ENOENT: nobody; -ENOTRECOVERABLE as of netlink_open_in; -errno (a kernel that can't tell, of sctp). */
+int port_is_served(int netns_fd, int protocol, const struct inet_address *own, uint16_t port);
