@@ -16,6 +16,7 @@
 #include "base/strv.h"
 #include "monitor/attach.h"
 #include "monitor/client.h"
+#include "monitor/end.h"
 #include "monitor/lend.h"
 #include "monitor/logs.h"
 #include "monitor/monitor.h"
@@ -394,6 +395,8 @@ static int op_finish(struct call *call, struct err **reterr)
 	(void)reterr;
 	struct monitor *monitor = call->monitor;
 	control_done(monitor->control, &call->request);
+	if (monitor->phase == PHASE_IDLE && !monitor->start)
+		end_drop_mounts(monitor);
 	monitor->finishing = true;
 	monitor_quit_if_done(monitor);
 	return ANSWERED;

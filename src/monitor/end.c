@@ -2,12 +2,13 @@
  * When init has exited: whatever else is in its groups is killed (with a pid namespace of its own the kernel has done that),
  * the pipes are read to their end, END_OUTPUT_MS at most; the groups are removed; state.json gets the exit code; the event
  * `die` is sent; and only then do streams end and waits get their answers, so that nobody sees an end of file before the
- * exit code can be asked for. The restart policy comes last.
+ * exit code can be asked for. The restart policy comes last. Mounts that we hold (end.h) go when the engine wants us to end.
  */
 #include "monitor/end.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,6 +30,7 @@
 #include "monitor/state.h"
 #include "monitor/stop.h"
 #include "monitor/wait.h"
+#include "sys/namespaces.h"
 
 #define END_OUTPUT_MS   2000
 #define END_DESTROY_MS  2000
@@ -76,6 +78,40 @@ void end_watch_oom(struct monitor *monitor)
 		fd_close(&monitor->oom_fd);
 }
 
+/* --- mounts --- */
+
+/* Unmounting these writes nothing out, and is no news to anybody outside. */
+static bool is_own_mount(const struct oci_mount *mount)
+{
+	static const char *const types[] = { "proc", "tmpfs", "devpts", "mqueue", "sysfs", "cgroup" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		if (mount->type && strcmp(mount->type, types[i]) == 0)
+			return true;
+	return false;
+}
+
+void end_keep_mounts(struct monitor *monitor, pid_t pid)
+{
+	const struct launch *launch = &monitor->launch;
+	bool keep = launch->auto_remove;
+	char path[64];
+
+	for (size_t i = 0; keep && i < launch->oci.mount_count; i++)
+		keep = is_own_mount(&launch->oci.mounts[i]);
+	if (!keep)
+		return;
+	snprintf(path, sizeof path, "/proc/%d/ns/mnt", (int)pid);
+	int fd = namespace_open(path, CLONE_NEWNS);
+	monitor->mounts_fd = fd < 0 ? -1 : fd;
+}
+
+void end_drop_mounts(struct monitor *monitor)
+{
+	fd_close(&monitor->mounts_fd);
+	fd_close(&monitor->root_lock_fd);
+}
+
 /* --- releasing --- */
 
 void end_release(struct monitor *monitor)
@@ -96,7 +132,8 @@ void end_release(struct monitor *monitor)
 	}
 	network_forget(monitor);
 	fd_close(&monitor->seccomp_fd);
-	fd_close(&monitor->root_lock_fd);
+	if (monitor->mounts_fd < 0)
+		end_drop_mounts(monitor);
 }
 
 int end_clear_leftovers(struct monitor *monitor, struct err **reterr)

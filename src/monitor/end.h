@@ -15,6 +15,14 @@ void end_reap(struct monitor *monitor);
 /* Hears of the kernel killing for lack of memory. Best effort. */
 void end_watch_oom(struct monitor *monitor);
 
+/*
+ * What init's end waits for is the end of its mount namespace (RCU, and all that is to be unmounted). Of a container that is thrown
+ * away and has nothing of the host's mounted, nobody else does: we hold that namespace from its beginning, and let go, with the lock on
+ * the root, when its clients have been answered. A superblock of the host's or a volume is never held beyond the end.
+ */
+void end_keep_mounts(struct monitor *monitor, pid_t pid);
+void end_drop_mounts(struct monitor *monitor);
+
 /* The container, if there is one, is destroyed; its groups, locks and descriptors are given back. */
 void end_release(struct monitor *monitor);
 

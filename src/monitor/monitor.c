@@ -212,8 +212,8 @@ static int prepare_process(struct monitor *monitor, struct err **reterr)
 
 static void init_members(struct monitor *monitor)
 {
-	monitor->run_fd = monitor->lock_fd = monitor->root_lock_fd = monitor->oom_fd = monitor->seccomp_fd =
-		monitor->network_fd = -1;
+	monitor->run_fd = monitor->lock_fd = monitor->root_lock_fd = monitor->mounts_fd = monitor->oom_fd =
+		monitor->seccomp_fd = monitor->network_fd = -1;
 	monitor->state.started_at_ns = monitor->state.finished_at_ns = CLOCK_NEVER;
 	list_init(&monitor->attaches);
 	list_init(&monitor->waits);
@@ -283,7 +283,7 @@ void monitor_free(struct monitor *monitor)
 	fd_close(&monitor->seccomp_fd);
 	fd_close(&monitor->network_fd);
 	cgroup_host_free(monitor->cgroup_host);
-	fd_close(&monitor->root_lock_fd);
+	end_drop_mounts(monitor);
 	if (monitor->has_launch)
 		launch_finish(&monitor->launch);
 	runstate_finish(&monitor->state);

@@ -80,6 +80,7 @@ struct monitor {
 	struct spliced spliced;          /* what serves ports that the table can't */
 	bool pid_namespace_is_own;       /* then nothing outlives init */
 	int root_lock_fd;                /* the container's lock on its root, held while it is mounted */
+	int mounts_fd;                   /* its mount namespace, if nobody waits for the end of that (end.h); or -1 */
 	int seccomp_fd;                  /* the container's filter; -1: none */
 	struct cgroup_host *cgroup_host; /* looked at ahead of the next start; or NULL */
 	int network_fd;                  /* made ahead of it: a network namespace; -1: none */

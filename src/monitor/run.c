@@ -110,6 +110,12 @@ static void first_size(const struct launch *launch, struct container_stdio *stdi
 	stdio->rows = (uint16_t)size->height;
 }
 
+static int on_namespaces(pid_t pid, void *user, struct err **reterr)
+{
+	end_keep_mounts(user, pid);
+	return network_make(pid, user, reterr);
+}
+
 static int create(struct monitor *monitor, struct prepared *prepared, struct start_pipes *pipes, struct err **reterr)
 {
 	struct container_options *options = &prepared->options;
@@ -125,7 +131,7 @@ static int create(struct monitor *monitor, struct prepared *prepared, struct sta
 	options->cgroup_host = host;
 	_autoclose_ int network_fd = TAKE_FD(monitor->network_fd);
 	options->network_fd = network_fd;
-	options->on_namespaces = network_make;
+	options->on_namespaces = on_namespaces;
 	options->on_groups = write_groups;
 	options->on_warn = warn;
 	options->user_data = monitor;
@@ -191,6 +197,7 @@ static void undo(struct monitor *monitor)
 {
 	procio_close(&monitor->stdio);
 	end_release(monitor);
+	end_drop_mounts(monitor);
 	logs_close_writer(monitor);
 }
 
@@ -229,6 +236,7 @@ static int begin(struct monitor *monitor, struct prepared *prepared, struct err 
 {
 	int ret = monitor_load_launch(monitor, reterr);
 
+	end_drop_mounts(monitor);
 	if (ret == 0 && monitor->launch.refused)
 		ret = err_set(reterr, ERR_CONFLICT, 0, "%s", monitor->launch.refused);
 	if (ret == 0 && (!monitor->launch.oci.process || !monitor->launch.oci.process->args))

@@ -1,5 +1,6 @@
 """The monitor by itself: the real program and real containers, with the test in the engine's place on its channel."""
 import array
+import fcntl
 import json
 import os
 import pathlib
@@ -490,6 +491,63 @@ def test_an_exit_does_not_wait_for_a_stalled_client(monitors):
     monitor.ask("start")
     assert exit_code(waiter) == 5
     assert unframe(stalled.read_all())[1] == b"y\n" * (size // 2)
+    monitor.finish()
+
+
+# --- the end of its mounts ---
+
+def mounts_held(monitor):
+    links = []
+    for fd in os.listdir(f"/proc/{monitor.process.pid}/fd"):
+        try:
+            links.append(os.readlink(f"/proc/{monitor.process.pid}/fd/{fd}"))
+        except FileNotFoundError:
+            pass
+    return any(link.startswith("mnt:[") for link in links)
+
+
+def root_is_free(monitor):
+    with open(monitor.data / "lock") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+def test_what_is_thrown_away_is_unmounted_behind_the_answers(monitors):
+    monitor = monitors("true", auto_remove=True)
+    waiter = monitor.wait("removed")
+    monitor.ask("start")
+    monitor.channel.event("die")
+    assert mounts_held(monitor) and not root_is_free(monitor)
+    monitor.ask("finish")
+    wait_for(lambda: not mounts_held(monitor) and root_is_free(monitor), "the mounts' end while a client is left")
+    monitor.ask("removed")
+    assert exit_code(waiter) == 0
+    waiter.close()
+    assert monitor.process.wait(TIMEOUT) == 0
+
+
+def test_mounts_that_somebody_may_wait_for_end_with_the_container(monitors):
+    kept = monitors("sleep", "1000")
+    bound = monitors("sleep", "1000", auto_remove=True)
+    with_mounts(bound, {"destination": "/mnt", "source": str(bound.root), "type": "bind", "options": ["rbind", "rw"]})
+    for monitor in (kept, bound):
+        monitor.ask("start")
+        assert not mounts_held(monitor)
+        monitor.ask("signal", signal=9)
+        monitor.channel.event("die")
+        assert root_is_free(monitor)
+        monitor.finish()
+
+
+def test_what_could_not_start_holds_no_mounts(monitors):
+    monitor = monitors("missing", auto_remove=True)
+    for _ in range(2):
+        with pytest.raises(Failed):
+            monitor.ask("start")
+        wait_for(lambda: not mounts_held(monitor) and root_is_free(monitor), "the lock, which is given back behind the answer")
     monitor.finish()
 
 
