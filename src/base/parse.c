@@ -55,16 +55,44 @@ int parse_bool(const char *text, bool *ret)
 	return -EINVAL;
 }
 
-int parse_bytes(const char *text, int64_t *ret)
+/* Digits with a point among them, or -EINVAL; what follows them. */
+static int take_decimal(const char **text, double *ret)
 {
+	const char *at = *text;
 	double value = 0, scale = 1;
 	bool any = false;
-	for (; *text >= '0' && *text <= '9'; text++, any = true)
-		value = value * 10 + (*text - '0');
-	if (*text == '.')
-		for (text++; *text >= '0' && *text <= '9'; text++, any = true)
-			value += (*text - '0') * (scale /= 10);
-	if (!any)
+	for (; *at >= '0' && *at <= '9'; at++, any = true)
+		value = value * 10 + (*at - '0');
+	if (*at == '.')
+		for (at++; *at >= '0' && *at <= '9'; at++, any = true)
+			value += (*at - '0') * (scale /= 10);
+	*text = at;
+	*ret = value;
+	return any ? 0 : -EINVAL;
+}
+
+int parse_bits(const char *text, int64_t *ret)
+{
+	static const char letters[] = "kmgt";
+	double value;
+	if (take_decimal(&text, &value) < 0)
+		return -EINVAL;
+	const char *letter = *text ? strchr(letters, *text | 0x20) : NULL;
+	for (const char *l = letters; letter && l <= letter; l++)
+		value *= 1000;
+	text += letter != NULL;
+	if (*text && strcasecmp(text, "bit") != 0)
+		return -EINVAL;
+	if (value >= 9.2e18)
+		return -ERANGE;
+	*ret = (int64_t)(value + 0.5);
+	return 0;
+}
+
+int parse_bytes(const char *text, int64_t *ret)
+{
+	double value;
+	if (take_decimal(&text, &value) < 0)
 		return -EINVAL;
 	while (*text == ' ')
 		text++;

@@ -15,5 +15,8 @@ int parse_bool(const char *text, bool *ret);
 /* "64m", "1.5g", "512", "10KiB": binary units b k m g t p, any case, optional "b"/"ib" after the letter. */
 int parse_bytes(const char *text, int64_t *ret);
 
+/* Bits in a second: "500k", "10m", "1.5g", "8000": decimal units, any case, an optional "bit" behind. */
+int parse_bits(const char *text, int64_t *ret);
+
 /* `len` lower-case hex digits and nothing else. */
 bool is_hex(const char *text, size_t len);

@@ -491,6 +491,10 @@ static int put_host(struct object *host, const struct container_options *options
 	object_put_array(host, "CapDrop", options->cap_drop);
 	object_put_array(host, "GroupAdd", options->group_add);
 	object_put_map(host, "Sysctls", options->sysctls);
+	if (options->bandwidth_in.set)
+		object_put_int(host, "BandwidthIn", options->bandwidth_in.value);
+	if (options->bandwidth_out.set)
+		object_put_int(host, "BandwidthOut", options->bandwidth_out.value);
 	if (options->egress)
 		object_put_array(host, "Egress", options->egress);
 	object_put_map(host, "Annotations", options->annotations);

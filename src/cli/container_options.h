@@ -27,6 +27,7 @@ struct container_options {
 	const char *user;
 	const char *workdir;
 	char **env;
+	struct option_int bandwidth_in, bandwidth_out;
 	char **egress;
 	char **env_files;
 	char **labels;

@@ -41,6 +41,7 @@ const char *option_type_word(const struct option_spec *spec)
 		[OPTION_UINT16] = "uint16",
 		[OPTION_UINT] = "uint",
 		[OPTION_BYTES] = "bytes",
+		[OPTION_BITS] = "bits",
 		[OPTION_DECIMAL] = "decimal",
 		[OPTION_DURATION] = "duration",
 	};
@@ -119,6 +120,11 @@ static int set_value(const struct option_spec *spec, const char *value, void *va
 			return 0;
 		}
 		return parse_bytes(value, field);
+	case OPTION_BITS:
+		*expected = "expected bits per second, with an optional unit k, m or g";
+		ret = parse_bits(value, &((struct option_int *)field)->value);
+		((struct option_int *)field)->set = ret == 0;
+		return ret;
 	case OPTION_DECIMAL:
 		*expected = "expected a decimal number with at most 9 digits after the point";
 		return parse_decimal(value, field);

@@ -26,6 +26,7 @@ enum option_type {
 	OPTION_UINT16,   /* int64_t */
 	OPTION_UINT,     /* int64_t */
 	OPTION_BYTES,    /* int64_t: "64m"; "-1" is allowed */
+	OPTION_BITS,     /* struct option_int: "10m" of bits, in units of a thousand */
 	OPTION_DECIMAL,  /* int64_t: thousand-millionths of the number */
 	OPTION_DURATION, /* int64_t: nanoseconds of "1m30s" */
 };

@@ -24,6 +24,7 @@ struct update_options {
 	int64_t memory_swap;
 	int64_t pids_limit;
 	const char *restart;
+	struct option_int bandwidth_in, bandwidth_out;
 	char **egress;
 	char **publish_add;
 	char **publish_remove;
@@ -31,6 +32,10 @@ struct update_options {
 
 #define OPTION(...) OPTION_IN(struct update_options, __VA_ARGS__)
 static const struct option_spec specs[] = {
+	OPTION("bandwidth-in", 0, OPTION_BITS, bandwidth_in,
+		"Most that it receives on each of its networks (500k, 10m, 1g); 0: no limit"),
+	OPTION("bandwidth-out", 0, OPTION_BITS, bandwidth_out,
+		"Most that it sends on each of its networks; 0: no limit"),
 	OPTION("blkio-weight", 0, OPTION_UINT16, blkio_weight, "Share of block I/O, 10 to 1000"),
 	OPTION("cpu-period", 0, OPTION_INT, cpu_period, "Length of a scheduling period in microseconds"),
 	OPTION("cpu-quota", 0, OPTION_INT, cpu_quota, "CPU time in each period in microseconds"),
@@ -87,6 +92,10 @@ static int build_body(const struct update_options *options, json_t **ret, struct
 	object_put_int(&body, "MemoryReservation", options->memory_reservation);
 	object_put_int(&body, "MemorySwap", options->memory_swap);
 	object_put_int(&body, "PidsLimit", options->pids_limit);
+	if (options->bandwidth_in.set)
+		object_put(&body, "BandwidthIn", json_integer(options->bandwidth_in.value));
+	if (options->bandwidth_out.set)
+		object_put(&body, "BandwidthOut", json_integer(options->bandwidth_out.value));
 	if (options->egress)
 		object_put_array(&body, "Egress", options->egress);
 	int r = put_ports(&body, "PublishAdd", options->publish_add, reterr);

@@ -5,16 +5,16 @@
 #include "base/strv.h"
 #include "engine/monitor_link.h"
 #include "engine/operation.h"
+#include "network/shape.h"
 #include "spec/egress.h"
 
 /* Their namespace is somebody else's, whose policy counts. */
-static int check_mode(const char *mode, struct err **reterr)
+static int check_mode(const char *mode, const char *what, struct err **reterr)
 {
 	const char *other = mode && strcmp(mode, "host") == 0              ? "host"
 			    : mode && strncmp(mode, "container:", 10) == 0 ? "container"
 									   : NULL;
-	return other ? err_set(reterr, ERR_INVALID, 0, "conflicting options: egress policy and the %s network mode",
-			       other)
+	return other ? err_set(reterr, ERR_INVALID, 0, "conflicting options: %s and the %s network mode", what, other)
 		     : 0;
 }
 
@@ -24,12 +24,20 @@ int egress_settle(char *const *words, const struct host_config *host, char ***re
 	*ret = NULL;
 	int r = egress_parse(words, &egress, reterr);
 	if (r == 0 && egress_is_set(&egress)) {
-		r = check_mode(host->network_mode, reterr);
+		r = check_mode(host->network_mode, "egress policy", reterr);
 		if (r == 0 && egress_print(&egress, ret) < 0)
 			r = err_oom(reterr);
 	}
 	egress_finish(&egress);
 	return r;
+}
+
+int egress_check_bandwidth(int64_t bits, const struct host_config *host, struct err **reterr)
+{
+	if (bits != 0 && (bits < SHAPE_BITS_MIN || bits > SHAPE_BITS_MAX))
+		return err_set(reterr, ERR_INVALID, 0, "invalid bandwidth limit: it is from %d to %lld bits per second",
+			SHAPE_BITS_MIN, (long long)SHAPE_BITS_MAX);
+	return bits ? check_mode(host->network_mode, "bandwidth limit", reterr) : 0;
 }
 
 int egress_complete(struct container_record *record, struct err **reterr)
@@ -39,7 +47,10 @@ int egress_complete(struct container_record *record, struct err **reterr)
 	const char *label = record->config.labels ? map_get(record->config.labels, EGRESS_LABEL) : NULL;
 	if (!words && label && egress_split(label, &words) < 0)
 		return err_oom(reterr);
-	return egress_settle(words, host, &host->egress, reterr);
+	int r = egress_check_bandwidth(host->bandwidth_in, host, reterr);
+	if (r == 0)
+		r = egress_check_bandwidth(host->bandwidth_out, host, reterr);
+	return r < 0 ? r : egress_settle(words, host, &host->egress, reterr);
 }
 
 /* --- what it came to --- */

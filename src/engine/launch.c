@@ -464,6 +464,8 @@ static int fill_network(const struct container *container, struct launch *launch
 		r = endpoints_launch(container, launch, &reason);
 	if (r == 0)
 		r = ports_launch(&container->record.host, &container->record.config, &launch->network, &reason);
+	launch->network.bandwidth_in = container->record.host.bandwidth_in;
+	launch->network.bandwidth_out = container->record.host.bandwidth_out;
 	if (r == 0 && strv_extend(&launch->network.egress, container->record.host.egress) < 0)
 		return err_oom(reterr);
 	if (r < 0) {

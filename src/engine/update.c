@@ -332,49 +332,79 @@ static void ports_back(struct operation *operation)
 	write_launch(operation->container);
 }
 
-/* --- the egress policy --- */
+/* --- the egress policy, limits of bandwidth --- */
 
 #define EGRESS_BEFORE "egress"
 
-/* Takes the words. */
-static int put_egress(struct container *container, char **words, struct err **reterr)
+/* What of a container_update is about that, and is all there. */
+static void swap_network(struct host_config *host, struct container_update *update)
 {
-	char **before = container->record.host.egress;
-	container->record.host.egress = words;
+	const struct container_update before = { .egress = host->egress,
+		.bandwidth_in = { true, host->bandwidth_in },
+		.bandwidth_out = { true, host->bandwidth_out } };
+	host->egress = update->egress;
+	host->bandwidth_in = update->bandwidth_in.value;
+	host->bandwidth_out = update->bandwidth_out.value;
+	update->egress = before.egress;
+	update->bandwidth_in = before.bandwidth_in;
+	update->bandwidth_out = before.bandwidth_out;
+}
+
+/* `update` gets what was. On failure the record is as before. */
+static int put_network(struct container *container, struct container_update *update, struct err **reterr)
+{
+	swap_network(&container->record.host, update);
 	int r = records_update_container(container->engine->records, container->id, &container->record, reterr);
 	if (r < 0)
-		container->record.host.egress = before;
-	strv_free(r < 0 ? words : before);
+		swap_network(&container->record.host, update);
 	return r;
 }
 
-static int change_egress(struct operation *operation, char *const *wanted, struct err **reterr)
+/* Into `out` what will be: what `wanted` does not name is as it is. */
+static int merge_network(const struct host_config *host, const struct container_update *wanted,
+	struct container_update *out, struct err **reterr)
 {
-	struct container *container = operation->container;
-	struct container_update before = { .egress = container->record.host.egress };
-	char **words;
-	int r = egress_settle(wanted, &container->record.host, &words, reterr);
-	if (r < 0)
-		return err_wrap(reterr, r, "Cannot update container %s", container->id);
-	if (json_object_set_new(operation->args.document, EGRESS_BEFORE, json_write(&container_update_table, &before)) <
-		0) {
-		strv_free(words);
-		return err_oom(reterr);
-	}
-	return put_egress(container, words, reterr);
+	out->bandwidth_in = wanted->bandwidth_in;
+	out->bandwidth_out = wanted->bandwidth_out;
+	if (!out->bandwidth_in.set)
+		out->bandwidth_in = (struct json_opt_int){ true, host->bandwidth_in };
+	if (!out->bandwidth_out.set)
+		out->bandwidth_out = (struct json_opt_int){ true, host->bandwidth_out };
+	int r = egress_check_bandwidth(out->bandwidth_in.value, host, reterr);
+	if (r == 0)
+		r = egress_check_bandwidth(out->bandwidth_out.value, host, reterr);
+	return r < 0 ? r : egress_settle(wanted->egress ?: host->egress, host, &out->egress, reterr);
 }
 
-static int save_egress(struct operation *operation, struct err **reterr)
+static int change_network(struct operation *operation, const struct container_update *wanted, struct err **reterr)
+{
+	struct container *container = operation->container;
+	struct container_update update = { 0 };
+	int r = merge_network(&container->record.host, wanted, &update, reterr);
+	if (r < 0)
+		err_wrap(reterr, r, "Cannot update container %s", container->id);
+	if (r == 0)
+		r = put_network(container, &update, reterr);
+	if (r == 0 && json_object_set_new(operation->args.document, EGRESS_BEFORE,
+			      json_write(&container_update_table, &update)) < 0) {
+		put_network(container, &update, NULL);
+		r = err_oom(reterr);
+	}
+	json_finish(&container_update_table, &update);
+	return r;
+}
+
+static int save_network(struct operation *operation, struct err **reterr)
 {
 	struct container_update wanted = { 0 };
 	int r = json_read(&container_update_table, json_object_get(operation->args.document, WANTED), &wanted, reterr);
-	if (r == 0 && wanted.egress)
-		r = change_egress(operation, wanted.egress, reterr);
+	if (r == 0 && (wanted.egress || wanted.bandwidth_in.set || wanted.bandwidth_out.set))
+		r = change_network(operation, &wanted, reterr);
 	json_finish(&container_update_table, &wanted);
 	return r < 0 ? r : STEP_NEXT;
 }
 
-static void egress_back(struct operation *operation)
+static void network_back(struct operation *operation)
 {
 	_autofree_(err) struct err *err = NULL;
 	struct container_update before = { 0 };
@@ -383,10 +413,10 @@ static void egress_back(struct operation *operation)
 		return;
 	int r = json_read(&container_update_table, document, &before, &err);
 	if (r == 0)
-		r = put_egress(operation->container, TAKE(before.egress), &err);
+		r = put_network(operation->container, &before, &err);
 	if (r < 0)
-		log_error("container %s keeps an egress policy that could not be held: %s", operation->container->id,
-			err_message(err));
+		log_error("container %s keeps limits of its network that could not be set: %s",
+			operation->container->id, err_message(err));
 	json_finish(&container_update_table, &before);
 	write_launch(operation->container);
 }
@@ -430,7 +460,7 @@ void update_container(struct container *container, const struct container_update
 	void *user)
 {
 	static const struct step steps[] = { { save, NULL, put_back, 0 }, { tell_monitor, told, NULL, 0 },
-		{ save_ports, NULL, ports_back, 0 }, { save_egress, NULL, egress_back, 0 },
+		{ save_ports, NULL, ports_back, 0 }, { save_network, NULL, network_back, 0 },
 		{ tell_network, network_told, NULL, 0 } };
 	static const struct verb verb = { "update", steps, ARRAY_SIZE(steps), .queued = true, .ended = ended };
 	_autofree_(err) struct err *err = NULL;

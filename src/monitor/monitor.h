@@ -32,6 +32,7 @@
 #include "monitor/restart.h"
 #include "monitor/spliced.h"
 #include "network/published.h"
+#include "network/shape.h"
 #include "runtime/container.h"
 #include "spec/launch.h"
 #include "spec/runstate.h"
@@ -75,6 +76,7 @@ struct monitor {
 	struct launch_network legs;      /* what it has now, whatever launch.json has become */
 	struct published published;      /* its ports of the host */
 	bool is_published;               /* the table has its elements */
+	struct shape shape;              /* what was made for its limits of bandwidth */
 	struct held held;                /* what of its network is held back */
 	struct resolve resolve;          /* its 127.0.0.11 */
 	struct spliced spliced;          /* what serves ports that the table can't */

@@ -190,6 +190,8 @@ int network_make(pid_t pid, void *user, struct err **reterr)
 	int r = egress_hold(monitor, network, NULL, reterr);
 	if (r == 0)
 		r = network_check_home(legs_make(network->endpoints, network->endpoint_count, netns_fd, reterr));
+	if (r == 0 && shape_is_wanted(network))
+		r = shape_apply(&monitor->shape, network, reterr);
 	if (r == 0)
 		r = publish(monitor, reterr);
 	if (r == 0)
@@ -244,12 +246,17 @@ static int change_all(struct monitor *monitor, struct launch_network *after, int
 	if (r == 0)
 		r = network_check_home(legs_change(before->endpoints, before->endpoint_count, after->endpoints,
 			after->endpoint_count, netns_fd, reterr));
+	bool is_shaped = shape_is_wanted(before) || shape_is_wanted(after);
+	if (r == 0 && is_shaped)
+		r = shape_apply(&monitor->shape, after, reterr);
 	if (r == 0)
 		r = change_table(monitor, after, reterr);
 	if (r == 0)
 		r = egress_hold(monitor, after, NULL, reterr);
 	if (r < 0) {
 		egress_hold(monitor, before, NULL, NULL);
+		if (is_shaped)
+			shape_apply(&monitor->shape, before, NULL);
 		published_return(&published, &monitor->published);
 		return r;
 	}
@@ -297,6 +304,8 @@ void network_clear_leftovers(struct monitor *monitor)
 	_autofree_(err) struct err *err = NULL;
 	struct network_table table;
 	egress_clear_leftovers(monitor);
+	if (strv_count(monitor->shape.detours) == 0 && monitor_need_launch(monitor, NULL) == 0)
+		shape_clear(&monitor->launch.network);
 	if (monitor->state.port_count == 0 || monitor->is_published)
 		return;
 	int r = network_table_open(monitor, &table, &err);
@@ -313,6 +322,7 @@ void network_forget(struct monitor *monitor)
 {
 	resolve_close(monitor);
 	spliced_close(monitor);
+	shape_end(&monitor->shape);
 	unpublish(monitor);
 	egress_end(monitor);
 	published_release(&monitor->published);

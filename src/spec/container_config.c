@@ -207,6 +207,8 @@ static const struct json_field host_config_fields[] = {
 	JSON_FIELD(struct host_config, dns, "Dns", JSON_STRV),
 	JSON_FIELD(struct host_config, dns_options, "DnsOptions", JSON_STRV),
 	JSON_FIELD(struct host_config, dns_search, "DnsSearch", JSON_STRV),
+	JSON_FIELD(struct host_config, bandwidth_in, "BandwidthIn", JSON_INT, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct host_config, bandwidth_out, "BandwidthOut", JSON_INT, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct host_config, egress, "Egress", JSON_STRV, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct host_config, extra_hosts, "ExtraHosts", JSON_STRV),
 	JSON_FIELD(struct host_config, group_add, "GroupAdd", JSON_STRV),
@@ -251,6 +253,8 @@ static const struct json_field container_update_fields[] = {
 		.table = &restart_policy_table),
 	JSON_FIELD(struct container_update, publish_add, "PublishAdd", JSON_RAW, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct container_update, publish_remove, "PublishRemove", JSON_RAW, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct container_update, bandwidth_in, "BandwidthIn", JSON_OPT_INT, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct container_update, bandwidth_out, "BandwidthOut", JSON_OPT_INT, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct container_update, egress, "Egress", JSON_STRV, .flags = JSON_OMITEMPTY),
 };
 const struct json_table container_update_table = JSON_TABLE(struct container_update, container_update_fields);

@@ -184,6 +184,8 @@ struct host_config {
 	char **dns;
 	char **dns_options;
 	char **dns_search;
+	int64_t bandwidth_in; /* ours: bits a second; 0: no limit */
+	int64_t bandwidth_out;
 	char **egress; /* ours: spec/egress.h */
 	char **extra_hosts;
 	char **group_add;
@@ -225,6 +227,8 @@ struct container_update {
 	struct restart_policy restart_policy;
 	json_t *publish_add; /* ours: as PortBindings */
 	json_t *publish_remove;
+	struct json_opt_int bandwidth_in; /* ours: 0: no limit any more */
+	struct json_opt_int bandwidth_out;
 	char **egress; /* ours: in place of all that is there; NULL: as it is */
 };
 

@@ -37,6 +37,8 @@ static const struct json_field launch_network_fields[] = {
 	JSON_FIELD_ARRAY(struct launch_network, endpoints, endpoint_count, "endpoints", JSON_OBJECTS,
 		.table = &lease_endpoint_table, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct launch_network, egress, "egress", JSON_STRV, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct launch_network, bandwidth_in, "bandwidth_in", JSON_INT, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct launch_network, bandwidth_out, "bandwidth_out", JSON_INT, .flags = JSON_OMITEMPTY),
 };
 const struct json_table launch_network_table = JSON_TABLE(struct launch_network, launch_network_fields);
 
@@ -184,6 +186,8 @@ static int check_endpoints(const struct launch_network *network, struct err **re
 		if (r < 0)
 			return err_wrap(reterr, r, "invalid launch document");
 	}
+	if (network->bandwidth_in < 0 || network->bandwidth_out < 0)
+		return bad(reterr, "network.bandwidth", "negative for mode", network->mode);
 	struct egress egress;
 	int r = egress_parse(network->egress, &egress, reterr);
 	egress_finish(&egress);

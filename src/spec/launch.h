@@ -57,7 +57,9 @@ struct launch_network {
 	char *mode; /* none, host, container, bridge: a namespace with the legs of `endpoints`; private: of an older engine's, with none */
 	struct lease_endpoint *endpoints;
 	size_t endpoint_count;
-	char **egress; /* what it may reach (spec/egress.h) */
+	char **egress;         /* what it may reach (spec/egress.h) */
+	int64_t bandwidth_in;  /* bits a second that it receives at most, on each network; 0: no limit */
+	int64_t bandwidth_out; /* and sends */
 };
 
 /* IDs of containers whose namespaces are entered: their init is found by their own state.json. */

@@ -98,6 +98,20 @@ static void numbers_are_checked(void **state)
 	assert_int_equal(parse_bytes("m", &i), -EINVAL);
 	assert_int_equal(parse_bytes("1q", &i), -EINVAL);
 	assert_int_equal(parse_bytes("999999999999t", &i), -ERANGE);
+
+	static const struct {
+		const char *text;
+		int64_t bits;
+	} rates[] = { { "0", 0 }, { "8000", 8000 }, { "500k", 500000 }, { "10M", 10000000 }, { "2.5g", 2500000000 },
+		{ "1tbit", 1000000000000 }, { "0.0011m", 1100 }, { "3BIT", 3 } };
+	for (size_t n = 0; n < ARRAY_SIZE(rates); n++) {
+		assert_int_equal(parse_bits(rates[n].text, &i), 0);
+		assert_int_equal(i, rates[n].bits);
+	}
+	static const char *const no_rates[] = { "", "m", "-1", "1q", "1kb", "1 k", "1kbits", "1p" };
+	for (size_t n = 0; n < ARRAY_SIZE(no_rates); n++)
+		assert_int_equal(parse_bits(no_rates[n], &i), -EINVAL);
+	assert_int_equal(parse_bits("99999999999t", &i), -ERANGE);
 }
 
 static void times_round_trip(void **state)
