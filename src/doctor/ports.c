@@ -93,7 +93,8 @@ static void check_table(const struct container *container, struct way *way)
 	const struct lease_address *own = way->endpoint ? way->host.is_v6 ? &way->endpoint->ipv6 : &way->endpoint->ipv4
 							: NULL;
 	char owner[TABLE_OWNER_SIZE] = "";
-	if (!examination->rules || !own || !is_set(own->address) || (way->host.is_v6 && is_loopback(&way->host)))
+	if (!examination->rules || way->is_spliced || !own || !is_set(own->address) ||
+		(way->host.is_v6 && is_loopback(&way->host)))
 		return;
 	int r = table_port_owner(&examination->netfilter, examination->table, &only, 1, NULL, owner);
 	if (r == 0 && strncmp(owner, container->id, OWNER_LEN) == 0)
@@ -203,7 +204,7 @@ static void examine_port(const struct container *container, const struct lease_p
 		return;
 	way.endpoint = endpoint_of(container, way.host.is_v6);
 	way.is_spliced = way.endpoint && published_is_spliced(way.endpoint, port) &&
-			 !is_set(way.endpoint->ipv6.address);
+			 (port->through_input || !is_set(way.endpoint->ipv6.address));
 	check_host_address(container, &way);
 	if (!way.why_none[0])
 		check_table(container, &way);

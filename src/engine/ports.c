@@ -326,8 +326,8 @@ static int place(struct launch_network *network, const struct lease_port *port, 
 	return r;
 }
 
-int ports_launch(const struct host_config *host, const struct container_config *config, struct launch_network *network,
-	struct err **reterr)
+int ports_launch(const struct host_config *host, const struct container_config *config, bool through_input,
+	struct launch_network *network, struct err **reterr)
 {
 	_cleanup_(gathered_finish) struct gathered gathered = { 0 };
 	int r = each_binding(host, config, gather, &gathered, reterr);
@@ -336,6 +336,8 @@ int ports_launch(const struct host_config *host, const struct container_config *
 	unite(&gathered);
 	if (gathered.count > LEASE_PORTS_MAX / 2)
 		return err_set(reterr, ERR_INVALID, 0, "too many published ports");
+	for (size_t i = 0; i < gathered.count; i++)
+		gathered.ports[i].through_input = through_input;
 	for (size_t i = 0; r == 0 && i < gathered.count; i++)
 		r = place(network, &gathered.ports[i], reterr);
 	return r;

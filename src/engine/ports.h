@@ -22,8 +22,8 @@ int ports_update(const json_t *bindings, const json_t *add, const json_t *remove
 /* Onto the endpoints that have the default gateways: those of IPv6 onto IPv4's if there is none, where they are
  * only held. Without a
  * gateway nothing is published. */
-int ports_launch(const struct host_config *host, const struct container_config *config, struct launch_network *network,
-	struct err **reterr);
+int ports_launch(const struct host_config *host, const struct container_config *config, bool through_input,
+	struct launch_network *network, struct err **reterr);
 
 /* NetworkSettings.Ports; NULL when out of memory. */
 json_t *ports_describe(const struct container *container);

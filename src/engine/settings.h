@@ -25,6 +25,7 @@ struct settings {
 	struct json_opt_bool icc, ip_masq; /* true unless set */
 	int64_t mtu;                       /* 0: 1500 */
 
+	bool ports_obey_input;           /* of containers that are started from then on */
 	struct json_opt_bool ip_forward; /* true unless set */
 	struct info_address_pool *pools; /* where networks without a subnet of their own get it */
 	size_t pool_count;

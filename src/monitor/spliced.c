@@ -122,7 +122,7 @@ static void brake(struct monitor *monitor)
 {
 	if (loop_add_timer(monitor->loop, clock_monotonic_ms() + BRAKE_MS, on_brake_end, monitor,
 		    &monitor->spliced.timer) < 0)
-		log_error("out of memory: published ports of IPv6 are not served");
+		log_error("out of memory: published ports are not served");
 }
 
 static void on_client(struct loop_source *source, uint32_t events, void *data)
@@ -133,7 +133,7 @@ static void on_client(struct loop_source *source, uint32_t events, void *data)
 	int r = spawn(monitor);
 	if (r == 0)
 		return;
-	log_error("cannot serve published ports of IPv6: %s", strerrordesc_np(-r));
+	log_error("cannot serve published ports: %s", strerrordesc_np(-r));
 	end_process(&monitor->spliced); /* its end brings the next one */
 	if (monitor->spliced.pid == 0)
 		brake(monitor);
@@ -169,7 +169,7 @@ void spliced_update(struct monitor *monitor)
 		r = watch(monitor);
 	}
 	if (r < 0)
-		log_error("cannot watch published ports of IPv6: %s", strerrordesc_np(-r));
+		log_error("cannot watch published ports: %s", strerrordesc_np(-r));
 }
 
 void spliced_withdraw(struct monitor *monitor, const struct published *published)

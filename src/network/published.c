@@ -173,9 +173,12 @@ static bool has_own(const char *address)
 }
 
 /* ::1 and link-local addresses are among those of "::". */
-static bool is_beyond_table(const struct lease_endpoint *endpoint, const struct inet_address *host)
+static bool is_beyond_table(const struct lease_endpoint *endpoint, const struct lease_port *port,
+	const struct inet_address *host)
 {
 	const struct inet_address any = { .is_v6 = true }, loopback = { .is_v6 = true, .bytes = { [15] = 1 } };
+	if (port->through_input)
+		return true;
 	return host->is_v6 &&
 	       (!has_own(endpoint->ipv6.address) || inet_equal(host, &any) || inet_equal(host, &loopback));
 }
@@ -183,7 +186,7 @@ static bool is_beyond_table(const struct lease_endpoint *endpoint, const struct 
 static bool is_spliced(const struct lease_endpoint *endpoint, const struct lease_port *port,
 	const struct inet_address *host)
 {
-	return strcmp(port->proto, "sctp") != 0 && is_beyond_table(endpoint, host) &&
+	return strcmp(port->proto, "sctp") != 0 && is_beyond_table(endpoint, port, host) &&
 	       (has_own(endpoint->ipv4.address) || has_own(endpoint->ipv6.address));
 }
 
@@ -203,7 +206,8 @@ static int check_reach(const struct published *published, const struct lease_end
 		return -EAFNOSUPPORT;
 	if (is_spliced(endpoint, port, host))
 		return 0;
-	return is_mapped && (!is_beyond_table(endpoint, host) || inet_equal(host, &any)) ? 0 : -EPROTONOSUPPORT;
+	bool is_all = inet_equal(host, &any) && !port->through_input;
+	return is_mapped && (!is_beyond_table(endpoint, port, host) || is_all) ? 0 : -EPROTONOSUPPORT;
 }
 
 static struct published_socket socket_for(const struct lease_endpoint *endpoint, const struct lease_port *port,
@@ -235,7 +239,8 @@ static int take(struct published *published, const struct lease_endpoint *endpoi
 		socket.host_port = (uint16_t)(first + i);
 		socket.to_port = (uint16_t)(port->container_port + i);
 		*ret_failed = first + i;
-		if (socket.is_spliced && published->count >= PUBLISHED_SOCKETS_MAX && !has_own(endpoint->ipv6.address))
+		bool is_needed = socket.is_spliced && (port->through_input || !has_own(endpoint->ipv6.address));
+		if (is_needed && published->count >= PUBLISHED_SOCKETS_MAX)
 			return -E2BIG; /* without a socket nobody would be served */
 		r = take_one(&socket, previous);
 		if (r == -EADDRINUSE)
@@ -307,7 +312,9 @@ static int refuse(const struct lease_endpoint *endpoint, const struct lease_port
 	struct err **reterr)
 {
 	const char *open = strchr(port->host_ip, ':') ? "[" : "", *close = *open ? "]" : "";
-	const char *why = r == -EADDRINUSE ? "port is already allocated" : strerror(-r);
+	const char *why = r == -EADDRINUSE ? "port is already allocated"
+			  : r == -E2BIG    ? "too many ports that a process has to serve"
+					   : strerror(-r);
 	return err_set(reterr, ERR_INTERNAL, -r,
 		"driver failed programming external connectivity on endpoint %s (%.64s): Bind for %s%s%s:%lld failed: %s",
 		endpoint->names && endpoint->names[0] ? endpoint->names[0] : endpoint->interface, endpoint->endpoint_id,

@@ -106,10 +106,13 @@ static int add(struct splice *splice, const struct splice_target *wanted, int fd
 	*target = (struct target){ .splice = splice, .is = *wanted, .fd = TAKE_FD(own) };
 	list_append(&splice->targets, &target->link);
 	splice->target_count++;
-	int r = wanted->type == SOCK_DGRAM &&
-				setsockopt(target->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on)) < 0
-			? -errno
-			: loop_add_fd(splice->loop, target->fd, EPOLLIN, on_target, target, &target->source);
+	int level = wanted->host.is_v6 ? IPPROTO_IPV6 : IPPROTO_IP;
+	int option = wanted->host.is_v6 ? IPV6_RECVPKTINFO : IP_PKTINFO;
+	int r = 0;
+	if (wanted->type == SOCK_DGRAM && setsockopt(target->fd, level, option, &on, sizeof(on)) < 0)
+		r = -errno;
+	if (r == 0)
+		r = loop_add_fd(splice->loop, target->fd, EPOLLIN, on_target, target, &target->source);
 	if (r < 0)
 		splice_target_free(target);
 	return r;

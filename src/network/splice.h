@@ -4,6 +4,8 @@
  * ports (network/published.h) and starts it when the first client is there; it ends of itself when there has been none for a
  * while, and the sockets stay the monitor's, so no client is lost.
  *
+ * With ports_obey_input (engine/settings.h) it is all there is: then the host's rules for input decide who comes.
+ *
  * The container sees the host's address on its network as the client's: the one thing that is lost on this way.
  *
  * Descriptor 3 is a channel (sys/channel.h), and the process ends with it. Each message is an array of struct splice_target, with a

@@ -13,6 +13,17 @@
 
 #define DATAGRAMS_AT_ONCE 64
 
+/* Which of the host's addresses was asked. */
+struct asked {
+	struct in_pktinfo v4;
+	struct in6_pktinfo v6;
+};
+
+union control {
+	struct cmsghdr align;
+	char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(struct in_pktinfo))];
+};
+
 struct session {
 	struct list link;
 	struct target *target;
@@ -20,14 +31,14 @@ struct session {
 	int fd;
 	int64_t busy_ms;
 	union splice_address client;
-	struct in6_pktinfo asked;
+	struct asked asked;
 };
 
 /* A datagram with where it came from and where to. */
 struct arrival {
 	union splice_address client;
 	socklen_t client_len;
-	struct in6_pktinfo asked;
+	struct asked asked;
 	char *bytes;
 	size_t len;
 };
@@ -71,24 +82,30 @@ static void touch(struct session *session)
 
 /* --- back to the client --- */
 
+/* Returns the bytes that it took. */
+static size_t put_asked(struct msghdr *message, bool is_v6, const struct asked *asked)
+{
+	const size_t len = is_v6 ? sizeof(asked->v6) : sizeof(asked->v4);
+	struct cmsghdr *head = CMSG_FIRSTHDR(message);
+	head->cmsg_level = is_v6 ? IPPROTO_IPV6 : IPPROTO_IP;
+	head->cmsg_type = is_v6 ? IPV6_PKTINFO : IP_PKTINFO;
+	head->cmsg_len = CMSG_LEN(len);
+	memcpy(CMSG_DATA(head), is_v6 ? (const void *)&asked->v6 : (const void *)&asked->v4, len);
+	return CMSG_SPACE(len);
+}
+
 static void send_back(const struct session *session, void *bytes, size_t len)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
-	} control = { 0 };
+	bool is_v6 = session->client.any.sa_family == AF_INET6;
+	union control control = { 0 };
 	struct iovec part = { bytes, len };
 	struct msghdr message = { .msg_name = (void *)&session->client,
-		.msg_namelen = sizeof(session->client.v6),
+		.msg_namelen = is_v6 ? sizeof(session->client.v6) : sizeof(session->client.v4),
 		.msg_iov = &part,
 		.msg_iovlen = 1,
 		.msg_control = control.bytes,
 		.msg_controllen = sizeof(control.bytes) };
-	struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-	head->cmsg_level = IPPROTO_IPV6;
-	head->cmsg_type = IPV6_PKTINFO;
-	head->cmsg_len = CMSG_LEN(sizeof(session->asked));
-	memcpy(CMSG_DATA(head), &session->asked, sizeof(session->asked));
+	message.msg_controllen = put_asked(&message, is_v6, &session->asked);
 	sendmsg(session->target->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL); /* lost, as datagrams are */
 }
 
@@ -110,10 +127,16 @@ static void on_answer(struct loop_source *source, uint32_t events, void *data)
 
 static bool is_of(const struct session *session, const struct target *target, const struct arrival *arrival)
 {
-	const struct sockaddr_in6 *a = &session->client.v6, *b = &arrival->client.v6;
-	return session->target == target && a->sin6_port == b->sin6_port && a->sin6_scope_id == b->sin6_scope_id &&
-	       memcmp(&a->sin6_addr, &b->sin6_addr, sizeof(a->sin6_addr)) == 0 &&
-	       memcmp(&session->asked.ipi6_addr, &arrival->asked.ipi6_addr, sizeof(arrival->asked.ipi6_addr)) == 0;
+	const union splice_address *a = &session->client, *b = &arrival->client;
+	if (session->target != target || a->any.sa_family != b->any.sa_family || a->v4.sin_port != b->v4.sin_port)
+		return false;
+	if (a->any.sa_family == AF_INET)
+		return a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr &&
+		       session->asked.v4.ipi_spec_dst.s_addr == arrival->asked.v4.ipi_spec_dst.s_addr;
+	return a->v6.sin6_scope_id == b->v6.sin6_scope_id &&
+	       memcmp(&a->v6.sin6_addr, &b->v6.sin6_addr, sizeof(a->v6.sin6_addr)) == 0 &&
+	       memcmp(&session->asked.v6.ipi6_addr, &arrival->asked.v6.ipi6_addr,
+		       sizeof(arrival->asked.v6.ipi6_addr)) == 0;
 }
 
 static int session_open(struct session *session)
@@ -136,8 +159,9 @@ static struct session *session_new(struct target *target, const struct arrival *
 		return NULL;
 	*session = (struct session){ .target = target, .fd = -1, .client = arrival->client, .asked = arrival->asked };
 	/* Only what is of the link needs to be told by which. */
-	if (!IN6_IS_ADDR_LINKLOCAL(&arrival->asked.ipi6_addr))
-		session->asked.ipi6_ifindex = 0;
+	if (!IN6_IS_ADDR_LINKLOCAL(&arrival->asked.v6.ipi6_addr))
+		session->asked.v6.ipi6_ifindex = 0;
+	session->asked.v4.ipi_ifindex = 0;
 	list_append(&splice->sessions, &session->link);
 	splice->session_count++;
 	if (session_open(session) == 0)
@@ -160,10 +184,7 @@ static struct session *session_of(struct target *target, const struct arrival *a
 
 static int receive(int fd, struct arrival *ret)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
-	} control;
+	union control control;
 	struct iovec part = { ret->bytes, SPLICE_DATAGRAM_MAX };
 	struct msghdr message = { .msg_name = &ret->client,
 		.msg_namelen = sizeof(ret->client),
@@ -178,7 +199,9 @@ static int receive(int fd, struct arrival *ret)
 	memset(&ret->asked, 0, sizeof(ret->asked));
 	for (struct cmsghdr *head = CMSG_FIRSTHDR(&message); head; head = CMSG_NXTHDR(&message, head)) {
 		if (head->cmsg_level == IPPROTO_IPV6 && head->cmsg_type == IPV6_PKTINFO)
-			memcpy(&ret->asked, CMSG_DATA(head), sizeof(ret->asked));
+			memcpy(&ret->asked.v6, CMSG_DATA(head), sizeof(ret->asked.v6));
+		else if (head->cmsg_level == IPPROTO_IP && head->cmsg_type == IP_PKTINFO)
+			memcpy(&ret->asked.v4, CMSG_DATA(head), sizeof(ret->asked.v4));
 	}
 	return 0;
 }

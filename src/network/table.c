@@ -40,8 +40,10 @@ enum set_id {
 	MAP_HOST_PORT6,
 	MAP_RANGE4, /* many, and the container's are the same */
 	MAP_RANGE6,
-	SET_SPLICED,      /* of "::", that a process of the host's serves */
-	SET_HOST_SPLICED, /* of one IPv6 address */
+	SET_SPLICED4, /* of all addresses, that a process of the host's serves */
+	SET_SPLICED6,
+	SET_HOST_SPLICED4, /* of one */
+	SET_HOST_SPLICED6,
 	SET_COUNT,
 };
 
@@ -71,8 +73,10 @@ static const struct nft_set sets[SET_COUNT] = {
 		{ NFT_TYPE_IPV4 } },
 	[MAP_RANGE6] = { "range6", NFT_SET_INTERVAL, { NFT_TYPE_PROTOCOL, NFT_TYPE_IPV6, NFT_TYPE_PORT },
 		{ NFT_TYPE_IPV6 } },
-	[SET_SPLICED] = { "spliced", 0, { NFT_TYPE_PROTOCOL, NFT_TYPE_PORT } },
-	[SET_HOST_SPLICED] = { "host_spliced", 0, { NFT_TYPE_PROTOCOL, NFT_TYPE_IPV6, NFT_TYPE_PORT } },
+	[SET_SPLICED4] = { "spliced4", 0, { NFT_TYPE_PROTOCOL, NFT_TYPE_PORT } },
+	[SET_SPLICED6] = { "spliced6", 0, { NFT_TYPE_PROTOCOL, NFT_TYPE_PORT } },
+	[SET_HOST_SPLICED4] = { "host_spliced4", 0, { NFT_TYPE_PROTOCOL, NFT_TYPE_IPV4, NFT_TYPE_PORT } },
+	[SET_HOST_SPLICED6] = { "host_spliced6", 0, { NFT_TYPE_PROTOCOL, NFT_TYPE_IPV6, NFT_TYPE_PORT } },
 };
 
 /* What is different between the two families. */
@@ -81,14 +85,15 @@ struct family {
 	enum nft_type type;
 	uint32_t source, destination; /* in its header */
 	uint32_t size;
-	enum set_id sources, masquerade, aside, port, host_port, range;
+	enum set_id sources, masquerade, aside, port, host_port, range, spliced, host_spliced;
 };
 
 static const struct family families[] = {
 	{ NFPROTO_IPV4, NFT_TYPE_IPV4, offsetof(struct iphdr, saddr), offsetof(struct iphdr, daddr), 4, SET_SOURCE4,
-		SET_MASQUERADE4, SET_ASIDE4, MAP_PORT4, MAP_HOST_PORT4, MAP_RANGE4 },
+		SET_MASQUERADE4, SET_ASIDE4, MAP_PORT4, MAP_HOST_PORT4, MAP_RANGE4, SET_SPLICED4, SET_HOST_SPLICED4 },
 	{ NFPROTO_IPV6, NFT_TYPE_IPV6, offsetof(struct ipv6hdr, saddr), offsetof(struct ipv6hdr, daddr), 16,
-		SET_SOURCE6, SET_MASQUERADE6, SET_ASIDE6, MAP_PORT6, MAP_HOST_PORT6, MAP_RANGE6 },
+		SET_SOURCE6, SET_MASQUERADE6, SET_ASIDE6, MAP_PORT6, MAP_HOST_PORT6, MAP_RANGE6, SET_SPLICED6,
+		SET_HOST_SPLICED6 },
 };
 static const struct family *const v4 = &families[0], *const v6 = &families[1];
 
@@ -180,6 +185,22 @@ static void end(struct nft_batch *batch, int verdict, const char *to, const char
 	nft_rule_end(batch, comment);
 }
 
+/* What is spliced never comes to the chain that drops what leaves an internal network. */
+static void guard_spliced(struct nft_batch *batch, const struct family *family)
+{
+	for (int of_one = 0; of_one < 2; of_one++) {
+		nft_rule_begin(batch, "guard");
+		match_interface(batch, NFT_META_IIFNAME, SET_INTERNAL, true);
+		match_family(batch, family);
+		if (of_one)
+			load_host_port(batch, family);
+		else
+			load_port(batch);
+		nft_lookup(batch, 0, sets[of_one ? family->host_spliced : family->spliced].name, true);
+		end(batch, NF_DROP, NULL, "published, to an internal network");
+	}
+}
+
 static void guard(struct nft_batch *batch)
 {
 	const struct nft_chain chain = { "guard", "filter", NF_INET_PRE_ROUTING, NF_IP_PRI_RAW, NF_ACCEPT };
@@ -188,19 +209,8 @@ static void guard(struct nft_batch *batch)
 	nft_put_flush(batch, "guard");
 	nft_put_flush(batch, "source");
 
-	/* What is spliced never comes to the chain that drops what leaves an internal network. */
-	const enum set_id spliced[] = { SET_SPLICED, SET_HOST_SPLICED };
-	for (size_t i = 0; i < ARRAY_SIZE(spliced); i++) {
-		nft_rule_begin(batch, "guard");
-		match_interface(batch, NFT_META_IIFNAME, SET_INTERNAL, true);
-		match_family(batch, v6);
-		if (spliced[i] == SET_SPLICED)
-			load_port(batch);
-		else
-			load_host_port(batch, v6);
-		nft_lookup(batch, 0, sets[spliced[i]].name, true);
-		end(batch, NF_DROP, NULL, "published, to an internal network");
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++)
+		guard_spliced(batch, &families[i]);
 	nft_rule_begin(batch, "guard");
 	match_interface(batch, NFT_META_IIFNAME, SET_GUARDED, true);
 	end(batch, NFT_GOTO, "source", NULL);
@@ -213,6 +223,13 @@ static void guard(struct nft_batch *batch)
 		nft_lookup_map(batch, 0, sets[on_loopback[i]].name, 8); /* what it says is of no interest */
 		end(batch, NF_DROP, NULL, "published on 127.0.0.1 only");
 	}
+
+	nft_rule_begin(batch, "guard");
+	match_loopback(batch, v4->destination);
+	match_from_wire(batch);
+	load_host_port(batch, v4);
+	nft_lookup(batch, 0, sets[v4->host_spliced].name, true);
+	end(batch, NF_DROP, NULL, "published on 127.0.0.1 only");
 
 	nft_rule_begin(batch, "source");
 	match_loopback(batch, v4->destination);
@@ -512,16 +529,17 @@ static void put_each(const struct change *change, const struct family *family, c
 	}
 }
 
-static void put_spliced(const struct change *change, const struct lease_port *port, const struct inet_subnet *host)
+static void put_spliced(const struct change *change, const struct family *family, const struct lease_port *port,
+	const struct inet_subnet *host)
 {
 	const uint8_t protocol = protocol_of(port->proto);
 	for (int64_t i = 0; i < port->count; i++) {
 		struct nft_element element = { 0 };
 		nft_value_add(&element.key, NFT_TYPE_PROTOCOL, &protocol);
 		if (host->prefix > 0)
-			nft_value_add(&element.key, NFT_TYPE_IPV6, host->address.bytes);
+			nft_value_add(&element.key, family->type, host->address.bytes);
 		nft_value_add_port(&element.key, (uint16_t)(port->host_port + i));
-		put(change, host->prefix > 0 ? SET_HOST_SPLICED : SET_SPLICED, &element);
+		put(change, host->prefix > 0 ? family->host_spliced : family->spliced, &element);
 	}
 }
 
@@ -537,8 +555,8 @@ static void put_port(const struct change *change, const struct lease_port *port,
 	bool is_any = inet_equal(&host.address, &(struct inet_address){ .is_v6 = family == v6 });
 	host.prefix = is_any ? 0 : inet_bits(&host.address);
 	if (published_is_spliced(endpoint, port))
-		put_spliced(change, port, &host);
-	if (!is_set(own->address) || inet_parse(own->address, &to) < 0)
+		put_spliced(change, family, port, &host);
+	if (port->through_input || !is_set(own->address) || inet_parse(own->address, &to) < 0)
 		return;
 	if (port->count > 1 && port->host_port == port->container_port)
 		put_range(change, family, port, &host, &to);
@@ -813,10 +831,10 @@ int table_port_owner(struct netlink *netlink, const char *table, const struct le
 {
 	int r = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
-		const enum set_id maps[] = { families[i].port, families[i].host_port, families[i].range };
+		const enum set_id maps[] = { families[i].port, families[i].spliced, families[i].host_port,
+			families[i].range, families[i].host_spliced };
 		for (size_t k = 0; r == 0 && k < ARRAY_SIZE(maps); k++) {
-			struct search search = { endpoints, count, but_for, &families[i], maps[k] != families[i].port,
-				owner };
+			struct search search = { endpoints, count, but_for, &families[i], k >= 2, owner };
 			r = nft_elements_each(netlink, NFPROTO_INET, table, sets[maps[k]].name, look_for_owner,
 				&search);
 		}

@@ -18,6 +18,9 @@ const struct engine_flag engine_flags[] = {
 		"the default bridge's containers leave by the host's address (default true)" },
 	{ "ip-forward", "ip-forward", ENGINE_FLAG_TRUTH, NULL,
 		"switch the host's forwarding on for networks that have a way out (default true)" },
+	{ "ports-obey-input", "ports-obey-input", ENGINE_FLAG_TRUTH, NULL,
+		"published ports are sockets of the host's, so its firewall's rules for input decide who gets in; containers "
+		"then see their gateway as the client" },
 	{ "mtu", "mtu", ENGINE_FLAG_NUMBER, "BYTES", "of the default bridge (default 1500)" },
 	{ "default-address-pool", "default-address-pools", ENGINE_FLAG_POOL, "base=SUBNET,size=BITS",
 		"networks without a subnet of their own get one of these; may be repeated" },

@@ -17,6 +17,7 @@ static const struct json_field lease_port_fields[] = {
 	JSON_FIELD(struct lease_port, choices, "choices", JSON_INT, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct lease_port, container_port, "container_port", JSON_INT),
 	JSON_FIELD(struct lease_port, count, "count", JSON_INT),
+	JSON_FIELD(struct lease_port, through_input, "through_input", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
 };
 const struct json_table lease_port_table = JSON_TABLE(struct lease_port, lease_port_fields);
 

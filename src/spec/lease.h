@@ -29,6 +29,7 @@ struct lease_port {
 	int64_t choices;   /* more than 1: any of as many from host_port on */
 	int64_t container_port;
 	int64_t count; /* at least 1 */
+	bool through_input; /* never by the table: the host's own socket has it, and the host's rules for input (network/splice.h) */
 };
 
 struct lease_address {

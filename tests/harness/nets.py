@@ -1,6 +1,7 @@
 """Network namespaces that live as long as a descriptor, and sockets in them: hosts and containers for tests, without a process each."""
 import ctypes
 import os
+import selectors
 import socket
 import subprocess
 import threading
@@ -119,3 +120,56 @@ def peer_of(client, listener):
     accepted.close()
     client.close()
     return peer[0]
+
+
+def bare(address):
+    return address.strip("[]").removeprefix("::ffff:")
+
+
+class Echo:
+    """Tells whoever comes, by TCP or UDP, where from."""
+
+    def __init__(self, inside, address, port):
+        self.sockets = [inside.listen(address, port), inside.udp(address, port)]
+        self.end = socket.socketpair()
+        self.thread = threading.Thread(target=self.serve)
+        self.thread.start()
+
+    def serve(self):
+        with selectors.DefaultSelector() as selector:
+            for one in (*self.sockets, self.end[1]):
+                selector.register(one, selectors.EVENT_READ)
+            while True:
+                for key, _ in selector.select():
+                    if key.fileobj is self.end[1]:
+                        return
+                    if key.fileobj is self.sockets[0]:
+                        client, peer = key.fileobj.accept()
+                        client.sendall(bare(peer[0]).encode())
+                        client.close()
+                    else:
+                        _, peer = key.fileobj.recvfrom(100)
+                        key.fileobj.sendto(bare(peer[0]).encode(), peer)
+
+    def close(self):
+        self.end[0].send(b"x")
+        self.thread.join()
+        for one in (*self.sockets, *self.end):
+            one.close()
+
+
+def ask(client, protocol, address, port, timeout=PATIENCE):
+    """What the server says, or the error."""
+    asker = client.socket(address, socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM)
+    asker.settimeout(timeout)
+    try:
+        asker.connect((address, port))
+        if protocol == "udp":
+            asker.send(b"who am I?")
+        return asker.recv(100).decode() or "nothing"
+    except TimeoutError:
+        return "silence"
+    except OSError as error:
+        return error.strerror
+    finally:
+        asker.close()

@@ -4,7 +4,6 @@ container beside the server, one on another network, and the server's own contai
 import itertools
 import os
 import pathlib
-import selectors
 import signal
 import socket
 import threading
@@ -12,7 +11,7 @@ import threading
 import pytest
 
 from harness.engine import wait_for
-from harness.nets import Namespace, join
+from harness.nets import Echo, Namespace, ask, join
 
 HERE, THERE, HERE6, THERE6 = "192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"
 BRIEF = 0.3
@@ -25,59 +24,6 @@ def inspect(engine, name):
     status, document = engine.api("GET", f"/containers/{name}/json")
     assert status == 200, document
     return document
-
-
-def bare(address):
-    return address.strip("[]").removeprefix("::ffff:")
-
-
-class Echo:
-    """Tells whoever comes, by TCP or UDP, where from."""
-
-    def __init__(self, inside, address, port):
-        self.sockets = [inside.listen(address, port), inside.udp(address, port)]
-        self.end = socket.socketpair()
-        self.thread = threading.Thread(target=self.serve)
-        self.thread.start()
-
-    def serve(self):
-        with selectors.DefaultSelector() as selector:
-            for one in (*self.sockets, self.end[1]):
-                selector.register(one, selectors.EVENT_READ)
-            while True:
-                for key, _ in selector.select():
-                    if key.fileobj is self.end[1]:
-                        return
-                    if key.fileobj is self.sockets[0]:
-                        client, peer = key.fileobj.accept()
-                        client.sendall(bare(peer[0]).encode())
-                        client.close()
-                    else:
-                        _, peer = key.fileobj.recvfrom(100)
-                        key.fileobj.sendto(bare(peer[0]).encode(), peer)
-
-    def close(self):
-        self.end[0].send(b"x")
-        self.thread.join()
-        for one in (*self.sockets, *self.end):
-            one.close()
-
-
-def ask(client, protocol, address, port, timeout=5):
-    """What the server says, or the error."""
-    asker = client.socket(address, socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM)
-    asker.settimeout(timeout)
-    try:
-        asker.connect((address, port))
-        if protocol == "udp":
-            asker.send(b"who am I?")
-        return asker.recv(100).decode() or "nothing"
-    except TimeoutError:
-        return "silence"
-    except OSError as error:
-        return error.strerror
-    finally:
-        asker.close()
 
 
 @pytest.fixture(scope="module")
