@@ -3,7 +3,7 @@
 A contender's command is a bare posix_spawn and a wait: no shell, no pipes, so that what is measured is theirs. Peers of a newer
 Debian live in a folder each (TARE_BENCH_PEERS=NAME=FOLDER[,NAME=FOLDER]; a debootstrap with docker.io, podman, crun or runc): for
 each a process enters it by pivot_root in a mount namespace of its own and runs there what it is told to (class Place). Peers'
-daemons get a data root on the storage that is measured, their run folders on tmpfs, and no bridge.
+daemons get a data root on the storage that is measured, their run folders on tmpfs.
 """
 import ctypes
 import json
@@ -154,11 +154,10 @@ def tare(engine):
 
 
 def docker(place, suffix, work, run):
-    """Its daemon, without bridge and packet filter: nothing here uses them."""
     work.mkdir()
     run.mkdir()
     command = ["dockerd", "--data-root", work, "--exec-root", run / "exec", "--pidfile", run / "pid", "-H", f"unix://{run}/sock",
-               "--storage-driver", "overlay2", "--bridge", "none", "--iptables=false", "--ip6tables=false", "--oom-score-adjust=0"]
+               "--storage-driver", "overlay2", "--oom-score-adjust=0"]
     name = version(place, "dockerd")
     if int(name.split(".")[0]) > 24:
         command.remove("--oom-score-adjust=0")

@@ -7,9 +7,11 @@
  * overlay root, proc, dev, devpts, shm, mqueue, sysfs, cgroup tree, masked and read-only paths, pivot_root, bounding set,
  * seccomp, execve of a static `true`, wait, and the removal of groups and folders.
  *
- *	floor LOWER UPPER ROUNDS [hostnet]
+ *	floor LOWER UPPER ROUNDS [hostnet | BRIDGE]
  *
- * LOWER is a root folder with bin/true, UPPER a folder for upper and work folders (its filesystem is what is measured).
+ * LOWER is a root folder with bin/true, UPPER a folder for upper and work folders (its filesystem is what is measured). With the
+ * name of a bridge the container has a veth at it: born at its places and up by one message, while the child mounts; address
+ * and default route are set by the child. Its end is the namespace's, as nobody who is in a hurry deletes one.
  * Prints the median and the minimum in ms. Run it in a private mount namespace.
  */
 #include <errno.h>
@@ -27,8 +29,10 @@
 
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/rtnetlink.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <linux/veth.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -46,6 +50,8 @@ struct floor {
 	const char *lower;
 	const char *upper;
 	bool host_network;
+	int bridge;  /* index; 0: none */
+	int legs[2]; /* a pipe: the child's interface is there */
 	size_t group_count;
 	bool unified[GROUPS_MAX];
 	char hierarchy[GROUPS_MAX][128];
@@ -204,6 +210,114 @@ static void loopback_up(void)
 	close(fd);
 }
 
+/* --- netlink --- */
+
+struct request {
+	char data[512];
+	size_t len;
+	size_t message; /* offset of the one that is being built */
+	unsigned count;
+};
+
+static void begin(struct request *r, uint16_t type, uint16_t flags, const void *header, size_t len)
+{
+	r->message = r->len;
+	struct nlmsghdr *message = (void *)(r->data + r->message);
+	*message = (struct nlmsghdr){ .nlmsg_type = type, .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | flags };
+	memcpy(NLMSG_DATA(message), header, len);
+	r->len += NLMSG_SPACE(len);
+	message->nlmsg_len = (uint32_t)(r->len - r->message);
+	r->count++;
+}
+
+/* Returns its offset; what is put until `end` lies inside. */
+static size_t put(struct request *r, uint16_t type, const void *data, size_t len)
+{
+	size_t at = r->len;
+	struct rtattr *attribute = (void *)(r->data + at);
+	attribute->rta_type = type;
+	attribute->rta_len = (uint16_t)RTA_LENGTH(len);
+	if (len)
+		memcpy(RTA_DATA(attribute), data, len);
+	r->len += RTA_SPACE(len);
+	((struct nlmsghdr *)(void *)(r->data + r->message))->nlmsg_len = (uint32_t)(r->len - r->message);
+	return at;
+}
+
+static void end(struct request *r, size_t at)
+{
+	((struct rtattr *)(void *)(r->data + at))->rta_len = (uint16_t)(r->len - at);
+}
+
+static void transact(const struct request *r, const char *what)
+{
+	char answer[4096];
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	check(fd >= 0 && send(fd, r->data, r->len, 0) == (ssize_t)r->len, what);
+	for (unsigned acknowledged = 0; acknowledged < r->count;) {
+		ssize_t len = recv(fd, answer, sizeof answer, 0);
+		check(len > 0, what);
+		struct nlmsghdr *message = (void *)answer;
+		for (; NLMSG_OK(message, len); message = NLMSG_NEXT(message, len)) {
+			errno = -((struct nlmsgerr *)NLMSG_DATA(message))->error;
+			check(message->nlmsg_type == NLMSG_ERROR && errno == 0, what);
+			acknowledged++;
+		}
+	}
+	close(fd);
+}
+
+static void make_veth(const struct floor *f, pid_t pid)
+{
+	struct request r = { .len = 0 };
+	struct ifinfomsg up = { .ifi_flags = IFF_UP, .ifi_change = IFF_UP }, none = { 0 };
+	char name[IFNAMSIZ];
+	begin(&r, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &up, sizeof up);
+	put(&r, IFLA_IFNAME, name, (size_t)snprintf(name, sizeof name, "fl%d", (int)pid) + 1);
+	put(&r, IFLA_MASTER, &f->bridge, sizeof f->bridge);
+	size_t info = put(&r, IFLA_LINKINFO, NULL, 0);
+	put(&r, IFLA_INFO_KIND, "veth", 5);
+	size_t data = put(&r, IFLA_INFO_DATA, NULL, 0);
+	size_t peer = put(&r, VETH_INFO_PEER, NULL, 0);
+	memcpy(r.data + r.len, &none, sizeof none);
+	r.len += NLMSG_ALIGN(sizeof none);
+	put(&r, IFLA_IFNAME, "eth0", 5);
+	put(&r, IFLA_NET_NS_PID, &pid, sizeof(uint32_t));
+	end(&r, peer);
+	end(&r, data);
+	end(&r, info);
+	transact(&r, "veth");
+}
+
+static void configure_veth(void)
+{
+	static const uint8_t own[] = { 10, 66, 0, 2 }, gateway[] = { 10, 66, 0, 1 };
+	struct request r = { .len = 0 };
+	const uint32_t index = if_nametoindex("eth0");
+	struct ifinfomsg up = { .ifi_index = (int)index, .ifi_flags = IFF_UP, .ifi_change = IFF_UP };
+	struct ifaddrmsg address = { .ifa_family = AF_INET, .ifa_prefixlen = 16, .ifa_index = index };
+	struct rtmsg route = { .rtm_family = AF_INET,
+		.rtm_table = RT_TABLE_MAIN,
+		.rtm_protocol = RTPROT_BOOT,
+		.rtm_scope = RT_SCOPE_UNIVERSE,
+		.rtm_type = RTN_UNICAST };
+	begin(&r, RTM_NEWLINK, 0, &up, sizeof up);
+	begin(&r, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, &address, sizeof address);
+	put(&r, IFA_LOCAL, own, sizeof own);
+	put(&r, IFA_ADDRESS, own, sizeof own);
+	begin(&r, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &route, sizeof route);
+	put(&r, RTA_GATEWAY, gateway, sizeof gateway);
+	put(&r, RTA_OIF, &index, sizeof index);
+	transact(&r, "address and route");
+}
+
+static void await_veth(const struct floor *f)
+{
+	char byte;
+	check(read(f->legs[0], &byte, 1) == 1, "the interface");
+	configure_veth();
+}
+
 static void join_groups(const struct floor *f)
 {
 	char path[256];
@@ -224,6 +338,8 @@ static _Noreturn void be_the_container(const struct floor *f)
 	if (!f->host_network)
 		loopback_up();
 	mount_everything(f);
+	if (f->bridge)
+		await_veth(f);
 	for (int cap = 0; cap <= 40; cap++)
 		if (!(kept >> cap & 1))
 			prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
@@ -292,6 +408,10 @@ static double one_round(struct floor *f, int round)
 	check(pid >= 0, "clone3");
 	if (pid == 0)
 		be_the_container(f);
+	if (f->bridge) {
+		make_veth(f, pid);
+		check(write(f->legs[1], "", 1) == 1, "pipe");
+	}
 	int status;
 	check(waitpid(pid, &status, 0) == pid && status == 0, "the container");
 	close(pidfd);
@@ -313,12 +433,16 @@ int main(int argc, char **argv)
 	static struct floor f;
 	int rounds = argc > 3 ? atoi(argv[3]) : 0;
 	if (rounds < 1) {
-		fprintf(stderr, "usage: floor LOWER UPPER ROUNDS [hostnet]\n");
+		fprintf(stderr, "usage: floor LOWER UPPER ROUNDS [hostnet | BRIDGE]\n");
 		return 2;
 	}
 	f.lower = argv[1];
 	f.upper = argv[2];
 	f.host_network = argc > 4 && strcmp(argv[4], "hostnet") == 0;
+	if (argc > 4 && !f.host_network) {
+		f.bridge = (int)if_nametoindex(argv[4]);
+		check(f.bridge > 0 && pipe2(f.legs, O_CLOEXEC) == 0, argv[4]);
+	}
 	find_hierarchies(&f);
 	make_filter(&f);
 

@@ -13,7 +13,7 @@ is left out from there on and the table says so. Rounds are interleaved: each co
     engines   the engines that answer, ours first: Contender (bench/contenders.py) with .name, .cli(*arguments) -> (ms, output)
               and .ms(*arguments) -> ms, which run their command and raise if it fails. All hold the image `busybox`
     engine    ours again, as the tests' harness has it
-    floor     callable: the floor program on this storage, ms
+    floor     callable: the floor program on this storage, ms; given a bridge's name, with a leg at it
     wants     callable: whether a row of that name is asked for; what costs much to prepare asks
     settle    callable: writes out what the one before has left to be written; called before each turn
 """
@@ -22,11 +22,14 @@ import dataclasses
 
 @dataclasses.dataclass
 class Target:
-    """Our median is at most `factor` × that of every contender whose name begins with `peer`."""
+    """Our median is at most `factor` × that of every contender whose name begins with `peer`, and `more_ms`; of no peer, those alone."""
     factor: float
     peer: str
+    more_ms: float = 0
 
     def __str__(self):
+        if self.more_ms:
+            return f"≤ {self.peer} + {self.more_ms:g} ms" if self.peer else f"≤ {self.more_ms:g} ms"
         return f"≤ {self.factor:g} × {self.peer}" if self.factor >= 1 else f"{1 / self.factor:g} × as fast as {self.peer}"
 
 
