@@ -98,7 +98,7 @@ static void forget_connections(struct netlink *netlink, const struct launch_netw
  * `netlink`, which waits for what was deleted by it, is the child's. */
 static void forget_aside(struct netlink *netlink, const struct launch_network *network)
 {
-	if (spawn_aside(netlink->fd) != 0)
+	if (conntrack_is_empty(netlink) || spawn_aside(netlink->fd) != 0)
 		return;
 	forget_connections(netlink, network);
 	_exit(EXIT_SUCCESS);

@@ -72,3 +72,21 @@ int conntrack_forget(struct netlink *netlink, const struct inet_address *address
 	}
 	return count;
 }
+
+static int take_count(const struct nlmsghdr *message, void *user)
+{
+	const struct nlattr *table[CTA_STATS_GLOBAL_MAX + 1];
+	uint32_t *count = user;
+	int r = netlink_message_attributes(message, sizeof(struct nfgenmsg), table, CTA_STATS_GLOBAL_MAX);
+	if (r == 0)
+		*count = netlink_u32(table[CTA_STATS_GLOBAL_ENTRIES], 1); /* of either order, 0 is 0 */
+	return r;
+}
+
+bool conntrack_is_empty(struct netlink *netlink)
+{
+	_cleanup_(netlink_request_finish) struct netlink_request ask = NETLINK_REQUEST;
+	uint32_t count = 1;
+	begin(&ask, IPCTNL_MSG_CT_GET_STATS, AF_UNSPEC);
+	return netlink_get(netlink, &ask, take_count, &count) == 0 && count == 0;
+}

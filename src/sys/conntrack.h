@@ -9,3 +9,6 @@
  * them. `netlink` is one of NETLINK_NETFILTER. Returns how many there were, or -errno.
  */
 int conntrack_forget(struct netlink *netlink, const struct inet_address *address);
+
+/* Whether there is no connection at all: to look for one's own takes the kernel milliseconds, however few there are. */
+bool conntrack_is_empty(struct netlink *netlink);
