@@ -4,7 +4,6 @@
  */
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "holder/holder.h"
 #include "monitor/program.h"
 #include "network/dns_resolver.h"
@@ -12,24 +11,21 @@
 #include "network/splice.h"
 #include "runtime/command.h"
 
-static const struct {
-	const char *name;
-	int (*main)(int argc, char **argv);
-} programs[] = {
-	{ "tared", holder_main },
-	{ "tare-monitor", program_main },
-	{ "tare-network", network_main },
-	{ RESOLVER_PROGRAM, resolver_main },
-	{ SPLICE_PROGRAM, splice_main },
-};
-
+/* No table: what has pointers in it is each monitor's own memory. */
 int main(int argc, char **argv)
 {
 	const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
 	const char *name = slash ? slash + 1 : argc > 0 ? argv[0] : "";
 
-	for (size_t i = 0; i < ARRAY_SIZE(programs); i++)
-		if (strcmp(programs[i].name, name) == 0)
-			return programs[i].main(argc, argv);
+	if (strcmp(name, "tare-monitor") == 0)
+		return program_main(argc, argv);
+	if (strcmp(name, "tared") == 0)
+		return holder_main(argc, argv);
+	if (strcmp(name, RESOLVER_PROGRAM) == 0)
+		return resolver_main(argc, argv);
+	if (strcmp(name, SPLICE_PROGRAM) == 0)
+		return splice_main(argc, argv);
+	if (strcmp(name, "tare-network") == 0)
+		return network_main(argc, argv);
 	return command_main(argc, argv);
 }

@@ -83,7 +83,7 @@ void end_watch_oom(struct monitor *monitor)
 /* Unmounting these writes nothing out, and is no news to anybody outside. */
 static bool is_own_mount(const struct oci_mount *mount)
 {
-	static const char *const types[] = { "proc", "tmpfs", "devpts", "mqueue", "sysfs", "cgroup" };
+	static const char types[][8] = { "proc", "tmpfs", "devpts", "mqueue", "sysfs", "cgroup" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
 		if (mount->type && strcmp(mount->type, types[i]) == 0)

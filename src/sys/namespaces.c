@@ -16,8 +16,8 @@
 #include "sys/loopback.h"
 
 static const struct {
-	const char *type;
-	const char *file;
+	char type[8];
+	char file[8];
 	uint64_t flag;
 } kinds[] = {
 	{ "mount", "mnt", CLONE_NEWNS },

@@ -18,7 +18,7 @@
 
 struct signal_name {
 	int signo;
-	const char *name;
+	char name[8]; /* in the table: a pointer would be a page of each monitor's own */
 };
 
 /* The first name of a number is the one that is printed. */
