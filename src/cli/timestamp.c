@@ -29,15 +29,25 @@ static bool is_unix_time(const char *text)
 	return digits && digits <= 9 && !text[whole + 1 + digits];
 }
 
-/* A day, perhaps with a time, without a zone. */
+/* A day, perhaps with a time, without a zone: what is missing is said as if it were UTC, and what that says is then a local time. (strptime
+ * would be 14 kB of a static program.) */
 static bool parse_local(const char *text, int64_t *ret_ns)
 {
-	static const char *const formats[] = { "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H", "%Y-%m-%d" };
-	for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
-		struct tm tm = { .tm_isdst = -1 };
-		const char *end = strptime(text, formats[i], &tm);
-		if (end && !*end)
-			return !__builtin_mul_overflow((int64_t)mktime(&tm), NS_PER_SEC, ret_ns);
+	static const char *const missing[] = { "Z", ":00Z", ":00:00Z", "T00:00:00Z" };
+	for (size_t i = 0; i < sizeof missing / sizeof *missing; i++) {
+		char whole[TIMESTAMP_MAX];
+		int64_t ns;
+		int len = snprintf(whole, sizeof whole, "%s%s", text, missing[i]);
+		if (len >= (int)sizeof whole || clock_parse_rfc3339(whole, &ns) < 0)
+			continue;
+		int64_t rest = (ns % NS_PER_SEC + NS_PER_SEC) % NS_PER_SEC;
+		time_t seconds = (ns - rest) / NS_PER_SEC;
+		struct tm tm;
+		if (!gmtime_r(&seconds, &tm))
+			return false;
+		tm.tm_isdst = -1;
+		return !__builtin_mul_overflow((int64_t)mktime(&tm), NS_PER_SEC, ret_ns) &&
+		       !__builtin_add_overflow(*ret_ns, rest, ret_ns);
 	}
 	return false;
 }
