@@ -149,6 +149,13 @@ void connect_tell(const struct container *container, const char *action)
 	}
 }
 
+void connect_started(const struct container *container)
+{
+	connect_tell(container, "connect");
+	if (container->state.place_count > 0) /* not known before */
+		network_names_changed(container);
+}
+
 /* --- checks --- */
 
 static int check_mode(const struct container *container, const struct network *network, struct err **reterr)

@@ -22,6 +22,7 @@ int connect_choose(struct operation *operation, struct err **reterr);
 int connect_make_networks(struct operation *operation, struct err **reterr);
 int connect_publish_names(struct operation *operation, struct err **reterr);
 /* Events: all its networks. */
+void connect_started(const struct container *container);
 void connect_tell(const struct container *container, const char *action);
 
 /* At start-up: changes that were under way go on. */

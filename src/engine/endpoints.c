@@ -10,6 +10,7 @@
 #include "base/strv.h"
 #include "engine/ports.h"
 #include "engine/records.h"
+#include "network/cni.h"
 #include "network/dns_message.h"
 
 #define MODE_DEFAULT   "default"
@@ -85,6 +86,8 @@ static int check_address(const struct network *network, const char *text, bool i
 		return 0;
 	if (inet_parse(text, &address) < 0 || address.is_v6 != is_v6)
 		return err_set(reterr, ERR_INVALID, 0, "invalid %s address: %s", is_v6 ? "IPv6" : "IPv4", text);
+	if (network_is(network, NETWORK_CNI)) /* as its plugins have it */
+		return 0;
 	if (!family->on || !inet_subnet_has(&family->pool.subnet, &address))
 		return err_set(reterr, ERR_INVALID, 0, "no configured subnet contains IP address %s", text);
 	return 0;
@@ -569,6 +572,9 @@ static int fill_link(const struct container *container, const struct network *ne
 {
 	const char *mode = network_option(network, network_is(network, "macvlan") ? "macvlan_mode" : "ipvlan_mode");
 	char mac[INET_MAC_SIZE], host[LEASE_INTERFACE_SIZE];
+	const struct endpoint_settings *asked = endpoints_asked(container, network);
+	bool has_no_mac = network_is(network, "ipvlan") ||
+			  (network_is(network, NETWORK_CNI) && !(asked && is_set(asked->mac_address)));
 	endpoints_mac(container, network, leg, mac);
 	snprintf(host, sizeof(host), HOST_PREFIX "%.7s", leg->endpoint_id);
 	const struct {
@@ -577,12 +583,30 @@ static int fill_link(const struct container *container, const struct network *ne
 	} texts[] = { { &lease->network_id, network->info.id }, { &lease->network, network->info.name },
 		{ &lease->endpoint_id, leg->endpoint_id }, { &lease->driver, network->info.driver },
 		{ &lease->parent, network_interface(network) }, { &lease->interface, leg->interface },
-		{ &lease->mac, network_is(network, "ipvlan") ? NULL : mac },
+		{ &lease->mac, has_no_mac ? NULL : mac },
 		{ &lease->host_interface, network_is(network, "bridge") ? host : NULL },
 		{ &lease->mode, network_is(network, "bridge") ? NULL : mode } };
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(texts); i++)
 		r = set_text(texts[i].member, texts[i].value);
+	return r;
+}
+
+static int fill_cni(const struct network *network, const struct endpoint_settings *asked, struct lease_cni *cni)
+{
+	const struct endpoint_ipam *ipam = asked->ipam;
+	uint64_t timeout_s = NETWORK_CNI_TIMEOUT_S;
+	const char *timeout = network_option(network, "timeout"), *path = network_option(network, "path");
+	if (timeout)
+		parse_u64(timeout, LEASE_CNI_TIMEOUT_MAX_S, &timeout_s);
+	cni->timeout_s = (int64_t)timeout_s;
+	int r = set_text(&cni->conf, network_option(network, "conf"));
+	if (r == 0)
+		r = set_text(&cni->path, is_set(path) ? path : NETWORK_CNI_PATH);
+	if (r == 0 && ipam && is_set(ipam->ipv4_address))
+		r = strv_append(&cni->ips, ipam->ipv4_address);
+	if (r == 0 && ipam && is_set(ipam->ipv6_address))
+		r = strv_append(&cni->ips, ipam->ipv6_address);
 	return r;
 }
 
@@ -604,6 +628,8 @@ static int fill_lease(const struct container *container, const struct network *n
 		r = fill_link_local(asked, &lease->link_local);
 	if (r == 0)
 		r = fill_sysctls(asked, &lease->sysctls);
+	if (r == 0 && network_is(network, NETWORK_CNI))
+		r = fill_cni(network, asked, &lease->cni);
 	return r < 0 ? r : fill_numbers(network, lease);
 }
 
@@ -632,6 +658,9 @@ static bool leads_out(const struct lease_endpoint *lease, bool is_v6)
 static void choose_default(const struct container *container, struct launch_network *network, bool is_v6)
 {
 	struct lease_endpoint *best = NULL;
+	/* Plugins set what routes they like. */
+	if (cni_wants(network->endpoints, network->endpoint_count))
+		return;
 	for (size_t i = 0; i < network->endpoint_count; i++) {
 		struct lease_endpoint *lease = &network->endpoints[i];
 		if (leads_out(lease, is_v6) && (!best || goes_before(container, lease, best)))
@@ -757,12 +786,45 @@ static int describe_family(const struct network *network, bool is_v6, const char
 	return set_text(gateway, text);
 }
 
+const struct run_place *endpoints_place(const struct container *container, const struct network *network)
+{
+	const struct runstate *state = &container->state;
+	for (size_t i = 0; i < state->place_count; i++) {
+		if (strcmp(state->places[i].network_id, network->info.id) == 0)
+			return &state->places[i];
+	}
+	return NULL;
+}
+
+static int describe_place_family(const struct lease_address *own, char **address, int64_t *prefix, char **gateway)
+{
+	if (!is_set(own->address))
+		return 0;
+	*prefix = own->prefix;
+	int r = set_text(address, own->address);
+	return r < 0 ? r : set_text(gateway, own->gateway);
+}
+
+static int describe_place(const struct run_place *place, struct endpoint_settings *settings)
+{
+	int r = set_text(&settings->mac_address, place->mac);
+	if (r == 0)
+		r = describe_place_family(&place->ipv4, &settings->ip_address, &settings->ip_prefix_len,
+			&settings->gateway);
+	return r < 0 ? r
+		     : describe_place_family(&place->ipv6, &settings->global_ipv6_address,
+			       &settings->global_ipv6_prefix_len, &settings->ipv6_gateway);
+}
+
 static int describe_leg(const struct container *container, const struct network *network, const struct record_leg *leg,
 	struct endpoint_settings *settings)
 {
 	char mac[INET_MAC_SIZE];
 	endpoints_mac(container, network, leg, mac);
+	const struct run_place *place = endpoints_place(container, network);
 	int r = set_text(&settings->endpoint_id, leg->endpoint_id);
+	if (r < 0 || network_is(network, NETWORK_CNI))
+		return r < 0 || !place ? r : describe_place(place, settings);
 	if (r == 0)
 		r = set_text(&settings->mac_address, mac);
 	if (r == 0)

@@ -29,6 +29,8 @@ int endpoints_choose(struct engine *engine, struct container_record *record, con
 bool endpoints_are_live(const struct container *container);
 /* NULL: it is not on that network. */
 const struct record_leg *endpoints_leg(const struct container *container, const struct network *network);
+/* Of a network of driver cni: what its plugins have chosen; NULL. */
+const struct run_place *endpoints_place(const struct container *container, const struct network *network);
 /* What was asked for there; NULL. */
 const struct endpoint_settings *endpoints_asked(const struct container *container, const struct network *network);
 void endpoints_mac(const struct container *container, const struct network *network, const struct record_leg *leg,

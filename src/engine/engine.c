@@ -16,6 +16,7 @@
 #include "engine/base_folder.h"
 #include "engine/connect.h"
 #include "engine/container.h"
+#include "engine/detach.h"
 #include "engine/events.h"
 #include "engine/execs.h"
 #include "engine/holder_link.h"
@@ -172,6 +173,7 @@ static void restore_containers(struct engine *engine)
 	}
 	network_names_boot(engine);
 	connect_boot(engine);
+	detach_boot(engine);
 	lifecycle_boot(engine);
 }
 

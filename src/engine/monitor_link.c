@@ -186,7 +186,7 @@ static void tell_event(struct container *container, const struct run_event *even
 	volumes_tell_container(container, event->type, event->time_ns);
 	bool is_failed_exec = strcmp(event->type, RUN_EVENT_EXEC_FAILED) == 0;
 	if (strcmp(event->type, "start") == 0)
-		connect_tell(container, "connect");
+		connect_started(container);
 	if (!is_failed_exec)
 		events_publish(container->engine->events, &told);
 	container->acked_seq = event->seq;

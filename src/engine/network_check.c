@@ -4,6 +4,9 @@
 #include <string.h>
 
 #include "base/parse.h"
+#include "base/strv.h"
+#include "engine/networks.h"
+#include "network/cni.h"
 #include "spec/lease.h"
 
 #define POOLS_MAX      2 /* one of each family */
@@ -212,6 +215,71 @@ static int check_modes(const struct network_create *create, struct err **reterr)
 	return 0;
 }
 
+/* --- networks of others' making --- */
+
+static int check_cni_options(const struct network_create *create, struct err **reterr)
+{
+	static const char *const known[] = { "conf", "path", "timeout" };
+	const struct network_ipam *ipam = create->ipam;
+	struct map_entry *entry;
+	uint64_t timeout_s;
+	for (size_t i = 0; ipam && i < ipam->config_count; i++) {
+		if (!is_empty(&ipam->config[i]))
+			return err_set(reterr, ERR_INVALID, 0, "the subnets of a CNI network are its plugins' own");
+	}
+	if (create->internal)
+		return err_set(reterr, ERR_INVALID, 0, "a CNI network is internal if its plugins make it so");
+	for (size_t cursor = 0; create->options && (entry = map_next(create->options, &cursor));) {
+		bool is_known = false;
+		for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+			is_known = is_known || strcmp(known[i], entry->key) == 0;
+		if (!is_known)
+			return err_set(reterr, ERR_INVALID, 0,
+				"unknown option %s of a CNI network: expected conf, path or timeout", entry->key);
+	}
+	const char *timeout = option(create, "timeout");
+	if (timeout && (parse_u64(timeout, LEASE_CNI_TIMEOUT_MAX_S, &timeout_s) < 0 || timeout_s == 0))
+		return err_set(reterr, ERR_INVALID, 0, "timeout: \"%s\" is not valid: expected 1 to %d seconds",
+			timeout, LEASE_CNI_TIMEOUT_MAX_S);
+	return 0;
+}
+
+static int check_cni_path(const char *path, struct err **reterr)
+{
+	if (!path)
+		return 0;
+	_autofree_(strv) char **folders = strv_split(path, ':');
+	if (!folders)
+		return err_oom(reterr);
+	strv_foreach (folder, folders) {
+		if ((*folder)[0] != '/')
+			return err_set(reterr, ERR_INVALID, 0, "path: \"%s\" is no absolute path", *folder);
+	}
+	return 0;
+}
+
+int network_check_cni(struct network_create *create, struct err **reterr)
+{
+	_cleanup_free_ char *found = NULL;
+	int r = check_cni_options(create, reterr);
+	if (r == 0)
+		r = check_cni_path(option(create, "path"), reterr);
+	const char *conf = option(create, "conf");
+	if (r == 0 && conf && conf[0] != '/')
+		r = err_set(reterr, ERR_INVALID, 0, "conf: \"%s\" is no absolute path", conf);
+	if (r < 0 || conf)
+		return r < 0 ? r : cni_check_file(conf, reterr);
+	r = cni_find_file(create->name, &found, reterr);
+	if (r < 0)
+		return r;
+	if (!create->options && !(create->options = map_new(free)))
+		return err_oom(reterr);
+	if (map_set(create->options, "conf", found) < 0)
+		return err_oom(reterr);
+	found = NULL;
+	return 0;
+}
+
 /* --- the whole --- */
 
 static int check_name(const char *name, struct err **reterr)
@@ -242,7 +310,8 @@ static int check_driver(const struct network_create *create, struct err **reterr
 	const char *driver = create->driver;
 	if (strcmp(driver, "host") == 0 || strcmp(driver, "null") == 0)
 		return err_set(reterr, ERR_FORBIDDEN, 0, "only one instance of \"%s\" network is allowed", driver);
-	if (strcmp(driver, "bridge") != 0 && strcmp(driver, "macvlan") != 0 && strcmp(driver, "ipvlan") != 0)
+	if (strcmp(driver, "bridge") != 0 && strcmp(driver, "macvlan") != 0 && strcmp(driver, "ipvlan") != 0 &&
+		strcmp(driver, NETWORK_CNI) != 0)
 		return err_set(reterr, ERR_NOT_FOUND, 0,
 			"could not find plugin %s in v1 plugin registry: plugin \"%s\" not found", driver, driver);
 	if (is_set(create->scope) && strcmp(create->scope, "local") != 0)

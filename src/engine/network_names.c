@@ -41,7 +41,10 @@ static int print_container(const struct container *container, const struct netwo
 	_autofree_(strv) char **names = NULL;
 	if (!leg || !asked || !endpoints_are_live(container))
 		return 0;
+	const struct run_place *place = endpoints_place(container, network);
 	int r = endpoints_names(container, asked, &names);
+	if (r == 0 && place)
+		return dns_names_print_endpoint(out, place->ipv4.address, place->ipv6.address, names);
 	return r < 0 ? r : dns_names_print_endpoint(out, leg->ipv4, leg->ipv6, names);
 }
 

@@ -278,6 +278,8 @@ static int settle_gateways(struct network_info *info)
 
 static int settle_info(struct networks *networks, struct network_info *info, struct err **reterr)
 {
+	if (strcmp(info->driver, NETWORK_CNI) == 0)
+		return 0;
 	int r = settle_family(networks, info, false, reterr);
 	if (r == 0)
 		r = settle_family(networks, info, true, reterr);
@@ -561,6 +563,8 @@ int networks_create(struct networks *networks, struct network_create *create, st
 	if (!is_set(create->driver) && set_text(&create->driver, "bridge") < 0)
 		return err_oom(reterr);
 	int r = network_check_create(create, reterr);
+	if (r == 0 && strcmp(create->driver, NETWORK_CNI) == 0)
+		r = network_check_cni(create, reterr);
 	if (r < 0)
 		return r;
 	if (by_name(networks, create->name))
@@ -643,10 +647,33 @@ static void print_own(const struct network_family *family, const char *text, cha
 		inet_print_subnet(&own, out);
 }
 
+static void print_place(const struct lease_address *own, char out[INET_SUBNET_SIZE])
+{
+	out[0] = '\0';
+	if (is_set(own->address))
+		snprintf(out, INET_SUBNET_SIZE, "%s/%d", own->address, (int)own->prefix);
+}
+
+static json_t *place_document(const struct container *container, const struct record_leg *leg,
+	const struct run_place *place)
+{
+	static const struct run_place nowhere;
+	char ipv4[INET_SUBNET_SIZE], ipv6[INET_SUBNET_SIZE];
+	if (!place)
+		place = &nowhere;
+	print_place(&place->ipv4, ipv4);
+	print_place(&place->ipv6, ipv6);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s}", "Name", container->name, "EndpointID", leg->endpoint_id,
+		"MacAddress", place->mac ? place->mac : "", "IPv4Address", ipv4, "IPv6Address", ipv6);
+}
+
 static json_t *endpoint_document(const struct network *network, const struct container *container,
 	const struct record_leg *leg)
 {
 	char ipv4[INET_SUBNET_SIZE], ipv6[INET_SUBNET_SIZE], mac[INET_MAC_SIZE];
+	const struct run_place *place = endpoints_place(container, network);
+	if (network_is(network, NETWORK_CNI))
+		return place_document(container, leg, place);
 	print_own(&network->ipv4, leg->ipv4, ipv4);
 	print_own(&network->ipv6, leg->ipv6, ipv6);
 	endpoints_mac(container, network, leg, mac);

@@ -17,6 +17,10 @@
 #define NETWORK_ID_SIZE 65
 #define NETWORK_BRIDGE  "bridge"
 
+#define NETWORK_CNI           "cni"
+#define NETWORK_CNI_TIMEOUT_S 60
+#define NETWORK_CNI_PATH      "/opt/cni/bin:/usr/local/libexec/cni:/usr/libexec/cni:/usr/lib/cni"
+
 #define NETWORK_OPTION_BRIDGE_NAME "com.docker.network.bridge.name"
 
 struct network_family {

@@ -298,6 +298,16 @@ static struct lease_endpoint *default_endpoint(struct launch_network *network, b
 	return NULL;
 }
 
+/* Its plugins see to them (portmap), if it has such. */
+static struct lease_endpoint *foreign_endpoint(struct launch_network *network)
+{
+	for (size_t i = 0; i < network->endpoint_count; i++) {
+		if (lease_is_cni(&network->endpoints[i]))
+			return &network->endpoints[i];
+	}
+	return NULL;
+}
+
 static int put(struct lease_endpoint *endpoint, const struct lease_port *port, const char *host_ip, struct err **reterr)
 {
 	struct lease_port *grown = reallocarray(endpoint->ports, endpoint->port_count + 1, sizeof(*grown));
@@ -315,6 +325,8 @@ static int put(struct lease_endpoint *endpoint, const struct lease_port *port, c
 static int place(struct launch_network *network, const struct lease_port *port, struct err **reterr)
 {
 	struct lease_endpoint *v4 = default_endpoint(network, false), *v6 = default_endpoint(network, true);
+	if (!v4 && !v6)
+		v4 = foreign_endpoint(network);
 	bool is_v6 = strchr(port->host_ip, ':'), is_both = !is_set(port->host_ip);
 	if (!v6)
 		v6 = v4;

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/strv.h"
+#include "engine/detach.h"
 #include "engine/events.h"
 #include "engine/execs.h"
 #include "engine/launch.h"
@@ -221,7 +222,8 @@ static void log_unattended(struct operation *operation, const struct err *err)
 }
 
 static const struct step remove_steps[] = { { check_remove }, { kill_if_alive, .insists_ms = KILL_PATIENCE_MS },
-	{ mark_removing, .undo = unmark_removing }, { clear_groups }, { destroy_step }, { release_lease } };
+	{ mark_removing, .undo = unmark_removing }, { clear_groups }, { detach_left }, { destroy_step },
+	{ release_lease } };
 static const struct verb remove_verb = {
 	.name = "remove",
 	.steps = remove_steps,
@@ -282,7 +284,7 @@ static void resume_ended(struct operation *operation, const struct err *err)
 
 void remove_container_resume(struct container *container)
 {
-	static const struct step steps[] = { { clear_groups }, { destroy_step }, { release_lease } };
+	static const struct step steps[] = { { clear_groups }, { detach_left }, { destroy_step }, { release_lease } };
 	static const struct verb verb = {
 		.name = "go on with a removal",
 		.steps = steps,
@@ -391,6 +393,8 @@ static int sweep_folder(struct engine *engine, int fd, struct err **reterr)
 		if (fd == engine->exec_containers_fd) {
 			monitor_link_orphan(engine, *id);
 			remove_run_folder(engine, *id);
+		} else if (detach_is_due(fd, *id)) {
+			detach_orphan(engine, *id);
 		} else if ((r = store_trash(engine->store, fd, *id, reterr)) < 0) {
 			return r;
 		}

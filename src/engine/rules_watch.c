@@ -30,13 +30,18 @@ static void on_monitor(void *user, const struct message *answer, const struct er
 		log_error("published ports could not be put back: %s", err_message(err));
 }
 
+/* Of its own in the table; or of CNI plugins, which look after them. */
+static bool has_rules(const struct container *container)
+{
+	return container->state.port_count > 0 || container->state.held || container->state.place_count > 0;
+}
+
 static void ask_monitors(struct engine *engine)
 {
 	struct container *container;
 	for (size_t cursor = 0; (container = containers_next(engine->containers, &cursor));) {
 		_autofree_(err) struct err *err = NULL;
-		if (container_is_running(container) && (container->state.port_count > 0 || container->state.held) &&
-			monitor_link_is_up(container) &&
+		if (container_is_running(container) && has_rules(container) && monitor_link_is_up(container) &&
 			monitor_request(container, message_new("network-restore", 0), MONITOR_ANSWER_MS, on_monitor,
 				NULL, &err) < 0)
 			on_monitor(NULL, NULL, err);

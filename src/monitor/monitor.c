@@ -213,7 +213,7 @@ static int prepare_process(struct monitor *monitor, struct err **reterr)
 static void init_members(struct monitor *monitor)
 {
 	monitor->run_fd = monitor->lock_fd = monitor->root_lock_fd = monitor->mounts_fd = monitor->oom_fd =
-		monitor->seccomp_fd = monitor->network_fd = -1;
+		monitor->seccomp_fd = monitor->network_fd = monitor->foreign_fd = -1;
 	monitor->state.started_at_ns = monitor->state.finished_at_ns = CLOCK_NEVER;
 	list_init(&monitor->attaches);
 	list_init(&monitor->waits);
@@ -284,6 +284,7 @@ void monitor_free(struct monitor *monitor)
 	fd_close(&monitor->network_fd);
 	cgroup_host_free(monitor->cgroup_host);
 	end_drop_mounts(monitor);
+	fd_close(&monitor->foreign_fd);
 	if (monitor->has_launch)
 		launch_finish(&monitor->launch);
 	runstate_finish(&monitor->state);

@@ -78,6 +78,9 @@ struct monitor {
 	bool is_published;               /* the table has its elements */
 	struct shape shape;              /* what was made for its limits of bandwidth */
 	struct held held;                /* what of its network is held back */
+	bool is_foreign;                 /* plugins have attached it (foreign.h) */
+	int foreign_fd;                  /* its network namespace, for their way back; -1 */
+	pid_t foreign_checker;           /* the last child that had plugins look; 0: none */
 	struct resolve resolve;          /* its 127.0.0.11 */
 	struct spliced spliced;          /* what serves ports that the table can't */
 	bool pid_namespace_is_own;       /* then nothing outlives init */

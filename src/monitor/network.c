@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/strv.h"
 #include "monitor/egress.h"
+#include "monitor/foreign.h"
 #include "monitor/monitor.h"
 #include "monitor/names_files.h"
 #include "monitor/network_table.h"
@@ -151,7 +152,7 @@ void network_make_ahead(struct monitor *monitor)
 	if (is_wanted && monitor->has_launch) {
 		const struct oci_namespace *network = oci_spec_namespace(&monitor->launch.oci, "network");
 		is_wanted = network && !network->path && !monitor->launch.join.network &&
-			    !oci_spec_namespace(&monitor->launch.oci, "user");
+			    !oci_spec_namespace(&monitor->launch.oci, "user") && !foreign_is_wanted(monitor);
 	}
 	int fd = is_wanted ? network_check_home(namespace_new_network()) : -1;
 	if (fd >= 0)
@@ -278,7 +279,9 @@ int network_change(struct monitor *monitor, struct err **reterr)
 		return netns_fd;
 	if (json_clone(&launch_network_table, &monitor->launch.network, &after) < 0)
 		return err_oom(reterr);
-	r = change_all(monitor, &after, netns_fd, reterr);
+	r = foreign_keep(monitor, &after, reterr);
+	if (r == 0)
+		r = change_all(monitor, &after, netns_fd, reterr);
 	if (r < 0) {
 		json_finish(&launch_network_table, &after);
 		return r;
@@ -296,6 +299,7 @@ int network_change(struct monitor *monitor, struct err **reterr)
 int network_restore(struct monitor *monitor, struct err **reterr)
 {
 	int r = egress_restore(monitor, reterr);
+	foreign_check(monitor);
 	return r == 0 && monitor->is_published ? publish(monitor, reterr) : r;
 }
 
@@ -306,6 +310,7 @@ void network_clear_leftovers(struct monitor *monitor)
 	egress_clear_leftovers(monitor);
 	if (strv_count(monitor->shape.detours) == 0 && monitor_need_launch(monitor, NULL) == 0)
 		shape_clear(&monitor->launch.network);
+	foreign_clear_leftovers(monitor);
 	if (monitor->state.port_count == 0 || monitor->is_published)
 		return;
 	int r = network_table_open(monitor, &table, &err);
@@ -325,6 +330,7 @@ void network_forget(struct monitor *monitor)
 	shape_end(&monitor->shape);
 	unpublish(monitor);
 	egress_end(monitor);
+	foreign_end(monitor);
 	published_release(&monitor->published);
 	runstate_set_ports(&monitor->state, NULL, 0);
 	json_finish(&launch_network_table, &monitor->legs);

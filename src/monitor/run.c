@@ -23,6 +23,7 @@
 #include "monitor/attach.h"
 #include "monitor/end.h"
 #include "monitor/fill.h"
+#include "monitor/foreign.h"
 #include "monitor/hostproc.h"
 #include "monitor/logs.h"
 #include "monitor/monitor.h"
@@ -130,7 +131,7 @@ static int create(struct monitor *monitor, struct prepared *prepared, struct sta
 	_autofree_(cgroup_host) struct cgroup_host *host = TAKE(monitor->cgroup_host);
 	options->cgroup_host = host;
 	_autoclose_ int network_fd = TAKE_FD(monitor->network_fd);
-	options->network_fd = network_fd;
+	options->network_fd = monitor->is_foreign ? monitor->foreign_fd : network_fd;
 	options->on_namespaces = on_namespaces;
 	options->on_groups = write_groups;
 	options->on_warn = warn;
@@ -228,7 +229,9 @@ struct start {
 	int64_t started_before_ns;
 	struct prepared prepared;
 	size_t filling; /* the one that is under way */
-	pid_t filler;
+	bool attaching; /* volumes are through */
+	int answer_fd;  /* of the attaching child */
+	pid_t child;    /* filling or attaching */
 	bool cancelled;
 };
 
@@ -255,22 +258,32 @@ static int fill_volumes(struct start *start, struct err **reterr)
 
 	for (; start->filling < prepared->filling_count; start->filling++) {
 		const struct filling *filling = &prepared->fillings[start->filling];
-		start->filler = fill_start(filling->image_fd, filling->volume_fd);
-		if (start->filler < 0)
-			return err_errno(reterr, start->filler, "cannot copy %s of the image into its volume",
+		start->child = fill_start(filling->image_fd, filling->volume_fd);
+		if (start->child < 0)
+			return err_errno(reterr, start->child, "cannot copy %s of the image into its volume",
 				filling->destination);
-		if (start->filler > 0)
+		if (start->child > 0)
 			return 1;
 	}
 	return 0;
 }
 
+/* 1: a child is at it. What it tells plugins of ports must be decided. */
+static int attach_networks(struct monitor *monitor, struct start *start, struct err **reterr)
+{
+	if (start->attaching)
+		return 0;
+	start->attaching = true;
+	int ret = network_reserve(monitor, reterr);
+	if (ret < 0 || !foreign_is_wanted(monitor))
+		return ret;
+	start->child = foreign_begin(monitor, &start->answer_fd, reterr);
+	return start->child < 0 ? start->child : 1;
+}
+
 static int finish(struct monitor *monitor, struct start *start, struct err **reterr)
 {
 	int ret = prepare_end(monitor, &start->prepared, reterr);
-	if (ret < 0)
-		return ret;
-	ret = network_reserve(monitor, reterr);
 	if (ret < 0)
 		return ret;
 	monitor->state.started_at_ns = clock_realtime_ns();
@@ -282,6 +295,7 @@ static int finish(struct monitor *monitor, struct start *start, struct err **ret
 
 static void start_free(struct start *start)
 {
+	fd_close(&start->answer_fd);
 	prepared_finish(&start->prepared);
 	free(start);
 }
@@ -315,6 +329,8 @@ static void go_on(struct monitor *monitor, struct start *start, int ret, struct 
 
 	if (ret == 0)
 		ret = fill_volumes(start, &err);
+	if (ret == 0)
+		ret = attach_networks(monitor, start, &err);
 	if (ret > 0) {
 		monitor->start = start;
 		return;
@@ -335,6 +351,7 @@ static struct start *start_new(const struct monitor *monitor, const struct contr
 			.request = *request,
 			.started_before_ns = monitor->state.started_at_ns,
 			.prepared = PREPARED_INIT,
+			.answer_fd = -1,
 		};
 	return start;
 }
@@ -396,11 +413,13 @@ bool run_reaped(struct monitor *monitor, pid_t pid, int exit_code)
 	_autofree_(err) struct err *err = NULL;
 	struct start *start = monitor->start;
 
-	if (!start || start->filler != pid)
+	if (!start || start->child != pid)
 		return false;
 	monitor->start = NULL;
-	int ret = filler_outcome(start, exit_code, &err);
-	start->filling++;
+	int ret = start->attaching ? foreign_outcome(monitor, start->answer_fd, &err) : 0;
+	if (ret == 0)
+		ret = filler_outcome(start, start->attaching ? 0 : exit_code, &err);
+	start->filling += !start->attaching;
 	go_on(monitor, start, ret, TAKE(err));
 	monitor_quit_if_done(monitor);
 	return true;
@@ -409,8 +428,12 @@ bool run_reaped(struct monitor *monitor, pid_t pid, int exit_code)
 /* It is not reaped before we have heard of its end: the number is still its own. */
 void run_cancel(struct monitor *monitor)
 {
-	monitor->start->cancelled = true;
-	kill(monitor->start->filler, SIGKILL);
+	struct start *start = monitor->start;
+	start->cancelled = true;
+	if (start->attaching)
+		foreign_cancel(start->child);
+	else
+		kill(start->child, SIGKILL);
 }
 
 /* --- while it runs --- */

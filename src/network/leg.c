@@ -270,8 +270,10 @@ int legs_make(const struct lease_endpoint *endpoints, size_t count, int netns_fd
 {
 	_cleanup_(site_close) struct site site = SITE_NONE;
 	int r = site_open(&site, netns_fd, reterr);
-	for (size_t i = 0; r == 0 && i < count; i++)
-		r = make_leg(&site, &endpoints[i], true, reterr);
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		if (!lease_is_cni(&endpoints[i]))
+			r = make_leg(&site, &endpoints[i], true, reterr);
+	}
 	return r;
 }
 

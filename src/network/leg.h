@@ -13,6 +13,8 @@
 #include "base/err.h"
 #include "spec/lease.h"
 
+/* Those of driver cni are others' work (network/cni.h). */
+
 /* All of them, in order; then the default routes. On failure some may be there: the namespace is to be given up. */
 int legs_make(const struct lease_endpoint *endpoints, size_t count, int netns_fd, struct err **reterr);
 

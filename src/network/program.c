@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/parse.h"
 #include "network/bridge.h"
+#include "network/cni.h"
 #include "network/lacking.h"
 #include "network/table.h"
 #include "spec/messages.h"
@@ -106,6 +108,27 @@ static int remove_strays(struct job *job, const struct message *message, struct 
 	return r;
 }
 
+/* Containers that have ended; all are tried. */
+static int detach(const struct message *message, const char *data_root, struct err **reterr)
+{
+	const json_t *list = json_object_get(message->body, "detach");
+	int r = 0;
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *id = json_string_value(json_array_get(list, i));
+		if (!id || !is_hex(id, 64) || !data_root)
+			return err_set(reterr, ERR_INVALID, 0, "a job with a wrong container ID");
+		_autoclose_ int folder = cni_folder_open(data_root, id, true);
+		if (folder == -ENOENT)
+			continue;
+		if (folder < 0)
+			return err_errno(reterr, folder, "cannot open the folder of container %s", id);
+		const struct cni_site site = { .folder_fd = folder, .container_id = id, .netns = "", .cancel_fd = -1 };
+		int one = cni_detach(&site, r < 0 ? NULL : reterr);
+		r = r < 0 ? r : one;
+	}
+	return r;
+}
+
 static int do_job(const struct message *message, const char *exec_root, struct err **reterr)
 {
 	struct job job = { .owner = message_string(message, "owner"), .netlink = NETLINK_NONE };
@@ -137,7 +160,7 @@ static void answer(json_t *body)
 		message_send(CHANNEL_FD, text.data, text.len, NULL, 0);
 }
 
-static int handle(const struct message *message, const char *exec_root)
+static int handle(const struct message *message, const char *data_root, const char *exec_root)
 {
 	_autofree_(err) struct err *err = NULL;
 	const char *kind = message_string(message, "kind");
@@ -145,14 +168,15 @@ static int handle(const struct message *message, const char *exec_root)
 		answer(message_unsupported(message->id, kind ? kind : message->op));
 		return EXIT_FAILURE;
 	}
-	if (do_job(message, exec_root, &err) < 0)
+	bool detaches = json_object_get(message->body, "detach");
+	if ((detaches ? detach(message, data_root, &err) : do_job(message, exec_root, &err)) < 0)
 		answer(message_error(message->id, err));
 	else
 		answer(message_done(message->id));
 	return EXIT_SUCCESS;
 }
 
-static int one_message(const char *exec_root)
+static int one_message(const char *data_root, const char *exec_root)
 {
 	_cleanup_free_ char *data = malloc(CHANNEL_MESSAGE_MAX);
 	_autofree_(err) struct err *err = NULL;
@@ -170,7 +194,7 @@ static int one_message(const char *exec_root)
 		log_error("the engine's message: %s", err_message(err));
 		return EXIT_FAILURE;
 	}
-	int status = handle(&message, exec_root);
+	int status = handle(&message, data_root, exec_root);
 	message_finish(&message);
 	return status;
 }
@@ -182,17 +206,19 @@ int network_main(int argc, char **argv)
 		{ "exec-root", required_argument, NULL, 'e' },
 		{ NULL, 0, NULL, 0 },
 	};
-	const char *exec_root = NULL;
+	const char *data_root = NULL, *exec_root = NULL;
 	int c;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		if (c == 'e')
 			exec_root = optarg;
-		else if (c != 'd') {
+		else if (c == 'd')
+			data_root = optarg;
+		else {
 			fputs("usage: tare-network --data-root PATH --exec-root PATH, started by tared\n", stderr);
 			return EXIT_USAGE;
 		}
 	}
 	log_setup("tare-network", LOG_LEVEL_INFO);
 	fcntl(CHANNEL_FD, F_SETFD, FD_CLOEXEC);
-	return one_message(exec_root);
+	return one_message(data_root, exec_root);
 }

@@ -186,7 +186,7 @@ static bool is_beyond_table(const struct lease_endpoint *endpoint, const struct 
 static bool is_spliced(const struct lease_endpoint *endpoint, const struct lease_port *port,
 	const struct inet_address *host)
 {
-	return strcmp(port->proto, "sctp") != 0 && is_beyond_table(endpoint, port, host) &&
+	return strcmp(port->proto, "sctp") != 0 && !lease_is_cni(endpoint) && is_beyond_table(endpoint, port, host) &&
 	       (has_own(endpoint->ipv4.address) || has_own(endpoint->ipv6.address));
 }
 
@@ -204,7 +204,7 @@ static int check_reach(const struct published *published, const struct lease_end
 	bool is_mapped = host->is_v6 ? has_own(endpoint->ipv6.address) : has_own(endpoint->ipv4.address);
 	if (host->is_v6 && published->no_v6)
 		return -EAFNOSUPPORT;
-	if (is_spliced(endpoint, port, host))
+	if (is_spliced(endpoint, port, host) || lease_is_cni(endpoint)) /* whom its plugins serve is their affair */
 		return 0;
 	bool is_all = inet_equal(host, &any) && !port->through_input;
 	return is_mapped && (!is_beyond_table(endpoint, port, host) || is_all) ? 0 : -EPROTONOSUPPORT;

@@ -27,7 +27,15 @@ static const struct json_field lease_address_fields[] = {
 	JSON_FIELD(struct lease_address, gateway, "gateway", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct lease_address, is_default, "default", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
 };
-static const struct json_table lease_address_table = JSON_TABLE(struct lease_address, lease_address_fields);
+const struct json_table lease_address_table = JSON_TABLE(struct lease_address, lease_address_fields);
+
+static const struct json_field lease_cni_fields[] = {
+	JSON_FIELD(struct lease_cni, conf, "conf", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct lease_cni, path, "path", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct lease_cni, timeout_s, "timeout_s", JSON_INT, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct lease_cni, ips, "ips", JSON_STRV, .flags = JSON_OMITEMPTY),
+};
+static const struct json_table lease_cni_table = JSON_TABLE(struct lease_cni, lease_cni_fields);
 
 static const struct json_field lease_endpoint_fields[] = {
 	JSON_FIELD(struct lease_endpoint, network_id, "network_id", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
@@ -35,6 +43,8 @@ static const struct json_field lease_endpoint_fields[] = {
 	JSON_FIELD(struct lease_endpoint, endpoint_id, "endpoint_id", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
 	JSON_FIELD(struct lease_endpoint, driver, "driver", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
 	JSON_FIELD(struct lease_endpoint, parent, "parent", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
+	JSON_FIELD(struct lease_endpoint, cni, "cni", JSON_OBJECT_FIELD, .table = &lease_cni_table,
+		.flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct lease_endpoint, mode, "mode", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct lease_endpoint, interface, "interface", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
 	JSON_FIELD(struct lease_endpoint, host_interface, "host_interface", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
@@ -143,14 +153,32 @@ static int check_ports(const struct lease_endpoint *endpoint, const char *path, 
 	return 0;
 }
 
+bool lease_is_cni(const struct lease_endpoint *endpoint)
+{
+	return endpoint->driver && strcmp(endpoint->driver, "cni") == 0;
+}
+
+static int check_cni(const struct lease_cni *cni, const char *path, struct err **reterr)
+{
+	if (!is_set(cni->conf) || cni->conf[0] != '/')
+		return bad(reterr, path, "cni", "not an absolute path:", cni->conf);
+	if (!is_set(cni->path))
+		return bad(reterr, path, "cni", "no folders with plugins for", cni->conf);
+	if (cni->timeout_s < 1 || cni->timeout_s > LEASE_CNI_TIMEOUT_MAX_S)
+		return bad(reterr, path, "cni", "the timeout is out of range for", cni->conf);
+	return 0;
+}
+
 static int check_link(const struct lease_endpoint *endpoint, const char *path, struct err **reterr)
 {
 	uint8_t mac[INET_MAC_BYTES];
 	bool is_bridge = strcmp(endpoint->driver, "bridge") == 0;
-	if (!OCI_IS_ONE_OF(endpoint->driver, "bridge", "macvlan", "ipvlan"))
+	if (!OCI_IS_ONE_OF(endpoint->driver, "bridge", "macvlan", "ipvlan", "cni"))
 		return bad(reterr, path, "driver", "unknown driver", endpoint->driver);
 	if (!lease_is_interface(endpoint->interface))
 		return bad(reterr, path, "interface", "not an interface's name:", endpoint->interface);
+	if (lease_is_cni(endpoint))
+		return check_cni(&endpoint->cni, path, reterr);
 	if (!lease_is_interface(endpoint->parent))
 		return bad(reterr, path, "parent", "not an interface's name:", endpoint->parent);
 	if (is_bridge != is_set(endpoint->host_interface) ||

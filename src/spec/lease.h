@@ -13,8 +13,9 @@
 #include "base/inet.h"
 #include "codec/json.h"
 
-#define LEASE_ENDPOINTS_MAX 256
-#define LEASE_PORTS_MAX     65536
+#define LEASE_ENDPOINTS_MAX     256
+#define LEASE_PORTS_MAX         65536
+#define LEASE_CNI_TIMEOUT_MAX_S 600
 /* Of an interface's name, with its NUL: IF_NAMESIZE. */
 #define LEASE_INTERFACE_SIZE 16
 /* Each start makes its own of host_interface: the one before may still be on its way out. */
@@ -39,13 +40,22 @@ struct lease_address {
 	bool is_default; /* the container's default route goes by that gateway */
 };
 
+/* How a network of driver cni is joined (network/cni.h). */
+struct lease_cni {
+	char *conf; /* absolute path of the administrator's list of plugins */
+	char *path; /* folders with plugins, colons between */
+	int64_t timeout_s;
+	char **ips; /* that are wished for */
+};
+
 struct lease_endpoint {
 	char *network_id; /* 64 hex digits */
 	char *network;    /* name */
 	char *endpoint_id;
-	char *driver; /* bridge, macvlan, ipvlan */
-	char *parent; /* name of the bridge, or of the parent interface */
-	char *mode;   /* of macvlan (bridge, private, vepa, passthru) and ipvlan (l2, l3, l3s); absent: the kernel's */
+	char *driver; /* bridge, macvlan, ipvlan, cni */
+	char *parent; /* name of the bridge, or of the parent interface; "": cni */
+	struct lease_cni cni;
+	char *mode; /* of macvlan (bridge, private, vepa, passthru) and ipvlan (l2, l3, l3s); absent: the kernel's */
 	char *interface;      /* in the container: eth0 */
 	char *host_interface; /* bridge: how the name of the veth's end at the host begins */
 	char *mac;            /* absent: ipvlan has its parent's */
@@ -78,6 +88,7 @@ struct lease_bridge {
 	bool foreign; /* the interface is the user's own (com.docker.network.bridge.name of one that was there): never deleted */
 };
 
+extern const struct json_table lease_address_table;
 extern const struct json_table lease_port_table;
 extern const struct json_table lease_endpoint_table;
 extern const struct json_table lease_bridge_table;
@@ -86,6 +97,8 @@ extern const struct json_table lease_bridge_table;
  * sentence. */
 int lease_endpoint_validate(const struct lease_endpoint *endpoint, const char *path, struct err **reterr);
 int lease_bridge_validate(const struct lease_bridge *bridge, const char *path, struct err **reterr);
+
+bool lease_is_cni(const struct lease_endpoint *endpoint);
 
 /* An interface's name as the kernel takes it: 1 to 15 bytes, no slash, no space, not "." or "..", no control character, no
  * "%" (which it would count up) and no ":" (an alias). */

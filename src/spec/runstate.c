@@ -18,6 +18,16 @@ static const struct json_field run_event_fields[] = {
 };
 const struct json_table run_event_table = JSON_TABLE(struct run_event, run_event_fields);
 
+static const struct json_field run_place_fields[] = {
+	JSON_FIELD(struct run_place, network_id, "network_id", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
+	JSON_FIELD(struct run_place, mac, "mac", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct run_place, ipv4, "ipv4", JSON_OBJECT_FIELD, .table = &lease_address_table,
+		.flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct run_place, ipv6, "ipv6", JSON_OBJECT_FIELD, .table = &lease_address_table,
+		.flags = JSON_OMITEMPTY),
+};
+const struct json_table run_place_table = JSON_TABLE(struct run_place, run_place_fields);
+
 static const struct json_field runstate_fields[] = {
 	JSON_FIELD(struct runstate, version, "v", JSON_INT),
 	JSON_FIELD(struct runstate, status, "status", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
@@ -33,6 +43,8 @@ static const struct json_field runstate_fields[] = {
 	JSON_FIELD(struct runstate, health, "health", JSON_OBJECT_PTR, .table = &health_table, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct runstate, held, "held", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
 	JSON_FIELD_ARRAY(struct runstate, ports, port_count, "ports", JSON_OBJECTS, .table = &lease_port_table,
+		.flags = JSON_OMITEMPTY),
+	JSON_FIELD_ARRAY(struct runstate, places, place_count, "places", JSON_OBJECTS, .table = &run_place_table,
 		.flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct runstate, last_seq, "last_seq", JSON_INT),
 	JSON_FIELD_ARRAY(struct runstate, events, event_count, "events", JSON_OBJECTS, .table = &run_event_table,
@@ -109,6 +121,15 @@ void runstate_set_ports(struct runstate *state, struct lease_port *ports, size_t
 	free(state->ports);
 	state->ports = ports;
 	state->port_count = count;
+}
+
+void runstate_set_places(struct runstate *state, struct run_place *places, size_t count)
+{
+	for (size_t i = 0; i < state->place_count; i++)
+		json_finish(&run_place_table, &state->places[i]);
+	free(state->places);
+	state->places = places;
+	state->place_count = count;
 }
 
 static void drop_oldest(struct runstate *state, size_t count)

@@ -25,6 +25,14 @@ struct run_event {
 	struct map *attributes; /* exitCode, signal, execID, ... */
 };
 
+/* On a network of driver cni, as its plugins have chosen. */
+struct run_place {
+	char *network_id;
+	char *mac;
+	struct lease_address ipv4;
+	struct lease_address ipv6;
+};
+
 struct runstate {
 	int64_t version;
 	char *status;             /* created, running, paused, restarting, exited, dead */
@@ -40,7 +48,9 @@ struct runstate {
 	struct health *health;    /* NULL without a health check */
 	struct lease_port *ports; /* published while it runs, as they were chosen */
 	size_t port_count;
-	bool held;                /* an egress policy of its is in the packet filter */
+	bool held; /* an egress policy of its is in the packet filter */
+	struct run_place *places;
+	size_t place_count;
 	int64_t last_seq;         /* of the newest event ever made */
 	struct run_event *events; /* not acknowledged yet, in order */
 	size_t event_count;
@@ -48,6 +58,7 @@ struct runstate {
 
 extern const struct json_table runstate_table;
 extern const struct json_table run_event_table;
+extern const struct json_table run_place_table;
 
 /* A container that was never started: status created, times CLOCK_NEVER. */
 int runstate_init(struct runstate *state);
@@ -62,6 +73,9 @@ int runstate_set_status(struct runstate *state, const char *status);
 
 /* Takes the ports. */
 void runstate_set_ports(struct runstate *state, struct lease_port *ports, size_t count);
+
+/* Takes them. */
+void runstate_set_places(struct runstate *state, struct run_place *places, size_t count);
 
 /* Appends an event with the next number, taking `attributes` (also on failure; may be NULL), and returns it in *ret, valid
  * until the next change. Returns 0 or -ENOMEM. */
