@@ -5,16 +5,7 @@
 
 #include "base/strv.h"
 #include "monitor/monitor.h"
-
-/* All that Linux has; what this machine's kernel or our own bounding set lacks is left out by the runtime. */
-static const char *const all_capabilities[] = { "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER",
-	"CAP_FSETID", "CAP_KILL", "CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE",
-	"CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST", "CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_IPC_LOCK", "CAP_IPC_OWNER",
-	"CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYS_CHROOT", "CAP_SYS_PTRACE", "CAP_SYS_PACCT", "CAP_SYS_ADMIN",
-	"CAP_SYS_BOOT", "CAP_SYS_NICE", "CAP_SYS_RESOURCE", "CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG", "CAP_MKNOD",
-	"CAP_LEASE", "CAP_AUDIT_WRITE", "CAP_AUDIT_CONTROL", "CAP_SETFCAP", "CAP_MAC_OVERRIDE", "CAP_MAC_ADMIN",
-	"CAP_SYSLOG", "CAP_WAKE_ALARM", "CAP_BLOCK_SUSPEND", "CAP_AUDIT_READ", "CAP_PERFMON", "CAP_BPF",
-	"CAP_CHECKPOINT_RESTORE" };
+#include "sys/caps.h"
 
 static int replace_strv(char ***v, char *const *with)
 {
@@ -36,7 +27,8 @@ static int replace_string(char **string, const char *with)
 	return 0;
 }
 
-/* As `docker exec --privileged`: every capability the machine gives. */
+/* As `docker exec --privileged`: all that Linux has; what this machine's kernel or our own bounding set lacks is left out by the
+ * runtime. */
 static int grant_all(struct oci_process *process)
 {
 	if (!process->capabilities)
@@ -48,8 +40,8 @@ static int grant_all(struct oci_process *process)
 	for (size_t i = 0; i < ARRAY_SIZE(sets); i++) {
 		strv_free(*sets[i]);
 		*sets[i] = NULL;
-		for (size_t c = 0; c < ARRAY_SIZE(all_capabilities); c++)
-			if (strv_append(sets[i], all_capabilities[c]) < 0)
+		for (unsigned number = 0; cap_name(number); number++)
+			if (strv_append(sets[i], cap_name(number)) < 0)
 				return -1;
 	}
 	return 0;

@@ -46,7 +46,7 @@ struct family {
 	enum nft_type type;
 	uint32_t source, destination; /* in its header */
 	uint32_t size;
-	const char *chain, *refuse;
+	char chain[8], refuse[8];
 	struct nft_set sets[SET_COUNT];
 };
 

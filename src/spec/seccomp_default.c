@@ -14,18 +14,20 @@
 #define CLONE_NAMESPACES \
  (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
 
-/* Words in one string are separated by spaces. A condition that is not given always holds. */
+#define RULE_NAMES_SIZE 272
+
+/* Words in one string are separated by spaces. A condition that is not given always holds. Without pointers: see codec/json.h. */
 struct rule {
-	const char *names;
-	const char *needs_cap;
-	const char *unless_cap;
-	const char *only_on; /* architectures, libseccomp's words */
-	const char *never_on;
+	char names[RULE_NAMES_SIZE]; /* "": those of `always` */
+	char needs_cap[20];
+	char unless_cap[16];
+	char only_on[16]; /* architectures, libseccomp's words */
+	char never_on[16];
 	struct {
 		unsigned kernel, major;
 	} since;
-	int errno_ret;  /* 0: allow */
-	const char *op; /* NULL: whatever the arguments are. MASKED_EQ: none of value's bits */
+	int errno_ret; /* 0: allow */
+	char op[20];   /* "": whatever the arguments are. MASKED_EQ: none of value's bits */
 	int64_t index;
 	uint64_t value;
 };
@@ -75,7 +77,7 @@ static const char always[] =
 	"writev";
 
 static const struct rule rules[] = {
-	{ .names = always },
+	{ .names = "" },
 	/* Before 4.8 ptrace was a way around seccomp. */
 	{ .names = "process_vm_readv process_vm_writev ptrace", .since = { 4, 8 } },
 
@@ -156,13 +158,13 @@ static bool has_word(const char *words, const char *word)
 
 static bool applies(const struct rule *rule, const struct seccomp_target *target)
 {
-	if (rule->needs_cap && !strv_has(target->capabilities, rule->needs_cap))
+	if (rule->needs_cap[0] && !strv_has(target->capabilities, rule->needs_cap))
 		return false;
-	if (rule->unless_cap && strv_has(target->capabilities, rule->unless_cap))
+	if (rule->unless_cap[0] && strv_has(target->capabilities, rule->unless_cap))
 		return false;
-	if (rule->only_on && !has_word(rule->only_on, target->architecture))
+	if (rule->only_on[0] && !has_word(rule->only_on, target->architecture))
 		return false;
-	if (rule->never_on && has_word(rule->never_on, target->architecture))
+	if (rule->never_on[0] && has_word(rule->never_on, target->architecture))
 		return false;
 	return target->kernel > rule->since.kernel ||
 	       (target->kernel == rule->since.kernel && target->major >= rule->since.major);
@@ -177,8 +179,8 @@ static int add_rule(struct oci_seccomp *out, const struct rule *rule)
 	};
 	const struct json_opt_int errno_ret = { .set = rule->errno_ret != 0, .value = rule->errno_ret };
 	const char *action = rule->errno_ret ? "SCMP_ACT_ERRNO" : "SCMP_ACT_ALLOW";
-	return seccomp_add_rule(out, strv_split(rule->names, ' '), action, errno_ret, rule->op ? &arg : NULL,
-		rule->op ? 1 : 0);
+	return seccomp_add_rule(out, strv_split(rule->names[0] ? rule->names : always, ' '), action, errno_ret,
+		rule->op[0] ? &arg : NULL, rule->op[0] ? 1 : 0);
 }
 
 static int build(const struct seccomp_target *target, struct oci_seccomp *out)

@@ -93,8 +93,10 @@ void nft_value_add(struct nft_value *value, enum nft_type type, const void *data
 /* A port in the machine's order. */
 void nft_value_add_port(struct nft_value *value, uint16_t port);
 
+#define NFT_SET_NAME_SIZE 16
+
 struct nft_set {
-	const char *name;
+	char name[NFT_SET_NAME_SIZE]; /* no pointer: see codec/json.h */
 	uint32_t flags; /* NFT_SET_INTERVAL, NFT_SET_TIMEOUT, ... Concatenation and map follow from the fields */
 	enum nft_type key[NFT_FIELDS_MAX];
 	enum nft_type data[NFT_FIELDS_MAX]; /* none: a set, else a map */
