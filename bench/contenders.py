@@ -178,7 +178,9 @@ def docker(place, suffix, work, run):
 def podman(place, suffix, work, run):
     work.mkdir()
     run.mkdir()
-    (run / "containers.conf").write_text('[containers]\ndefault_ulimits = ["nofile=1024:20000", "nproc=4096:4096"]\n[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\n')
+    (run / "networks").mkdir()
+    (run / "containers.conf").write_text('[containers]\ndefault_ulimits = ["nofile=1024:20000", "nproc=4096:4096"]\n[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\n'
+                                         f'[network]\nnetwork_config_dir = "{run}/networks"\n')
     (run / "storage.conf").write_text(f'[storage]\ndriver = "overlay"\ngraphroot = "{work}/root"\nrunroot = "{run}/root"\n')
     env = {**ENV, "CONTAINERS_CONF": str(run / "containers.conf"), "CONTAINERS_STORAGE_CONF": str(run / "storage.conf"), "TMPDIR": str(work)}
     return Contender(f"podman {version(place, 'podman')}{suffix}", place,
