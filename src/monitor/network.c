@@ -116,6 +116,7 @@ static void unpublish(struct monitor *monitor)
 	if (r == 0) {
 		r = table_container_remove(&table.netlink, table.name, table.owner, monitor->legs.endpoints,
 			monitor->legs.endpoint_count, &err);
+		published_release(&monitor->published); /* else the child would have them too, for a moment */
 		forget_aside(&table.netlink, &monitor->legs);
 		netlink_close(&table.netlink);
 	}
@@ -327,8 +328,8 @@ void network_forget(struct monitor *monitor)
 {
 	resolve_close(monitor);
 	spliced_close(monitor);
-	shape_end(&monitor->shape);
 	unpublish(monitor);
+	shape_end(&monitor->shape);
 	egress_end(monitor);
 	foreign_end(monitor);
 	published_release(&monitor->published);

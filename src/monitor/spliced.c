@@ -168,8 +168,10 @@ void spliced_update(struct monitor *monitor)
 		unwatch(spliced);
 		r = watch(monitor);
 	}
-	if (r < 0)
+	if (r < 0) {
 		log_error("cannot watch published ports: %s", strerrordesc_np(-r));
+		end_process(spliced); /* if there is one: its end brings another */
+	}
 }
 
 void spliced_withdraw(struct monitor *monitor, const struct published *published)

@@ -189,8 +189,7 @@ static void end(struct nft_batch *batch, int verdict, const char *to, const char
 static void guard_spliced(struct nft_batch *batch, const struct family *family)
 {
 	for (int of_one = 0; of_one < 2; of_one++) {
-		nft_rule_begin(batch, "guard");
-		match_interface(batch, NFT_META_IIFNAME, SET_INTERNAL, true);
+		nft_rule_begin(batch, "from_internal");
 		match_family(batch, family);
 		if (of_one)
 			load_host_port(batch, family);
@@ -206,9 +205,14 @@ static void guard(struct nft_batch *batch)
 	const struct nft_chain chain = { "guard", "filter", NF_INET_PRE_ROUTING, NF_IP_PRI_RAW, NF_ACCEPT };
 	nft_put_chain(batch, &chain);
 	nft_put_chain(batch, &(struct nft_chain){ .name = "source" });
+	nft_put_chain(batch, &(struct nft_chain){ .name = "from_internal" });
 	nft_put_flush(batch, "guard");
 	nft_put_flush(batch, "source");
+	nft_put_flush(batch, "from_internal");
 
+	nft_rule_begin(batch, "guard");
+	match_interface(batch, NFT_META_IIFNAME, SET_INTERNAL, true);
+	end(batch, NFT_JUMP, "from_internal", NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(families); i++)
 		guard_spliced(batch, &families[i]);
 	nft_rule_begin(batch, "guard");

@@ -6,6 +6,7 @@ import os
 import pathlib
 import signal
 import socket
+import struct
 import threading
 
 import pytest
@@ -147,6 +148,100 @@ def test_a_container_reaches_a_port_that_it_was_given_later(engine, world, bridg
     engine.api("DELETE", "/containers/later?force=1")
 
 
+# --- what a container can't do to others, or reach of the host
+
+def advertise(inside, interface):
+    """A router advertisement: a prefix, a default route, a name server."""
+    prefix = struct.pack("!BBBBIII16s", 3, 4, 64, 0xc0, 86400, 86400, 0, socket.inet_pton(socket.AF_INET6, "2001:db8:bad::"))
+    server = struct.pack("!BBHI16s", 25, 3, 0, 86400, socket.inet_pton(socket.AF_INET6, "2001:db8:bad::53"))
+    raw = inside.do(socket.socket, socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+    index = inside.do(socket.if_nametoindex, interface)
+    raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+    raw.sendto(struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0) + prefix + server, ("ff02::1", 0, 0, index))
+    raw.close()
+
+
+def test_advertisements_of_a_container_are_ignored(world):
+    """T-NW08: by the host and by its neighbours; a network of IPv4 alone has no IPv6 at all."""
+    def said(name):
+        return world[name].run("ip", "-6", "address", check=True, capture_output=True).stdout + \
+            world[name].run("ip", "-6", "route", check=True, capture_output=True).stdout
+    watched = ("host", "server-dual", "beside-dual", "beside-bridge")
+    sniffer = world["beside-dual"].do(socket.socket, socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+    sniffer.settimeout(5)
+    before = [said(name) for name in watched]
+    advertise(world["server-dual"], "eth0")
+    while sniffer.recv(1500)[0] != 134:  # it did go out
+        pass
+    sniffer.close()
+    assert [said(name) for name in watched] == before
+    for name in ("server-bridge", "beside-bridge"):
+        assert "inet6" not in world[name].run("ip", "address", "show", "dev", "eth0", check=True, capture_output=True).stdout
+    bridge, = [line for line in world["host"].run("ip", "-o", "-4", "address", check=True, capture_output=True).stdout.splitlines()
+               if "172.17.0.1/" in line or " tare0" in line]
+    assert "inet6" not in world["host"].run("ip", "address", "show", "dev", bridge.split()[1], check=True, capture_output=True).stdout
+
+
+def scan(space, family, address, ports, but):
+    def inside():
+        found = []
+        for port in ports:
+            probe = socket.socket(family)
+            probe.settimeout(2)
+            if port not in but and probe.connect_ex((address, port)) == 0:
+                found.append(port)
+            probe.close()
+        return found
+    return space.do(inside)
+
+
+def test_what_containers_reach_of_the_host(world):
+    """T-NW10: of networks with IPv6, and of internal ones: nothing but what is published."""
+    published = set(range(8100, 8110)) | set(range(8200, 8210))
+    for space, family, address in (("beside-dual", socket.AF_INET6, "fd81::1"), ("server-within", socket.AF_INET, "10.82.0.1")):
+        assert scan(world[space], family, address, range(1, 65536), published) == []
+    for space in ("beside-dual", "server-within", "beside-bridge"):
+        assert ask(world[space], "tcp", "169.254.169.254", 80, BRIEF) in ("silence", "Network is unreachable", "No route to host")
+
+
+# --- sctp
+
+def crc32c(data):
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+
+
+def test_sctp_reaches_the_container(engine, world):
+    """By IPv4, whether the host's kernel has such sockets or not; the IPv6 half, which nobody could serve, is not shown."""
+    engine.docker("run", "-d", "--name", "sctp", "--network", "bridge", "-p", "8420:80/sctp", "busybox", "sleep", "1000")
+    inside = Namespace(f"/proc/{inspect(engine, 'sctp')['State']['Pid']}/ns/net")
+    try:
+        assert inspect(engine, "sctp")["NetworkSettings"]["Ports"] == {"80/sctp": [{"HostIp": "0.0.0.0", "HostPort": "8420"}]}
+        receiver = inside.do(socket.socket, socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_SCTP)
+        receiver.settimeout(5)
+        init = struct.pack("!BBHIIHHI", 1, 0, 20, 7, 65536, 1, 1, 1)
+        head = struct.pack("!HHI", 5555, 8420, 0)
+        packet = head + struct.pack("<I", crc32c(head + bytes(4) + init)) + init
+        sender = world["outside"].do(socket.socket, socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_SCTP)
+        sender.sendto(packet, (HERE, 0))
+        got, peer = receiver.recvfrom(1500)
+        source, target = struct.unpack("!HH", got[20:24])
+        assert (peer[0], source, target, got[32:]) == (THERE, 5555, 80, init)
+        assert struct.unpack("<I", got[28:32])[0] == crc32c(got[20:28] + bytes(4) + init), "its sum is right"
+        sender.close()
+        receiver.close()
+    finally:
+        inside.close()
+        engine.api("DELETE", "/containers/sctp?force=1")
+    refused = engine.tare("run", "-d", "--name", "sctp6", "-p", "[::1]:8421:80/sctp", "busybox", "sleep", "1000", check=False)
+    engine.api("DELETE", "/containers/sctp6?force=1")
+    assert refused.returncode == 125 and "Bind for [::1]:8421 failed: Protocol not supported" in refused.stderr
+
+
 # --- the splice
 
 @pytest.fixture
@@ -209,6 +304,21 @@ def test_datagrams_find_their_way_back(world, spliced):
         assert answer == bytes([n]) * 10 and peer[:2] == (address, 8400), "from where it was asked"
         client.close()
     server.close()
+
+
+def test_by_a_link_local_address(world, spliced):
+    """The table could not send that on: who asks is only known on that link."""
+    echo = Echo(spliced, "0.0.0.0", 80)
+    shown = world["host"].run("ip", "-o", "-6", "address", "show", "dev", "wire", "scope", "link", check=True, capture_output=True).stdout
+    address = shown.split()[3].split("/")[0]
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        client = world["outside"].socket("::", kind)
+        client.connect((address, 8400, 0, world["outside"].do(socket.if_nametoindex, "wire")))
+        if kind == socket.SOCK_DGRAM:
+            client.send(b"who am I?")
+        assert client.recv(100)
+        client.close()
+    echo.close()
 
 
 def test_its_life(engine, world, spliced):

@@ -186,6 +186,57 @@ static void what_is_left_to_us_is_chosen(void **state)
 	published_release(&published);
 }
 
+static struct lease_port heap_port(const char *proto, const char *address, int64_t number)
+{
+	return PORT(strdup(proto), strdup(address), number, 0, 80, 1);
+}
+
+static void switch_v6(bool on)
+{
+	FILE *file = fopen("/proc/sys/net/ipv6/conf/all/disable_ipv6", "w");
+	assert_non_null(file);
+	fputs(on ? "0" : "1", file);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* The half of a binding to all addresses that nobody could reach is left out; named by itself it is refused. */
+static void what_nobody_could_reach_is_not_published(void **state)
+{
+	if (!*state)
+		skip();
+	static const struct {
+		const char *proto, *own_v6, *v6;
+		bool has_host_v6, is_reached;
+	} cases[] = {
+		{ "tcp", NULL, "::", true, true },
+		{ "tcp", NULL, "::", false, false },
+		{ "tcp", "fd00::2", "::", false, false },
+		{ "sctp", NULL, "::", true, false },
+		{ "sctp", "fd00::2", "::", true, true },
+		{ "sctp", "fd00::2", "::1", true, false },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct lease_port *ports = calloc(2, sizeof(*ports));
+		struct published published = { 0 };
+		ports[0] = heap_port(cases[i].proto, "0.0.0.0", 7400);
+		ports[1] = heap_port(cases[i].proto, cases[i].v6, 7400);
+		struct lease_endpoint endpoint = endpoint_with(ports, 2);
+		endpoint.ipv6.address = (char *)cases[i].own_v6;
+		switch_v6(cases[i].has_host_v6);
+		bool is_half = strcmp(cases[i].v6, "::") == 0;
+		int r = published_reserve(&published, &endpoint, 1, NULL, NULL);
+		switch_v6(true);
+		assert_int_equal(r, is_half || cases[i].is_reached ? 0 : -EPROTONOSUPPORT);
+		if (r == 0)
+			assert_int_equal(endpoint.port_count, cases[i].is_reached ? 2 : 1);
+		assert_string_equal(endpoint.ports[0].host_ip, "0.0.0.0");
+		published_release(&published);
+		for (size_t k = 0; k < endpoint.port_count; k++)
+			json_finish(&lease_port_table, &ports[k]);
+		free(ports);
+	}
+}
+
 /* Sockets up to the ceiling; of the rest it is only seen that they are free. */
 static void more_than_the_ceiling_is_looked_at(void **state)
 {
@@ -211,6 +262,7 @@ int main(void)
 		cmocka_unit_test(another_program_s_port_is_refused),
 		cmocka_unit_test(a_port_with_a_past_is_free),
 		cmocka_unit_test(what_is_left_to_us_is_chosen),
+		cmocka_unit_test(what_nobody_could_reach_is_not_published),
 		cmocka_unit_test(more_than_the_ceiling_is_looked_at),
 	};
 	return cmocka_run_group_tests(tests, setup, NULL);
