@@ -16,6 +16,7 @@ struct holder_link;
 struct networks;
 struct records;
 struct network_sweep;
+struct egress_watch;
 struct rules_watch;
 struct spare;
 struct volumes;
@@ -40,6 +41,7 @@ struct engine {
 	struct volumes *volumes;
 	struct networks *networks;
 	struct network_sweep *network_sweep;
+	struct egress_watch *egress_watch;
 	struct rules_watch *rules_watch;
 	struct containers *containers;
 	struct execs *execs;

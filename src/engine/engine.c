@@ -17,6 +17,7 @@
 #include "engine/connect.h"
 #include "engine/container.h"
 #include "engine/detach.h"
+#include "engine/egress_watch.h"
 #include "engine/events.h"
 #include "engine/execs.h"
 #include "engine/holder_link.h"
@@ -222,6 +223,8 @@ int engine_new(struct loop *loop, const struct engine_options *options, struct e
 		return r;
 	r = rules_watch_new(engine, &engine->rules_watch, reterr);
 	if (r == 0)
+		r = egress_watch_new(engine, &engine->egress_watch, reterr);
+	if (r == 0)
 		r = network_sweep_new(engine, &engine->network_sweep, reterr);
 	if (r < 0)
 		return r;
@@ -240,6 +243,7 @@ void engine_free(struct engine *engine)
 	volumes_free(engine->volumes);
 	networks_free(engine->networks);
 	workers_free(engine->workers);
+	egress_watch_free(engine->egress_watch);
 	rules_watch_free(engine->rules_watch); /* which may have asked one */
 	network_sweep_free(engine->network_sweep);
 	holder_link_free(engine->holder);

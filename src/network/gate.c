@@ -16,6 +16,8 @@
 #include <linux/rtnetlink.h>
 #include <linux/udp.h>
 
+#include "sys/nflog.h"
+
 #define FAILURE_MAX     4096
 #define ICMPV6_ND_FIRST 130 /* from here on: who is on the link, not echoes and errors */
 #define ARP_SENDER      14  /* its IPv4 address, in an ARP packet of Ethernet */
@@ -236,11 +238,35 @@ static void look_up_names(struct nft_batch *batch, const struct family *family)
 	end(batch, NF_ACCEPT, NULL, NULL);
 }
 
-static void refuse_chain(struct nft_batch *batch, const struct family *family)
+uint16_t gate_log_group(const char *table)
+{
+	uint32_t hash = 0x811c9dc5; /* FNV-1a: among the upper half, where few people's own groups are */
+	for (; *table; table++)
+		hash = (hash ^ (uint8_t)*table) * 0x01000193;
+	return (uint16_t)(0x8000 | (hash & 0x7fff));
+}
+
+/* For who is told of it as it happens; what is counted is exact without. */
+static void log_some(struct nft_batch *batch, const struct family *family, const char *chain, const char *word,
+	const char *sources)
+{
+	nft_rule_begin(batch, chain);
+	if (sources) {
+		load_pair(batch, family);
+		nft_lookup(batch, 0, sources, true);
+	}
+	nft_limit(batch, GATE_LOGS_PER_S, 2 * GATE_LOGS_PER_S);
+	nft_log(batch, gate_log_group(batch->table), NFLOG_BYTES, word);
+	nft_rule_end(batch, NULL);
+}
+
+static void refuse_chain(struct nft_batch *batch, const struct family *family, bool with_log)
 {
 	nft_put_chain(batch, &(struct nft_chain){ .name = family->refuse });
 	nft_put_flush(batch, family->refuse);
 	count(batch, family, family->refuse, REFUSED, NULL);
+	if (with_log)
+		log_some(batch, family, family->refuse, GATE_LOG_REFUSED, NULL);
 	/* ICMP is limited to a few a second by the kernel, and who waits for more of it waits long. */
 	nft_rule_begin(batch, family->refuse);
 	match_protocol(batch, NFT_CMP_EQ, IPPROTO_TCP);
@@ -253,10 +279,10 @@ static void refuse_chain(struct nft_batch *batch, const struct family *family)
 	nft_rule_end(batch, "the policy does not have it");
 }
 
-static void family_chain(struct nft_batch *batch, const struct family *family)
+static void family_chain(struct nft_batch *batch, const struct family *family, bool with_log)
 {
 	const uint8_t first = ICMPV6_ND_FIRST;
-	refuse_chain(batch, family);
+	refuse_chain(batch, family, with_log);
 	nft_put_chain(batch, &(struct nft_chain){ .name = family->chain });
 	nft_put_flush(batch, family->chain);
 	if (family->number == NFPROTO_IPV6) {
@@ -279,18 +305,20 @@ static void family_chain(struct nft_batch *batch, const struct family *family)
 	look_up_names(batch, family);
 	look_up(batch, family, OPEN, NF_ACCEPT, NULL);
 	count(batch, family, family->chain, NOTED, family->sets[AUDITED].name);
+	if (with_log)
+		log_some(batch, family, family->chain, GATE_LOG_NOTED, family->sets[AUDITED].name);
 	look_up(batch, family, AUDITED, NF_ACCEPT, NULL);
 	nft_rule_begin(batch, family->chain);
 	end(batch, NFT_GOTO, family->refuse, NULL);
 }
 
-static void gate_chain(struct nft_batch *batch)
+static void gate_chain(struct nft_batch *batch, bool with_log)
 {
 	const struct nft_chain chain = { "gate", "filter", NF_INET_PRE_ROUTING, (uint32_t)GATE_PRIORITY, NF_ACCEPT };
 	const uint32_t known = NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED), none = 0;
 	nft_put_chain(batch, &chain);
 	for (size_t i = 0; i < ARRAY_SIZE(families); i++)
-		family_chain(batch, &families[i]);
+		family_chain(batch, &families[i], with_log);
 	nft_put_flush(batch, "gate");
 	nft_rule_begin(batch, "gate");
 	nft_load_ct(batch, NFT_CT_STATE, 0);
@@ -309,7 +337,7 @@ static void gate_chain(struct nft_batch *batch)
 	}
 }
 
-static void put_frame(struct nft_batch *batch)
+static void put_frame(struct nft_batch *batch, bool with_log)
 {
 	in_bridges(batch);
 	nft_put_table(batch);
@@ -323,7 +351,7 @@ static void put_frame(struct nft_batch *batch)
 		for (size_t set = 0; set < SOURCE; set++)
 			nft_put_set(batch, &families[i].sets[set]);
 	}
-	gate_chain(batch);
+	gate_chain(batch, with_log);
 }
 
 /* --- elements --- */
@@ -640,14 +668,16 @@ static int refuse(const struct nft_batch *batch, const struct netlink *netlink, 
 		what.data ? what.data : strerror(-r));
 }
 
-/* With the chains, `before` counts as gone if its elements may be. */
-static int commit(struct netlink *netlink, const struct gate *before, const struct gate *after, bool with_frame,
+enum frame { FRAME_IS_THERE, FRAME_WITHOUT_LOG, FRAME };
+
+/* -ENOENT, and no error's text: the chains are not there, or the kernel has no log. */
+static int commit(struct netlink *netlink, const struct gate *before, const struct gate *after, enum frame frame,
 	struct err **reterr)
 {
 	_cleanup_(nft_batch_finish) struct nft_batch batch;
 	nft_batch_begin(&batch, NFPROTO_INET, (after ?: before)->table);
-	if (with_frame)
-		put_frame(&batch);
+	if (frame != FRAME_IS_THERE)
+		put_frame(&batch, frame == FRAME);
 	/* Put and deleted in one: it works whether they are there or not. */
 	int r = put_gate(&batch, before, nft_put_elements);
 	if (r == 0)
@@ -657,9 +687,16 @@ static int commit(struct netlink *netlink, const struct gate *before, const stru
 	if (r < 0)
 		return err_oom(reterr);
 	r = nft_batch_commit(&batch, netlink);
-	if (r == -ENOENT && !with_frame)
+	if (r == -ENOENT && frame != FRAME_WITHOUT_LOG)
 		return r;
 	return r < 0 ? refuse(&batch, netlink, r, reterr) : 0;
+}
+
+static int commit_with_frame(struct netlink *netlink, const struct gate *before, const struct gate *after,
+	struct err **reterr)
+{
+	int r = commit(netlink, before, after, FRAME, reterr);
+	return r == -ENOENT ? commit(netlink, before, after, FRAME_WITHOUT_LOG, reterr) : r;
 }
 
 int gate_change(struct netlink *netlink, const struct gate *before, const struct gate *after, struct err **reterr)
@@ -667,15 +704,15 @@ int gate_change(struct netlink *netlink, const struct gate *before, const struct
 	bool holds_after = holds(after);
 	if (!holds(before) && !holds_after)
 		return 0;
-	int r = commit(netlink, before, after, false, reterr);
+	int r = commit(netlink, before, after, FRAME_IS_THERE, reterr);
 	if (r != -ENOENT)
 		return r;
-	return holds_after ? commit(netlink, before, after, true, reterr) : 0;
+	return holds_after ? commit_with_frame(netlink, before, after, reterr) : 0;
 }
 
 int gate_restore(struct netlink *netlink, const struct gate *gate, struct err **reterr)
 {
-	return holds(gate) ? commit(netlink, gate, gate, true, reterr) : 0;
+	return holds(gate) ? commit_with_frame(netlink, gate, gate, reterr) : 0;
 }
 
 struct opening {

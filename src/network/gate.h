@@ -35,6 +35,12 @@
 #define GATE_OPENED_MOST_MS  (60 * 60 * 1000)
 #define GATE_OPENED_GRACE_MS 15000
 
+/* Of what is refused or noted, so many packets a second go to a group of nflog, with these words. */
+#define GATE_LOGS_PER_S  20
+#define GATE_LOG_REFUSED "denied"
+#define GATE_LOG_NOTED   "noted"
+uint16_t gate_log_group(const char *table);
+
 /* An address that a name of the policy led to. */
 struct gate_opened {
 	struct inet_address address;

@@ -523,6 +523,25 @@ void nft_update_counted(struct nft_batch *batch, const struct nft_set *set, uint
 	expression_end(batch);
 }
 
+void nft_limit(struct nft_batch *batch, uint64_t per_s, uint32_t burst)
+{
+	struct netlink_request *request = expression_begin(batch, "limit");
+	netlink_put_be64(request, NFTA_LIMIT_RATE, per_s);
+	netlink_put_be64(request, NFTA_LIMIT_UNIT, 1);
+	netlink_put_be32(request, NFTA_LIMIT_BURST, burst);
+	netlink_put_be32(request, NFTA_LIMIT_TYPE, NFT_LIMIT_PKTS);
+	expression_end(batch);
+}
+
+void nft_log(struct nft_batch *batch, uint16_t group, uint32_t bytes, const char *prefix)
+{
+	struct netlink_request *request = expression_begin(batch, "log");
+	netlink_put_be16(request, NFTA_LOG_GROUP, group);
+	netlink_put_be32(request, NFTA_LOG_SNAPLEN, bytes);
+	netlink_put_text(request, NFTA_LOG_PREFIX, prefix);
+	expression_end(batch);
+}
+
 void nft_reject(struct nft_batch *batch, bool by_reset)
 {
 	struct netlink_request *request = expression_begin(batch, "reject");

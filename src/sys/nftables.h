@@ -159,6 +159,10 @@ void nft_counter(struct nft_batch *batch);
 /* The key in the slot comes into a set with NFT_SET_EVAL, or its time begins anew, and a counter of its own counts. If the set is
  * full, the rule ends. */
 void nft_update_counted(struct nft_batch *batch, const struct nft_set *set, uint8_t slot);
+/* The rule goes on for so many packets a second. */
+void nft_limit(struct nft_batch *batch, uint64_t per_s, uint32_t burst);
+/* To whoever listens to that group (sys/nflog.h): the beginning of the packet, and `prefix`. */
+void nft_log(struct nft_batch *batch, uint16_t group, uint32_t bytes, const char *prefix);
 /* The packet is dropped, and who sent it is told: by a reset of TCP, or by ICMP's word for "not allowed". */
 void nft_reject(struct nft_batch *batch, bool by_reset);
 /* To the address in one slot and, unless it is NFT_SLOT_NONE, the port in the other. */

@@ -404,6 +404,24 @@ def test_audit_only_notes(engine, run):
     assert seen(engine, "audited") == {(THERE, 80, "tcp", False): 1, (THERE6, 80, "tcp", False): 1, (OTHER, 80, "tcp", True): 1}
 
 
+def test_what_was_refused_is_told(engine, run):
+    """An event for each place, once a minute."""
+    since = engine.api("GET", "/info")[1]["SystemTime"]
+    space = run("told", "--egress", f"allow={THERE}:443")
+    noted = run("told-too", "--egress", "default=audit")
+    for _ in range(3):
+        assert is_refused(space, THERE, 80) and is_refused(space, THERE6, 443) and reaches(noted, THERE, 80)
+
+    def told():
+        listed = engine.tare("events", "--since", since, "--until", "0s", "--filter", "type=container", "--format", "{{json .}}").stdout
+        events = [json.loads(line) for line in listed.splitlines()]
+        return sorted((event["Action"], event["Actor"]["Attributes"]["name"], event["Actor"]["Attributes"]["address"],
+                       event["Actor"]["Attributes"]["port"]) for event in events if event["Action"].startswith("egress-"))
+    wanted = [("egress-denied", "told", THERE, "80"), ("egress-denied", "told", THERE6, "443"), ("egress-noted", "told-too", THERE, "80")]
+    wait_for(lambda: len(told()) >= 3, "events")
+    assert told() == wanted
+
+
 def test_update_changes_it_live(engine, run):
     space = run("live")
     assert reaches(space, THERE, 80)
