@@ -220,6 +220,44 @@ static int complete_mode(struct container_record *record)
 	return r;
 }
 
+/* Those of the default bridge: elsewhere they are names, and their containers may come later. */
+static char *const *links_of(const struct container_record *record)
+{
+	const char *mode = record->host.network_mode;
+	return mode && strcmp(mode, NETWORK_BRIDGE) == 0 ? record->host.links : NULL;
+}
+
+/* They must be of containers that are there. */
+static int check_links(struct engine *engine, const struct container_record *record, struct err **reterr)
+{
+	struct container *other;
+	strv_foreach (link, links_of(record)) {
+		_cleanup_free_ char *name = strndup(*link, strcspn(*link, ":"));
+		if (!name)
+			return err_oom(reterr);
+		if (container_find(engine, name, &other, NULL) < 0)
+			return err_set(reterr, ERR_INVALID, 0, "could not get container for %s: No such container: %s",
+				name, name);
+	}
+	return 0;
+}
+
+int endpoints_check_links(const struct container *container, struct err **reterr)
+{
+	struct container *other;
+	strv_foreach (link, links_of(&container->record)) {
+		const char *alias = strchr(*link, ':');
+		_cleanup_free_ char *name = strndup(*link, strcspn(*link, ":"));
+		if (!name)
+			return err_oom(reterr);
+		if (container_find(container->engine, name, &other, NULL) == 0 && container_is_running(other))
+			continue;
+		return err_set(reterr, ERR_INVALID, 0, "Cannot link to a non running container: /%s AS /%s/%s", name,
+			container->name, alias ? alias + 1 : name);
+	}
+	return 0;
+}
+
 int endpoints_complete(struct engine *engine, struct container_record *record, struct err **reterr)
 {
 	if (complete_mode(record) < 0)
@@ -230,7 +268,9 @@ int endpoints_complete(struct engine *engine, struct container_record *record, s
 	struct map_entry *entry;
 	if (!into)
 		return err_oom(reterr);
-	int r = main ? complete_main(engine, record, main, into, reterr) : 0;
+	int r = check_links(engine, record, reterr);
+	if (r == 0 && main)
+		r = complete_main(engine, record, main, into, reterr);
 	for (size_t cursor = 0; r == 0 && main && asked && (entry = map_next(asked, &cursor));) {
 		_cleanup_free_ char *key = strdup(entry->key);
 		struct endpoint_settings *settings = take_settings(asked, entry->key);
@@ -570,7 +610,10 @@ static int fill_numbers(const struct network *network, struct lease_endpoint *le
 static int fill_link(const struct container *container, const struct network *network, const struct record_leg *leg,
 	struct lease_endpoint *lease)
 {
-	const char *mode = network_option(network, network_is(network, "macvlan") ? "macvlan_mode" : "ipvlan_mode");
+	bool is_macvlan = network_is(network, "macvlan");
+	const char *asked_mode = network_option(network, is_macvlan ? "macvlan_mode" : "ipvlan_mode");
+	/* Docker's, which are not the kernel's. */
+	const char *mode = is_set(asked_mode) ? asked_mode : is_macvlan ? "bridge" : "l2";
 	char mac[INET_MAC_SIZE], host[LEASE_INTERFACE_SIZE];
 	const struct endpoint_settings *asked = endpoints_asked(container, network);
 	bool has_no_mac = network_is(network, "ipvlan") ||
@@ -585,7 +628,7 @@ static int fill_link(const struct container *container, const struct network *ne
 		{ &lease->parent, network_interface(network) }, { &lease->interface, leg->interface },
 		{ &lease->mac, has_no_mac ? NULL : mac },
 		{ &lease->host_interface, network_is(network, "bridge") ? host : NULL },
-		{ &lease->mode, network_is(network, "bridge") ? NULL : mode } };
+		{ &lease->mode, is_macvlan || network_is(network, "ipvlan") ? mode : NULL } };
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(texts); i++)
 		r = set_text(texts[i].member, texts[i].value);

@@ -106,7 +106,9 @@ int launch_check(struct container *container, struct err **reterr)
 		r = check_joined(container, host->ipc_mode, "IPC", reterr);
 	if (r == 0)
 		r = check_shareable(container, reterr);
-	return r < 0 ? r : check_joined(container, host->pid_mode, "PID", reterr);
+	if (r == 0)
+		r = check_joined(container, host->pid_mode, "PID", reterr);
+	return r < 0 ? r : endpoints_check_links(container, reterr);
 }
 
 static int join_id(const struct container *container, const char *mode, const char *what, char **ret,

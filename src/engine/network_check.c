@@ -208,10 +208,6 @@ static int check_modes(const struct network_create *create, struct err **reterr)
 		if (!known)
 			return err_set(reterr, ERR_INVALID, 0, "requested %s '%s' is not valid", words[i][0], mode);
 	}
-	if ((strcmp(create->driver, "macvlan") == 0 || strcmp(create->driver, "ipvlan") == 0) &&
-		!is_set(option(create, "parent")))
-		return err_set(reterr, ERR_INVALID, 0, "%s needs the option parent: an interface of the host",
-			create->driver);
 	return 0;
 }
 

@@ -26,9 +26,36 @@ struct network_job {
 	struct list waiters;
 };
 
-static bool has_link(const struct network *network)
+static bool has_bridge(const struct network *network)
 {
 	return network_is(network, "bridge");
+}
+
+static bool has_link(const struct network *network)
+{
+	return has_bridge(network) || network_is(network, "macvlan") || network_is(network, "ipvlan");
+}
+
+/* Of a parent that is not the host's: who names none has a dummy of that name. NULL: a bridge. */
+static const char *kind_of(const struct network *network)
+{
+	char dummy[LEASE_INTERFACE_SIZE];
+	network_dummy_name(&network->info, dummy);
+	if (has_bridge(network))
+		return NULL;
+	return strcmp(network_interface(network), dummy) == 0 ? LEASE_PARENT_DUMMY : LEASE_PARENT_VLAN;
+}
+
+/* A part of an interface may be under several networks. */
+static bool is_shared(const struct network *network)
+{
+	const struct network *other;
+	for (size_t cursor = 0; (other = networks_next(network->engine->networks, &cursor));) {
+		if (other != network && has_link(other) &&
+			strcmp(network_interface(other), network_interface(network)) == 0)
+			return true;
+	}
+	return false;
 }
 
 /* --- the job --- */
@@ -51,6 +78,7 @@ static json_t *bridge_document(const struct network *network)
 		mtu_value = 0;
 	struct lease_bridge bridge = { .network_id = network->info.id,
 		.network = network->info.name,
+		.kind = (char *)kind_of(network),
 		.bridge = (char *)network_interface(network),
 		.mtu = (int64_t)mtu_value,
 		.internal = network->info.internal,
@@ -195,7 +223,7 @@ int network_put_rules(struct engine *engine, json_t *strays, network_made_fn *do
 	}
 	*job = (struct rules_job){ done, user };
 	for (size_t cursor = 0; (network = networks_next(engine->networks, &cursor));) {
-		if (has_link(network) && (network->ipv4.has_gateway || network->ipv6.has_gateway))
+		if (has_bridge(network) && (network->ipv4.has_gateway || network->ipv6.has_gateway))
 			json_array_append_new(rules, bridge_document(network));
 	}
 	message_add(body, "rules", rules);
@@ -221,7 +249,7 @@ void network_unmake(const struct network *network)
 {
 	_autofree_(err) struct err *err = NULL;
 	const char *name = network_interface(network);
-	if (!has_link(network) || !name[0])
+	if (!has_link(network) || !name[0] || is_shared(network))
 		return;
 	if (workers_ask(network->engine->workers, HOLDER_NETWORK,
 		    job_message(network->engine, NULL, list_of(bridge_document(network))), HELPER_ANSWER_MS, on_removed,

@@ -78,6 +78,11 @@ bool network_truth(const struct network *network, const char *key, bool otherwis
 	return text && parse_bool(text, &value) == 0 ? value : otherwise;
 }
 
+void network_dummy_name(const struct network_info *info, char out[LEASE_INTERFACE_SIZE])
+{
+	snprintf(out, LEASE_INTERFACE_SIZE, "dm-%.12s", info->id);
+}
+
 const char *network_interface(const struct network *network)
 {
 	const char *name = network_option(network,
@@ -529,6 +534,12 @@ static int fill_created(struct network_create *create, struct network_info *info
 	info->enable_ipv4 = !create->enable_ipv4.set || create->enable_ipv4.value;
 	info->enable_ipv6 = create->enable_ipv6.set && create->enable_ipv6.value;
 	int r = fill_identity(info, create->name, create->driver);
+	bool has_parent = strcmp(create->driver, "macvlan") == 0 || strcmp(create->driver, "ipvlan") == 0;
+	if (r == 0 && has_parent && (!info->options || !is_set(map_get(info->options, "parent")))) {
+		char parent[LEASE_INTERFACE_SIZE];
+		network_dummy_name(info, parent);
+		r = network_info_set_option(info, "parent", parent);
+	}
 	if (r == 0 && strcmp(create->driver, "bridge") == 0 &&
 		(!info->options || !is_set(map_get(info->options, NETWORK_OPTION_BRIDGE_NAME)))) {
 		char bridge[LEASE_INTERFACE_SIZE];

@@ -12,6 +12,7 @@
 #include "engine/core.h"
 #include "engine/filters.h"
 #include "network/ipam.h"
+#include "spec/lease.h"
 #include "spec/network_config.h"
 
 #define NETWORK_ID_SIZE 65
@@ -56,6 +57,8 @@ bool network_is(const struct network *network, const char *driver);
 /* An option of it, or NULL; and one that is a truth. */
 const char *network_option(const struct network *network, const char *key);
 bool network_truth(const struct network *network, const char *key, bool otherwise);
+/* Of the parent interface of one that names none. */
+void network_dummy_name(const struct network_info *info, char out[LEASE_INTERFACE_SIZE]);
 /* The interface that its containers are on: the bridge, or the parent. "" for what has none. */
 const char *network_interface(const struct network *network);
 

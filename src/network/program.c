@@ -12,6 +12,7 @@
 #include "network/bridge.h"
 #include "network/cni.h"
 #include "network/lacking.h"
+#include "network/parent.h"
 #include "network/table.h"
 #include "spec/messages.h"
 #include "sys/channel.h"
@@ -29,6 +30,8 @@ static int make_one(struct job *job, const struct lease_bridge *bridge, struct e
 {
 	if (!bridge->bridge[0])
 		return 0;
+	if (bridge->kind)
+		return parent_make(bridge, job->owner, reterr);
 	int r = table_network_add(&job->netlink, job->table, bridge, reterr);
 	return r < 0 ? r : bridge_make(bridge, job->owner, reterr);
 }
@@ -37,6 +40,8 @@ static int remove_one(struct job *job, const struct lease_bridge *bridge, struct
 {
 	if (!bridge->bridge[0])
 		return 0;
+	if (bridge->kind)
+		return parent_remove(bridge, job->owner, reterr);
 	int r = bridge->foreign ? 0 : bridge_remove(bridge->bridge, job->owner, reterr);
 	return r < 0 ? r : table_network_remove(&job->netlink, job->table, bridge, reterr);
 }

@@ -69,6 +69,7 @@ const struct json_table lease_endpoint_table = JSON_TABLE(struct lease_endpoint,
 static const struct json_field lease_bridge_fields[] = {
 	JSON_FIELD(struct lease_bridge, network_id, "network_id", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
 	JSON_FIELD(struct lease_bridge, network, "network", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
+	JSON_FIELD(struct lease_bridge, kind, "kind", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct lease_bridge, bridge, "bridge", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
 	JSON_FIELD(struct lease_bridge, ipv4, "ipv4", JSON_OBJECT_FIELD, .table = &lease_address_table,
 		.flags = JSON_OMITEMPTY),
@@ -225,6 +226,8 @@ int lease_endpoint_validate(const struct lease_endpoint *endpoint, const char *p
 int lease_bridge_validate(const struct lease_bridge *bridge, const char *path, struct err **reterr)
 {
 	int r = check_network(bridge->network_id, bridge->mtu, path, reterr);
+	if (r == 0 && is_set(bridge->kind) && !OCI_IS_ONE_OF(bridge->kind, LEASE_PARENT_VLAN, LEASE_PARENT_DUMMY))
+		r = bad(reterr, path, "kind", "unknown kind", bridge->kind);
 	if (r == 0 && bridge->bridge[0] && !lease_is_interface(bridge->bridge))
 		r = bad(reterr, path, "bridge", "not an interface's name:", bridge->bridge);
 	if (r == 0)

@@ -74,9 +74,13 @@ struct lease_endpoint {
 };
 
 /* A network's bridge with its rules; `bridge` "" or driver macvlan or ipvlan: nothing is to be made but rules. */
+#define LEASE_PARENT_VLAN  "vlan"
+#define LEASE_PARENT_DUMMY "dummy"
+
 struct lease_bridge {
 	char *network_id;
 	char *network;
+	char *kind;                /* absent: a bridge; of a parent interface that may have to be made: vlan, dummy */
 	char *bridge;              /* interface */
 	struct lease_address ipv4; /* of the bridge itself: the network's gateway; prefix is the subnet's */
 	struct lease_address ipv6;

@@ -419,6 +419,72 @@ def test_macvlan(engine, made):
         subprocess.run(["ip", "link", "delete", "wire9"], check=True)
 
 
+def interfaces():
+    return {link["ifname"]: link for link in networks.links()}
+
+
+def test_a_parent_by_a_vlan_s_number(engine, made):
+    """Made with the network, again after somebody removed it, and gone with the last that has it. This kernel may have no VLANs: then it says so."""
+    subprocess.run("ip link add wire6 type veth peer name far6 && ip link set wire6 up && ip link set far6 up", shell=True, check=True)
+    has_vlans = subprocess.run("ip link add link far6 name far6.30 type vlan id 30 && ip addr add 10.98.0.1/24 dev far6.30 && ip link set far6.30 up",
+                               shell=True, stderr=subprocess.DEVNULL).returncode == 0
+    try:
+        if not has_vlans:
+            status, answer = engine.api("POST", "/networks/create", {"Name": "tagged", "Driver": "macvlan", "Options": {"parent": "wire6.30"}})
+            assert status >= 400 and "network tagged: cannot make the interface wire6.30" in answer["message"]
+            assert engine.api("GET", "/networks/tagged")[0] == 404
+            return
+        create(engine, made, "tagged", "-d", "macvlan", "-o", "parent=wire6.30", "--subnet", "10.98.0.0/24", "--gateway", "10.98.0.1")
+        create(engine, made, "tagged-too", "-d", "macvlan", "-o", "parent=wire6.30", "--subnet", "10.99.0.0/24")
+        assert interfaces()["wire6.30"]["linkinfo"]["info_data"]["id"] == 30
+        sleeper(engine, made, "net-tagged", "--network", "tagged")
+        assert pings(engine, "net-tagged", "10.98.0.1")
+        engine.tare("network", "rm", "tagged-too")
+        assert "wire6.30" in interfaces()  # which another network has
+        engine.tare("stop", "-t", "0", "net-tagged")
+        subprocess.run(["ip", "link", "delete", "wire6.30"], check=True)
+        engine.tare("start", "net-tagged")
+        assert pings(engine, "net-tagged", "10.98.0.1")
+        engine.tare("rm", "-f", "net-tagged")
+        engine.tare("network", "rm", "tagged")
+        wait_for(lambda: "wire6.30" not in interfaces(), "the interface to be gone")
+    finally:
+        subprocess.run(["ip", "link", "delete", "wire6"], check=True)
+
+
+@pytest.mark.parametrize("options", [["--internal"], []])
+def test_a_network_without_a_parent_leads_nowhere(engine, made, options):
+    try:
+        create(engine, made, "nowhere", "-d", "macvlan", *options, "--subnet", "10.100.0.0/24")
+        parent = network(engine, "nowhere")["Options"]["parent"]
+        assert parent == "dm-" + network(engine, "nowhere")["Id"][:12] and interfaces()[parent]["linkinfo"]["info_kind"] in ("dummy", "veth")
+        sleeper(engine, made, "net-dm-one", "--network", "nowhere")
+        sleeper(engine, made, "net-dm-two", "--network", "nowhere")
+        assert pings(engine, "net-dm-one", places(engine, "net-dm-two")["nowhere"]["IPAddress"])
+        assert bool(options) == ("default" not in inside(engine, "net-dm-one", "ip", "route"))
+        engine.tare("rm", "-f", "net-dm-one", "net-dm-two")
+        subprocess.run(["ip", "link", "delete", parent], check=True)
+        sleeper(engine, made, "net-dm-one", "--network", "nowhere")  # made again
+        engine.tare("rm", "-f", "net-dm-one")
+        engine.tare("network", "rm", "nowhere")
+        wait_for(lambda: parent not in interfaces(), "the parent to be gone")
+    finally:
+        engine.tare("rm", "-f", "net-dm-one", "net-dm-two", check=False)
+
+
+def test_links_of_the_default_bridge(engine, made):
+    done = engine.docker("run", "--rm", "--network", "bridge", "--link", "no-such:db", "busybox", "true", check=False)
+    assert done.returncode == 125 and "could not get container for no-such: No such container: no-such" in done.stderr
+    engine.tare("create", "--name", "net-idle", "--network", "bridge", "busybox", "sleep", "1000")
+    made["containers"] += ["net-idle", "net-linked"]
+    done = engine.docker("run", "-d", "--name", "net-linked", "--network", "bridge", "--link", "net-idle:db", "busybox", "sleep", "1000", check=False)
+    assert done.returncode == 125 and "Cannot link to a non running container: /net-idle AS /net-linked/db" in done.stderr
+    engine.tare("start", "net-idle")
+    engine.tare("start", "net-linked")
+    address = places(engine, "net-idle")["bridge"]["IPAddress"]
+    assert f"{address}\tdb" in inside(engine, "net-linked", "cat", "/etc/hosts")
+
+
 def test_ipvlan_says_what_the_kernel_says(engine, made):
     """This kernel may have none: then the start fails, names it, and leaves nothing."""
     subprocess.run(["ip", "link", "add", "wire8", "type", "bridge"], check=True)
@@ -449,7 +515,11 @@ def test_ipvlan_says_what_the_kernel_says(engine, made):
     ({"Name": "x", "EnableIPv4": False}, 400, "IPv4 or IPv6 must be enabled"),
     ({"Name": "x", "Options": {"com.docker.network.driver.mtu": "many"}}, 400, "failed to parse com.docker.network.driver.mtu value"),
     ({"Name": "x", "Options": {"com.docker.network.bridge.name": "../../etc"}}, 400, "is no name for an interface"),
-    ({"Name": "x", "Driver": "macvlan"}, 400, "macvlan needs the option parent"),
+    ({"Name": "x", "Driver": "macvlan", "Options": {"parent": "nowhere"}}, 400, "invalid subinterface vlan name nowhere, example formatting is eth0.10"),
+    ({"Name": "x", "Driver": "macvlan", "Options": {"parent": "nowhere.5000"}}, 400, "invalid subinterface vlan name nowhere.5000"),
+    ({"Name": "x", "Driver": "macvlan", "Options": {"parent": "nowhere.7"}}, 404, "the host has no interface nowhere for nowhere.7"),
+    ({"Name": "x", "Driver": "macvlan", "IPAM": {"Config": [{"Subnet": "10.0.0.0/24"}, {"Subnet": "10.0.1.0/24"}]}}, 400,
+     "macvlan driver doesn't support multiple subnets"),
     ({"Name": "x", "Options": {"com.docker.network.bridge.name": "lo"}}, 409, "the interface lo exists and is no bridge"),
 ])
 def test_errors_of_create(engine, body, status, message):
