@@ -96,12 +96,13 @@ static void forget_connections(struct netlink *netlink, const struct launch_netw
 }
 
 /* The kernel looks through all connections that it has for it, and the container's end does not wait for that. The last close of
- * `netlink`, which waits for what was deleted by it, is the child's. */
+ * `netlink`, which waits for what was deleted by it, is the child's: so there is one even if there are no connections. */
 static void forget_aside(struct netlink *netlink, const struct launch_network *network)
 {
-	if (conntrack_is_empty(netlink) || spawn_aside(netlink->fd) != 0)
+	if (spawn_aside(netlink->fd) != 0)
 		return;
-	forget_connections(netlink, network);
+	if (!conntrack_is_empty(netlink))
+		forget_connections(netlink, network);
 	_exit(EXIT_SUCCESS);
 }
 
