@@ -261,7 +261,8 @@ static const struct step start_steps[] = { { check_start }, { connect_choose }, 
 	{ connect_publish_names }, { mark_user_start }, { ask_start, started } };
 static const struct verb start_verb = { "start", STEPS(start_steps), .queued = true, .ended = start_ended };
 
-static const struct step stop_steps[] = { { check_stop }, { mark_user_stop }, { ask_stop, stopped } };
+static const struct step stop_steps[] = { { check_stop }, { mark_user_stop },
+	{ ask_stop, stopped, .wants_end = true } };
 static const struct verb stop_verb = { "stop", STEPS(stop_steps) };
 
 static const struct step restart_steps[] = { { ask_stop_if_alive, stopped }, { check_start }, { connect_choose },
@@ -269,7 +270,7 @@ static const struct step restart_steps[] = { { ask_stop_if_alive, stopped }, { c
 	{ tell_restart } };
 static const struct verb restart_verb = { "restart", STEPS(restart_steps), .queued = true, .ended = start_ended };
 
-static const struct step kill_steps[] = { { check_kill }, { mark_user_stop }, { ask_signal } };
+static const struct step kill_steps[] = { { check_kill }, { mark_user_stop }, { ask_signal, .wants_end = true } };
 static const struct verb kill_verb = { "kill", STEPS(kill_steps) };
 
 static const struct step pause_steps[] = { { check_pause }, { ask_pause } };

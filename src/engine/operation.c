@@ -153,6 +153,10 @@ static void on_answer(void *user, const struct message *answer, const struct err
 	const struct step *step = &operation->verb->steps[operation->at];
 	_autofree_(err) struct err *failure = NULL;
 	operation->waiting = false;
+	if (err && step->wants_end && operation->container->gone) {
+		operation_proceed(operation, STEP_END, &failure);
+		return;
+	}
 	if (err && operation_try_again(operation, step->insists_ms) == STEP_WAIT)
 		return;
 	if (err) {

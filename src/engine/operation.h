@@ -31,6 +31,8 @@ struct step {
 	void (*undo)(struct operation *operation);
 	/* An error in place of the answer: the step is run again soon, until it has taken so long; 0: then it has failed. */
 	int64_t insists_ms;
+	/* It wants the container's end: one that --rm took away before the monitor's answer came has come to it. */
+	bool wants_end;
 };
 
 struct verb {

@@ -44,6 +44,7 @@
 #include "sys/selfexe.h"
 
 #define MAP_TEXT_MAX 4096
+#define DYING_MS     1000
 
 int container_process_prepare(int keep_below, char **argv, int *ret_view)
 {
@@ -341,7 +342,8 @@ static int answer_until_ready(struct container *container, const struct oci_spec
 	return r < 0 ? r : died_silently(container, reterr);
 }
 
-/* Of one that ended meanwhile there are no namespaces: what it says itself is the better reason. */
+/* Of one that ended meanwhile there are no namespaces: what it says itself is the better reason. It loses them a moment before its
+ * end can be seen. */
 static int give_namespaces(struct container *container, const struct oci_spec *spec,
 	const struct container_options *options, struct err **reterr)
 {
@@ -351,7 +353,7 @@ static int give_namespaces(struct container *container, const struct oci_spec *s
 
 	if (r == 0)
 		return 0;
-	if (poll(&ended, 1, 0) > 0)
+	if (poll(&ended, 1, r == -ENOENT || r == -ESRCH ? DYING_MS : 0) > 0)
 		return answer_until_ready(container, spec, options, reterr);
 	if (reterr)
 		*reterr = TAKE(err);

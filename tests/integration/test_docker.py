@@ -309,6 +309,14 @@ def test_network_modes(client):
     assert output(client("run", "--rm", "--network", "host", "busybox", "readlink", "/proc/self/ns/net")) == own
 
 
+@pytest.mark.parametrize("end", [["stop", "-t", "0"], ["kill"]])
+def test_end_of_a_container_that_is_then_removed(client, end):
+    """By --rm, at once: which is no failure of what ended it."""
+    for _ in range(5):
+        client("run", "-d", "--rm", "--name", "brief", "busybox", "sleep", "1000")
+        assert client(*end, "brief").stdout == "brief\n"
+
+
 def test_joining_ipc_shares_memory(client):
     client("run", "-d", "--name", "owner", "--ipc", "shareable", "--shm-size", "1m", "busybox", "sh", "-c", "echo mine > /dev/shm/f; sleep 1000")
     ipc = output(client("exec", "owner", "sh", "-c", "while ! [ -s /dev/shm/f ]; do sleep 0.05; done; readlink /proc/self/ns/ipc"))

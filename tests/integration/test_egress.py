@@ -384,14 +384,16 @@ def test_what_was_refused_is_shown(engine, run):
         assert is_refused(space, THERE, 80)
     assert is_refused(space, THERE6, 8080) and reaches(space, THERE, 443)
     engine.tare("exec", "curious", "ping", "-c2", "-W1", OTHER, check=False)
-    assert seen(engine, "curious") == {(THERE, 80, "tcp", True): 3, (THERE6, 8080, "tcp", True): 1, (OTHER, 0, "icmp", True): 2}
+    counted = seen(engine, "curious")  # packets: a client that waits for its refusal on a busy machine may send another
+    assert set(counted) == {(THERE, 80, "tcp", True), (THERE6, 8080, "tcp", True), (OTHER, 0, "icmp", True)}
+    assert 3 <= counted[THERE, 80, "tcp", True] < 6 and counted[OTHER, 0, "icmp", True] == 2
     text = engine.tare("egress", "curious").stdout
     assert text.startswith(f"default=deny\nallow={THERE}:443\nPLACE ") and f"[{THERE6}]:8080/tcp" in text and f"{OTHER}/icmp" in text
     # Counted by the kernel: the engine need not be there, and a container's restart begins anew.
     os.kill(engine.engine_pid(), signal.SIGKILL)
     assert is_refused(space, THERE, 80)
     wait_for(engine.answers, "another engine")
-    assert seen(engine, "curious")[THERE, 80, "tcp", True] == 4
+    assert seen(engine, "curious")[THERE, 80, "tcp", True] > counted[THERE, 80, "tcp", True]
     engine.tare("restart", "-t", "0", "curious")
     assert seen(engine, "curious") == {}
     engine.tare("stop", "-t", "0", "curious")
