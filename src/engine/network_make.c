@@ -196,32 +196,16 @@ void network_forget(struct network *network)
 	answer_all(network->making, err);
 }
 
-struct rules_job {
-	network_made_fn *done;
-	void *user;
-};
-
-static void on_rules(void *user, const struct message *answer, const struct err *err)
-{
-	struct rules_job *job = user;
-	(void)answer;
-	job->done(job->user, err);
-	free(job);
-}
-
-int network_put_rules(struct engine *engine, json_t *strays, network_made_fn *done, void *user, struct err **reterr)
+int network_put_rules(struct engine *engine, json_t *strays, worker_answer_fn *done, void *user, struct err **reterr)
 {
 	_autojson_ json_t *owned = strays;
 	_autojson_ json_t *body = job_message(engine, NULL, NULL);
 	json_t *rules = json_array();
-	struct rules_job *job = malloc(sizeof(*job));
 	struct network *network;
-	if (!body || !rules || !job) {
+	if (!body || !rules) {
 		json_decref(rules);
-		free(job);
 		return err_oom(reterr);
 	}
-	*job = (struct rules_job){ done, user };
 	for (size_t cursor = 0; (network = networks_next(engine->networks, &cursor));) {
 		if (has_bridge(network) && (network->ipv4.has_gateway || network->ipv6.has_gateway))
 			json_array_append_new(rules, bridge_document(network));
@@ -229,10 +213,7 @@ int network_put_rules(struct engine *engine, json_t *strays, network_made_fn *do
 	message_add(body, "rules", rules);
 	if (owned)
 		message_add(body, "strays", TAKE(owned));
-	int r = workers_ask(engine->workers, HOLDER_NETWORK, TAKE(body), HELPER_ANSWER_MS, on_rules, job, reterr);
-	if (r < 0)
-		free(job);
-	return r;
+	return workers_ask(engine->workers, HOLDER_NETWORK, TAKE(body), HELPER_ANSWER_MS, done, user, reterr);
 }
 
 static void on_removed(void *user, const struct message *answer, const struct err *err)

@@ -6,6 +6,7 @@
 
 #include "codec/json.h"
 #include "engine/networks.h"
+#include "engine/workers.h"
 
 /* 0: its bridge is there. 1: it is being made, and `done` is called once, from the loop. `err` is borrowed. */
 typedef void network_made_fn(void *user, const struct err *err);
@@ -17,7 +18,7 @@ void network_owner(const struct engine *engine, char owner[static NETWORK_OWNER_
 
 /* The table whole, with the rules of all networks, and without the bridges whose names are in `strays` (or NULL; it is taken);
  * `done` is called once, from the loop, unless this fails. */
-int network_put_rules(struct engine *engine, json_t *strays, network_made_fn *done, void *user, struct err **reterr);
+int network_put_rules(struct engine *engine, json_t *strays, worker_answer_fn *done, void *user, struct err **reterr);
 
 /* Nobody waits for it; after a failure network_sweep.h sees to it. */
 void network_unmake(const struct network *network);

@@ -66,8 +66,9 @@ static void set_timer(struct network_sweep *sweep)
 	loop_timer_set(sweep->timer, clock_monotonic_ms() + sweep->pause_ms);
 }
 
-static void on_swept(void *user, const struct err *err)
+static void on_swept(void *user, const struct message *answer, const struct err *err)
 {
+	(void)answer;
 	struct network_sweep *sweep = user;
 	sweep->asked = false;
 	sweep->failed = err;
@@ -93,7 +94,7 @@ static void on_time(struct loop_source *source, void *data)
 	}
 	sweep->asked = true;
 	if (network_put_rules(sweep->engine, strays, on_swept, sweep, &err) < 0)
-		on_swept(sweep, err);
+		on_swept(sweep, NULL, err);
 }
 
 int network_sweep_new(struct engine *engine, struct network_sweep **ret, struct err **reterr)

@@ -50,8 +50,9 @@ static void ask_monitors(struct engine *engine)
 
 static void restore(struct rules_watch *watch);
 
-static void on_restored(void *user, const struct err *err)
+static void on_restored(void *user, const struct message *answer, const struct err *err)
 {
+	(void)answer;
 	struct rules_watch *watch = user;
 	watch->restoring = false;
 	if (err) {
@@ -71,7 +72,7 @@ static void restore(struct rules_watch *watch)
 	watch->lost = false;
 	watch->restoring = true;
 	if (network_put_rules(watch->engine, NULL, on_restored, watch, &err) < 0)
-		on_restored(watch, err);
+		on_restored(watch, NULL, err);
 }
 
 static bool is_deletion(uint16_t type)

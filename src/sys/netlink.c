@@ -258,10 +258,14 @@ int netlink_transact_each(struct netlink *netlink, struct netlink_request *reque
 {
 	struct answers answers;
 	uint32_t first = request->error == 0 ? number(netlink, request, NLM_F_ACK) : 0;
+	for (unsigned i = 0; i < request->count; i++)
+		results[i] = -ECANCELED;
 	int r = send_all(netlink, request);
+	/* The kernel has put every answer into the queue before send returned. Of who lacks the right to ask, netfilter answers the
+	 * first message alone. */
 	for (unsigned left = request->count; r == 0 && left > 0;) {
 		const struct nlmsghdr *message;
-		r = receive(netlink, &answers, 0);
+		r = receive(netlink, &answers, MSG_DONTWAIT);
 		while (r == 0 && (message = next(&answers))) {
 			uint32_t index = message->nlmsg_seq - first;
 			if (message->nlmsg_type != NLMSG_ERROR || index >= request->count)
@@ -270,7 +274,7 @@ int netlink_transact_each(struct netlink *netlink, struct netlink_request *reque
 			left--;
 		}
 	}
-	return r;
+	return r == -EAGAIN ? 0 : r;
 }
 
 int netlink_transact(struct netlink *netlink, struct netlink_request *request)
@@ -290,7 +294,6 @@ int netlink_transact_batch(struct netlink *netlink, struct netlink_request *requ
 	uint32_t first = request->error == 0 ? number(netlink, request, 0) : 0;
 	int error = 0;
 	int r = send_all(netlink, request);
-	/* The kernel has put every answer into the queue before send returned. */
 	while (r == 0) {
 		const struct nlmsghdr *message;
 		r = receive(netlink, &answers, MSG_DONTWAIT);
