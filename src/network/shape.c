@@ -64,6 +64,8 @@ static int take_link(const struct link_info *link, void *user)
 		return 0;
 	for (size_t i = 0; i < ends->network->endpoint_count && !is_own; i++)
 		is_own = is_of(&ends->network->endpoints[i], link->name, ends->detours);
+	for (size_t i = 0; i < ends->count; i++)
+		is_own = is_own && ends->items[i].index != link->index;
 	if (!is_own)
 		return 0;
 	struct end *grown = reallocarray(ends->items, ends->count + 1, sizeof(*grown));

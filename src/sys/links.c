@@ -11,6 +11,8 @@
 
 #include "base/cleanup.h"
 
+#define LINKS_TRIES 20
+
 static void begin_link(struct netlink_request *request, uint16_t type, uint16_t flags, int index, unsigned on,
 	unsigned mask)
 {
@@ -253,10 +255,14 @@ static int tell_link(const struct nlmsghdr *message, void *user)
 
 int links_each(struct netlink *netlink, link_fn *fn, void *user)
 {
-	_cleanup_(netlink_request_finish) struct netlink_request request = NETLINK_REQUEST;
 	struct walk walk = { .link = fn, .user = user };
-	begin_link(&request, RTM_GETLINK, 0, 0, 0, 0);
-	return netlink_dump(netlink, &request, tell_link, &walk);
+	int r = -EINTR;
+	for (int i = 0; r == -EINTR && i < LINKS_TRIES; i++) {
+		_cleanup_(netlink_request_finish) struct netlink_request request = NETLINK_REQUEST;
+		begin_link(&request, RTM_GETLINK, 0, 0, 0, 0);
+		r = netlink_dump(netlink, &request, tell_link, &walk);
+	}
+	return r;
 }
 
 /* -ENOENT: there is none. */

@@ -74,6 +74,7 @@ struct link_info {
 
 /* By name; -ENODEV. */
 int link_find(struct netlink *netlink, const char *name, struct link_info *ret);
+/* One may be told twice, when others came or went meanwhile. */
 typedef int link_fn(const struct link_info *link, void *user);
 int links_each(struct netlink *netlink, link_fn *fn, void *user);
 /* Addresses of all interfaces, as subnets. */

@@ -55,7 +55,7 @@ def test_engine_killed_under_every_stream(engine, program):
     engine.tare("exec", "k1", "touch", "/gate2")
     assert finish(execution)[:2] == (13, "start\nend\n")
     engine.tare("exec", "-d", "k2", "touch", "/gate")  # gone with k2, before anybody could ask how it ended
-    engine.tare("exec", "k1", "touch", "/gate")
+    engine.tare("exec", "-d", "k1", "touch", "/gate")  # so is this one
     assert finish(run)[:2] == (12, "start\nend\n")
     code, out, _ = finish(attach)
     assert code == 11 and out.endswith("end\n")
