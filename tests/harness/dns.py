@@ -115,6 +115,18 @@ def receive_tcp(connection):
     return receive_exactly(connection, struct.unpack(">H", receive_exactly(connection, 2))[0])
 
 
+def exchange(client, message):
+    """The answer to a datagram, which is sent again as every client does: nothing says that it arrives."""
+    client.settimeout(WAIT / 4)
+    for _ in range(4):
+        client.send(message)
+        try:
+            return client.recv(65535)
+        except TimeoutError:
+            pass
+    raise AssertionError("no answer")
+
+
 def ask(pid, name, kind=A, tcp=False, edns=0):
     """Asks the resolver of the container whose init that is."""
     with client_socket(pid, socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM) as client:
@@ -122,8 +134,7 @@ def ask(pid, name, kind=A, tcp=False, edns=0):
         if tcp:
             send_tcp(client, message)
             return Answer(receive_tcp(client))
-        client.send(message)
-        return Answer(client.recv(65535))
+        return Answer(exchange(client, message))
 
 
 # --- the host's server

@@ -1,10 +1,12 @@
 """The leak check: what an engine must not leave behind once its containers are gone. Scoped to the engine's own folders and
 group; never machine-wide totals."""
+import contextlib
 import json
 import os
 import pathlib
-import time
 import re
+import signal
+import time
 
 from . import networks
 from .engine import processes, wait_for
@@ -20,6 +22,19 @@ def container_groups():
         if kind in ("cgroup", "cgroup2"):
             found += [folder for folder, _, _ in os.walk(point) if CONTAINER_ID.search(folder)]
     return found
+
+
+def remove_groups(groups):
+    """With what still runs in them; a process that was killed may be on its way out."""
+    def gone():
+        left = [group for group in sorted(groups, reverse=True) if os.path.isdir(group)]
+        for group in left:
+            with contextlib.suppress(OSError):
+                for pid in pathlib.Path(group, "cgroup.procs").read_text().split():
+                    os.kill(int(pid), signal.SIGKILL)
+                os.rmdir(group)
+        return not left
+    wait_for(gone, "the groups' end")
 
 
 def mounts(engine):
@@ -70,7 +85,7 @@ def snapshot(engine):
 
 
 def find(engine, timeout=30):
-    """What is left although no container is; background removal gets `timeout` seconds."""
+    """What is left although no container is; background removal gets `timeout` seconds. Groups are reported once: they go."""
     left = {}
 
     def clean():
@@ -80,6 +95,7 @@ def find(engine, timeout=30):
     try:
         wait_for(clean, "nothing left", timeout)
     except AssertionError:
+        remove_groups(left.get("cgroups", []))
         return [f"{kind}: {json.dumps(things)}" for kind, things in left.items()]
     return []
 

@@ -9,6 +9,7 @@ import urllib.request
 
 import pytest
 
+from harness import leaks
 from harness.engine import processes, wait_for
 
 PLUGINS = "/usr/lib/cni"
@@ -217,9 +218,8 @@ def test_a_machine_that_went_down_leaves_no_address(fresh_engine, world):
     engine.holder.wait()
     wait_for(lambda: not processes(lambda c: str(engine.exec_root) in c), "all to be gone")
     subprocess.run(["rm", "-rf", engine.exec_root], check=True)
-    for identifier in os.listdir(engine.data / "containers"):
-        for group in pathlib.Path("/sys/fs/cgroup").glob(f"**/{identifier}"):
-            group.rmdir()
+    own = os.listdir(engine.data / "containers")
+    leaks.remove_groups([group for group in leaks.container_groups() if any(name in group for name in own)])
     engine.start()
     wait_for(lambda: leases("cnidown") == [], "the addresses to be free")
     assert engine.api("DELETE", "/containers/cni-down")[0] == 204

@@ -47,8 +47,7 @@ class Scene:
             self.engine.pulled = f"{self.registry.host}/team/other"
         self.striker.trace()
         self.restart()
-        self.wait_alone()
-        self.before = self.facts()
+        self.before = self.wait_alone()
 
     def restart(self):
         """So that the program runs under the tracer, if it is one that lives longer than a command."""
@@ -64,13 +63,15 @@ class Scene:
             self.engine.start()
 
     def wait_alone(self):
-        """Every start has a monitor in reserve behind it, for a second, and every engine that begins a look at the networks."""
+        """Every start has a monitor in reserve behind it, for a second, and every engine that begins a look at the networks; what is
+        there without them."""
         known = set(self.engine.tare("ps", "-aq", "--no-trunc").stdout.split())
 
         def alone():
-            seen = leaks.snapshot(self.engine)
-            return len(seen["monitors"]) == 1 and set(seen["run folders"]) <= known and not seen["network helpers"]
-        wait_for(alone, "the end of the monitor in reserve, and of the helper that looks at the networks", 10)
+            facts = self.facts()
+            seen = facts[0]
+            return facts if len(seen["monitors"]) == 1 and set(seen["run folders"]) <= known and not seen["network helpers"] else None
+        return wait_for(alone, "the end of the monitor in reserve, and of the helper that looks at the networks", 30)
 
     def facts(self):
         shown = self.engine.tare("inspect", "-f", "{{.State.Status}} {{.State.Pid}} {{.State.ExitCode}}", "kept", "ended")
