@@ -4,7 +4,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 MESON := $(firstword $(wildcard /usr/bin/meson) meson)
 
-.PHONY: all build quickstart test bench install clean format deps
+.PHONY: all build quickstart test bench conformance install clean format deps
 
 all: build
 
@@ -27,6 +27,9 @@ test: build
 bench: build
 	@scripts/install-deps bench
 	@bench/run $(BUILD) $(ROUNDS)
+
+conformance: build
+	@tests/conformance/run $(SUITES) $(CONFORMANCE)
 
 install: build
 	@$(MESON) install -C $(BUILD)
