@@ -8,10 +8,9 @@
 #include "base/io.h"
 #include "base/parse.h"
 #include "base/strv.h"
-#include "engine/ports.h"
+#include "engine/links.h"
 #include "engine/records.h"
 #include "network/cni.h"
-#include "network/dns_message.h"
 
 #define MODE_DEFAULT   "default"
 #define OPTION_IFNAME  "com.docker.network.endpoint.ifname"
@@ -220,44 +219,6 @@ static int complete_mode(struct container_record *record)
 	return r;
 }
 
-/* Those of the default bridge: elsewhere they are names, and their containers may come later. */
-static char *const *links_of(const struct container_record *record)
-{
-	const char *mode = record->host.network_mode;
-	return mode && strcmp(mode, NETWORK_BRIDGE) == 0 ? record->host.links : NULL;
-}
-
-/* They must be of containers that are there. */
-static int check_links(struct engine *engine, const struct container_record *record, struct err **reterr)
-{
-	struct container *other;
-	strv_foreach (link, links_of(record)) {
-		_cleanup_free_ char *name = strndup(*link, strcspn(*link, ":"));
-		if (!name)
-			return err_oom(reterr);
-		if (container_find(engine, name, &other, NULL) < 0)
-			return err_set(reterr, ERR_INVALID, 0, "could not get container for %s: No such container: %s",
-				name, name);
-	}
-	return 0;
-}
-
-int endpoints_check_links(const struct container *container, struct err **reterr)
-{
-	struct container *other;
-	strv_foreach (link, links_of(&container->record)) {
-		const char *alias = strchr(*link, ':');
-		_cleanup_free_ char *name = strndup(*link, strcspn(*link, ":"));
-		if (!name)
-			return err_oom(reterr);
-		if (container_find(container->engine, name, &other, NULL) == 0 && container_is_running(other))
-			continue;
-		return err_set(reterr, ERR_INVALID, 0, "Cannot link to a non running container: /%s AS /%s/%s", name,
-			container->name, alias ? alias + 1 : name);
-	}
-	return 0;
-}
-
 int endpoints_complete(struct engine *engine, struct container_record *record, struct err **reterr)
 {
 	if (complete_mode(record) < 0)
@@ -268,7 +229,7 @@ int endpoints_complete(struct engine *engine, struct container_record *record, s
 	struct map_entry *entry;
 	if (!into)
 		return err_oom(reterr);
-	int r = check_links(engine, record, reterr);
+	int r = links_check(engine, record, reterr);
 	if (r == 0 && main)
 		r = complete_main(engine, record, main, into, reterr);
 	for (size_t cursor = 0; r == 0 && main && asked && (entry = map_next(asked, &cursor));) {
@@ -542,24 +503,6 @@ int endpoints_names(const struct container *container, const struct endpoint_set
 	return r;
 }
 
-/* Others are called by their IDs, which stay when they are renamed. */
-static int fill_links(const struct container *container, const struct endpoint_settings *asked, char ***ret)
-{
-	int r = 0;
-	strv_foreach (link, asked->links) {
-		const char *colon = strchr(*link, ':');
-		_cleanup_free_ char *name = strndup(*link, colon ? (size_t)(colon - *link) : strlen(*link));
-		struct container *other;
-		if (!name)
-			return -ENOMEM;
-		bool found = container_find(container->engine, name, &other, NULL) == 0;
-		if (r == 0)
-			r = strv_appendf(ret, "%s=%.*s", colon ? colon + 1 : name,
-				found ? CONTAINER_ID_SHORT : DNS_TEXT_MAX, found ? other->id : name);
-	}
-	return r;
-}
-
 static int fill_link_local(const struct endpoint_settings *asked, char ***ret)
 {
 	int r = 0;
@@ -666,7 +609,7 @@ static int fill_lease(const struct container *container, const struct network *n
 	if (r == 0)
 		r = endpoints_names(container, asked, &lease->names);
 	if (r == 0 && !network->predefined)
-		r = fill_links(container, asked, &lease->links);
+		r = links_aliases(container, asked->links, &lease->links);
 	if (r == 0)
 		r = fill_link_local(asked, &lease->link_local);
 	if (r == 0)
@@ -768,37 +711,6 @@ static int add_gateway_host(const struct container *container, const char *name,
 	return r < 0 ? r : add_gateway_of(&bridge->ipv6, name, len, ret);
 }
 
-/* "container:alias" or "container": its addresses on networks that both are on. */
-static int add_link(const struct container *container, const char *link, char ***ret)
-{
-	const char *colon = strchr(link, ':');
-	_cleanup_free_ char *name = strndup(link, colon ? (size_t)(colon - link) : strlen(link));
-	struct container *other;
-	int r = name ? 0 : -ENOMEM;
-	if (r < 0 || container_find(container->engine, name, &other, NULL) < 0 || !endpoints_are_live(other))
-		return r;
-	for (size_t i = 0; r == 0 && i < other->record.leg_count; i++) {
-		const struct record_leg *leg = &other->record.legs[i];
-		if (!leg_of(&container->record, leg->network_id) || !is_set(leg->ipv4))
-			continue;
-		r = strv_appendf(ret, "%s:%s", colon ? colon + 1 : other->name, leg->ipv4);
-		if (r == 0 && colon && strcmp(colon + 1, other->name) != 0)
-			r = strv_appendf(ret, "%s:%s", other->name, leg->ipv4);
-	}
-	return r;
-}
-
-/* Those of the default bridge; where names are resolved, links are (lease_endpoint.links). */
-static int add_links(const struct container *container, char ***ret)
-{
-	int r = 0;
-	strv_foreach (link, container->record.host.links) {
-		if (r == 0)
-			r = add_link(container, *link, ret);
-	}
-	return r;
-}
-
 int endpoints_extra_hosts(const struct container *container, char ***ret)
 {
 	int r = 0;
@@ -809,7 +721,7 @@ int endpoints_extra_hosts(const struct container *container, char ***ret)
 		else if (r == 0)
 			r = strv_append(ret, *line);
 	}
-	return r < 0 ? r : add_links(container, ret);
+	return r < 0 ? r : links_hosts(container, ret);
 }
 
 /* --- documents --- */

@@ -36,9 +36,6 @@ const struct endpoint_settings *endpoints_asked(const struct container *containe
 void endpoints_mac(const struct container *container, const struct network *network, const struct record_leg *leg,
 	char out[INET_MAC_SIZE]);
 
-/* At its start: what it is linked to (--link on the default bridge) must run. */
-int endpoints_check_links(const struct container *container, struct err **reterr);
-
 /* What others on a network know it by; the first is its own. -ENOMEM */
 int endpoints_names(const struct container *container, const struct endpoint_settings *asked, char ***ret);
 

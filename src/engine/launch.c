@@ -16,6 +16,7 @@
 #include "engine/endpoints.h"
 #include "engine/launch_resources.h"
 #include "engine/lifecycle.h"
+#include "engine/links.h"
 #include "engine/log_attrs.h"
 #include "engine/logopts.h"
 #include "engine/mounts.h"
@@ -108,7 +109,7 @@ int launch_check(struct container *container, struct err **reterr)
 		r = check_shareable(container, reterr);
 	if (r == 0)
 		r = check_joined(container, host->pid_mode, "PID", reterr);
-	return r < 0 ? r : endpoints_check_links(container, reterr);
+	return r < 0 ? r : links_check_start(container, reterr);
 }
 
 static int join_id(const struct container *container, const char *mode, const char *what, char **ret,
@@ -131,6 +132,8 @@ static int fill_env(const struct container *container, struct oci_process *proce
 		r = strv_appendf(&process->env, "HOSTNAME=%s", config->hostname ? config->hostname : "");
 	if (r == 0 && config->tty)
 		r = strv_append(&process->env, "TERM=xterm");
+	if (r == 0)
+		r = links_env(container, &process->env);
 	strv_foreach (entry, config->env) {
 		/* A name alone takes the variable out: what has no value says nothing. */
 		if (r == 0 && strchr(*entry, '='))

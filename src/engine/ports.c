@@ -440,6 +440,32 @@ int ports_summary(const struct container *container, struct port_summary **ret, 
 	return 0;
 }
 
+static int compare_exposed(const void *a, const void *b)
+{
+	const struct exposed_port *x = a, *y = b;
+	bool x_first = strcmp(x->proto, "tcp") == 0, y_first = strcmp(y->proto, "tcp") == 0;
+	if (x->number != y->number)
+		return x->number < y->number ? -1 : 1;
+	return x_first != y_first ? y_first - x_first : strcmp(x->proto, y->proto);
+}
+
+int ports_exposed(const struct container_config *config, struct exposed_port **ret, size_t *ret_count)
+{
+	size_t count = 0;
+	struct exposed_port *list = calloc(strv_count(config->exposed_ports) + 1, sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	strv_foreach (exposed, config->exposed_ports) {
+		char proto[PROTO_SIZE];
+		if (read_port(*exposed, &list[count].number, proto) == 0)
+			list[count++].proto = proto_word(proto);
+	}
+	qsort(list, count, sizeof(*list), compare_exposed);
+	*ret = list;
+	*ret_count = count;
+	return 0;
+}
+
 bool ports_match(const struct container *container, const char *wanted)
 {
 	const struct runstate *state = &container->state;

@@ -29,5 +29,11 @@ int ports_launch(const struct host_config *host, const struct container_config *
 json_t *ports_describe(const struct container *container);
 /* Of a list: heap, whose texts are borrowed from the container. */
 int ports_summary(const struct container *container, struct port_summary **ret, size_t *ret_count);
+/* Config.ExposedPorts in order, TCP's before others of the same number: heap. -ENOMEM */
+struct exposed_port {
+	int64_t number;
+	const char *proto; /* one pointer for each word */
+};
+int ports_exposed(const struct container_config *config, struct exposed_port **ret, size_t *ret_count);
 /* Whether it publishes any port of "80", "80/udp", "8000-8010". */
 bool ports_match(const struct container *container, const char *wanted);

@@ -485,6 +485,37 @@ def test_links_of_the_default_bridge(engine, made):
     assert f"{address}\tdb" in inside(engine, "net-linked", "cat", "/etc/hosts")
 
 
+def test_a_link_s_variables(engine, client, made):
+    """Where the other's ports are, and what its own variables were: on the default bridge, for all that runs inside."""
+    engine.docker("run", "-d", "--name", "net-far", "--network", "bridge", "-e", "USER=ada", "-e", "PATH=/odd:/bin", "-e", "EMPTY=",
+                  *(word for port in ("8001", "8000", "53/udp", "53", "8002", "9000/udp") for word in ("--expose", port)), "busybox", "sleep", "1000")
+    made["containers"] += ["net-far", "net-has"]
+    address = places(engine, "net-far")["bridge"]["IPAddress"]
+    expected = {"MY_DB_PORT": f"tcp://{address}:53", "MY_DB_NAME": "/net-has/my-db", "MY_DB_ENV_USER": "ada", "MY_DB_ENV_EMPTY": "",
+                "MY_DB_PORT_8000_TCP_START": f"tcp://{address}:8000", "MY_DB_PORT_8000_TCP_PORT_START": "8000",
+                "MY_DB_PORT_8002_TCP_END": f"tcp://{address}:8002", "MY_DB_PORT_8002_TCP_PORT_END": "8002"}
+    for number, proto in ((53, "tcp"), (53, "udp"), (8000, "tcp"), (8001, "tcp"), (8002, "tcp"), (9000, "udp")):
+        start = f"MY_DB_PORT_{number}_{proto.upper()}"
+        expected |= {start: f"{proto}://{address}:{number}", f"{start}_ADDR": address, f"{start}_PORT": str(number), f"{start}_PROTO": proto}
+
+    def variables(text):
+        return dict(line.split("=", 1) for line in text.splitlines() if line.startswith("MY_DB_"))
+    for command in (engine.docker, engine.tare):
+        command("run", "-d", "--name", "net-has", "--network", "bridge", "--link", "net-far:my-db", "busybox", "sleep", "1000")
+        assert variables(inside(engine, "net-has", "env")) == expected
+        engine.tare("rm", "-f", "net-has")
+    own = engine.docker("run", "--rm", "--name", "net-has", "--network", "bridge", "--link", "net-far:my-db", "-e", "MY_DB_ENV_USER=own",
+                        "busybox", "env").stdout
+    assert variables(own) == expected | {"MY_DB_ENV_USER": "own"}
+    text = client.containers.run("busybox", "env", remove=True, network="bridge", links={"net-far": "my-db"}).decode()
+    assert variables(text)["MY_DB_PORT"] == f"tcp://{address}:53"
+    create(engine, made, "named")
+    sleeper(engine, made, "net-elsewhere", "--network", "named", "-e", "USER=bob", "--expose", "80")
+    shown = engine.docker("run", "--rm", "--network", "named", "--link", "net-elsewhere:my-db", "busybox", "sh", "-c",
+                          "env; cat /etc/hosts; ping -c 1 -w 5 my-db").stdout
+    assert variables(shown) == {} and "\tmy-db" not in shown and "1 packets received" in shown
+
+
 def test_ipvlan_says_what_the_kernel_says(engine, made):
     """This kernel may have none: then the start fails, names it, and leaves nothing."""
     subprocess.run(["ip", "link", "add", "wire8", "type", "bridge"], check=True)
