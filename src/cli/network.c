@@ -57,7 +57,7 @@ static const struct option_spec create_specs[] = {
 	OPTION("label", 0, OPTION_LIST, labels, "Set a label (key=value)"),
 	OPTION("opt", 'o', OPTION_LIST, driver_options, "Set an option of the driver (key=value)", .word = "map"),
 	OPTION("scope", 0, OPTION_STRING, scope, "The network's scope: local"),
-	OPTION("subnet", 0, OPTION_STRINGS, subnets, "Subnet, as address/prefix; one of each family"),
+	OPTION("subnet", 0, OPTION_STRINGS, subnets, "Subnet, as address/prefix: of a bridge one of each family"),
 };
 #undef OPTION
 static const struct option_table create_table = OPTION_TABLE(create_specs);

@@ -79,7 +79,6 @@ const struct endpoint_settings *endpoints_asked(const struct container *containe
 
 static int check_address(const struct network *network, const char *text, bool is_v6, struct err **reterr)
 {
-	const struct network_family *family = is_v6 ? &network->ipv6 : &network->ipv4;
 	struct inet_address address;
 	if (!is_set(text))
 		return 0;
@@ -87,6 +86,7 @@ static int check_address(const struct network *network, const char *text, bool i
 		return err_set(reterr, ERR_INVALID, 0, "invalid %s address: %s", is_v6 ? "IPv6" : "IPv4", text);
 	if (network_is(network, NETWORK_CNI)) /* as its plugins have it */
 		return 0;
+	const struct network_family *family = network_family_of(network, &address);
 	if (!family->on || !inet_subnet_has(&family->pool.subnet, &address))
 		return err_set(reterr, ERR_INVALID, 0, "no configured subnet contains IP address %s", text);
 	return 0;
@@ -271,11 +271,14 @@ static int add_taken_text(struct taken *taken, const char *text)
 static int gather_taken(const struct network *network, bool is_v6, const struct container *except, bool with_idle,
 	struct taken *taken)
 {
-	const struct network_family *family = is_v6 ? &network->ipv6 : &network->ipv4;
+	const struct network_family *family = network_family(network, is_v6);
 	struct container *container;
-	int r = family->has_gateway ? add_taken(taken, &family->gateway) : 0;
-	for (size_t i = 0; r == 0 && i < family->reserved_count; i++)
-		r = add_taken(taken, &family->reserved[i]);
+	int r = 0;
+	for (; r == 0 && family; family = family->next) {
+		r = family->has_gateway ? add_taken(taken, &family->gateway) : 0;
+		for (size_t i = 0; r == 0 && i < family->reserved_count; i++)
+			r = add_taken(taken, &family->reserved[i]);
+	}
 	for (size_t cursor = 0; r == 0 && (container = containers_next(network->engine->containers, &cursor));) {
 		const struct record_leg *leg = endpoints_leg(container, network);
 		if (leg && container != except && (with_idle || endpoints_are_live(container)))
@@ -293,17 +296,26 @@ static bool is_taken(const struct taken *taken, const struct inet_address *addre
 	return false;
 }
 
+/* Of the first subnet that has one. */
+static int choose_among(const struct network *network, bool is_v6, const struct taken *taken, struct inet_address *ret)
+{
+	int r = -ENOSPC;
+	for (const struct network_family *family = network_family(network, is_v6); r == -ENOSPC && family;
+		family = family->next)
+		r = ipam_choose_address(&family->pool, taken->addresses, taken->count, ret);
+	return r;
+}
+
 static int choose_free(const struct network *network, bool is_v6, const struct container *except,
 	const struct taken *live, struct inet_address *ret, struct err **reterr)
 {
-	const struct network_family *family = is_v6 ? &network->ipv6 : &network->ipv4;
 	struct taken all = { 0 };
 	int r = gather_taken(network, is_v6, except, true, &all);
 	if (r == 0)
-		r = ipam_choose_address(&family->pool, all.addresses, all.count, ret);
+		r = choose_among(network, is_v6, &all, ret);
 	free(all.addresses);
 	if (r == -ENOSPC)
-		r = ipam_choose_address(&family->pool, live->addresses, live->count, ret);
+		r = choose_among(network, is_v6, live, ret);
 	if (r == -ENOSPC)
 		return err_set(reterr, ERR_UNAVAILABLE, ENOSPC,
 			"no available %s addresses on this network's address pools: %s (%s)", is_v6 ? "IPv6" : "IPv4",
@@ -315,7 +327,7 @@ static int choose_free(const struct network *network, bool is_v6, const struct c
 static int choose_address(const struct network *network, bool is_v6, const struct container *except, const char *wish,
 	char **member, bool *changed, struct err **reterr)
 {
-	const struct network_family *family = is_v6 ? &network->ipv6 : &network->ipv4;
+	const struct network_family *family = network_family(network, is_v6);
 	struct taken live = { 0 };
 	struct inet_address address;
 	char text[INET_TEXT_SIZE];
@@ -326,7 +338,8 @@ static int choose_address(const struct network *network, bool is_v6, const struc
 	int r = gather_taken(network, is_v6, except, false, &live) < 0 ? err_oom(reterr) : 0;
 	const char *wanted = is_set(wish) ? wish : *member;
 	bool usable = r == 0 && is_set(wanted) && inet_parse(wanted, &address) == 0 &&
-		      ipam_is_host(&family->pool.subnet, &address) && !is_taken(&live, &address);
+		      ipam_is_host(&network_family_of(network, &address)->pool.subnet, &address) &&
+		      !is_taken(&live, &address);
 	if (r == 0 && !usable && is_set(wish))
 		r = err_set(reterr, ERR_FORBIDDEN, EADDRINUSE, "Address already in use");
 	if (r == 0 && !usable)
@@ -476,7 +489,7 @@ void endpoints_mac(const struct container *container, const struct network *netw
 
 static int fill_address(const struct network *network, bool is_v6, const char *own, struct lease_address *lease)
 {
-	const struct network_family *family = is_v6 ? &network->ipv6 : &network->ipv4;
+	const struct network_family *family = network_family_of_text(network, is_v6, own);
 	char gateway[INET_TEXT_SIZE];
 	if (!is_set(own))
 		return 0;
@@ -729,7 +742,7 @@ int endpoints_extra_hosts(const struct container *container, char ***ret)
 static int describe_family(const struct network *network, bool is_v6, const char *own, char **address, int64_t *prefix,
 	char **gateway)
 {
-	const struct network_family *family = is_v6 ? &network->ipv6 : &network->ipv4;
+	const struct network_family *family = network_family_of_text(network, is_v6, own);
 	char text[INET_TEXT_SIZE];
 	if (!is_set(own))
 		return 0;

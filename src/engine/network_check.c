@@ -9,7 +9,7 @@
 #include "network/cni.h"
 #include "spec/lease.h"
 
-#define POOLS_MAX      2 /* one of each family */
+#define POOLS_MAX      32
 #define NAME_MAX_BYTES 255
 #define MTU_MIN        68
 #define MTU_MAX        65535
@@ -117,26 +117,45 @@ static bool is_empty(const struct network_ipam_pool *pool)
 	       (!pool->aux_addresses || map_count(pool->aux_addresses) == 0);
 }
 
+/* Those before it: a bridge has one of each family, as Docker's has, and none may be part of another. */
+static int check_beside(const struct network_create *create, size_t i, struct err **reterr)
+{
+	const struct network_ipam *ipam = create->ipam;
+	struct inet_subnet own, other;
+	if (inet_parse_subnet(ipam->config[i].subnet, &own) < 0)
+		return 0;
+	for (size_t k = 0; k < i; k++) {
+		const char *text = ipam->config[k].subnet;
+		if (!is_set(text) || inet_parse_subnet(text, &other) < 0 || other.address.is_v6 != own.address.is_v6)
+			continue;
+		if (strcmp(create->driver, "bridge") == 0)
+			return err_set(reterr, ERR_FORBIDDEN, 0, "bridge driver doesn't support multiple subnets");
+		if (inet_subnet_overlaps(&own, &other))
+			return err_set(reterr, ERR_FORBIDDEN, 0, NETWORK_OVERLAP_TEXT);
+	}
+	return 0;
+}
+
 static int check_ipam(const struct network_create *create, struct err **reterr)
 {
 	const struct network_ipam *ipam = create->ipam;
 	bool ipv4 = !create->enable_ipv4.set || create->enable_ipv4.value;
 	bool ipv6 = create->enable_ipv6.set && create->enable_ipv6.value;
-	size_t families[POOLS_MAX] = { 0 };
 	if (!ipam)
 		return 0;
 	if (is_set(ipam->driver) && strcmp(ipam->driver, "default") != 0 && strcmp(ipam->driver, "null") != 0)
 		return err_set(reterr, ERR_NOT_FOUND, 0, "invalid ipam driver: \"%s\" not found", ipam->driver);
+	if (ipam->config_count > POOLS_MAX)
+		return err_set(reterr, ERR_INVALID, 0, "a network has at most %d subnets", POOLS_MAX);
 	for (size_t i = 0; i < ipam->config_count; i++) {
 		if (is_empty(&ipam->config[i]))
 			continue;
 		int r = check_pool(&ipam->config[i], ipv4, ipv6, reterr);
 		if (r < 0)
 			return err_wrap(reterr, r, "invalid network config");
-		bool is_v6 = strchr(ipam->config[i].subnet, ':') != NULL;
-		if (families[is_v6]++)
-			return err_set(reterr, ERR_INVALID, 0, "%s driver doesn't support multiple subnets",
-				is_set(create->driver) ? create->driver : "bridge");
+		r = check_beside(create, i, reterr);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }

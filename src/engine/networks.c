@@ -46,14 +46,26 @@ static int set_text(char **member, const char *value)
 	return 0;
 }
 
+static void finish_family(struct network_family *family)
+{
+	struct network_family *next = family->next;
+	free(family->reserved);
+	*family = (struct network_family){ 0 };
+	while ((family = next)) {
+		next = family->next;
+		free(family->reserved);
+		free(family);
+	}
+}
+
 static void network_free(void *data)
 {
 	struct network *network = data;
 	if (!network)
 		return;
 	network_forget(network);
-	free(network->ipv4.reserved);
-	free(network->ipv6.reserved);
+	finish_family(&network->ipv4);
+	finish_family(&network->ipv6);
 	json_finish(&network_info_table, &network->info);
 	free(network);
 }
@@ -108,13 +120,11 @@ static int read_reserved(const struct network_ipam_pool *config, struct network_
 	return 0;
 }
 
-static int read_family(const struct network_ipam *ipam, bool is_v6, struct network_family *family)
+static int read_pool(const struct network_ipam_pool *config, const struct inet_subnet *subnet,
+	struct network_family *family)
 {
-	const struct network_ipam_pool *config = network_pool_of(ipam, is_v6);
-	if (!config || inet_parse_subnet(config->subnet, &family->pool.subnet) < 0)
-		return 0;
 	family->on = true;
-	family->pool.range = family->pool.subnet;
+	family->pool.subnet = family->pool.range = *subnet;
 	if (is_set(config->ip_range))
 		inet_parse_subnet(config->ip_range, &family->pool.range);
 	family->has_gateway = is_set(config->gateway) && inet_parse(config->gateway, &family->gateway) == 0;
@@ -123,8 +133,35 @@ static int read_family(const struct network_ipam *ipam, bool is_v6, struct netwo
 
 static int read_families(struct network *network)
 {
-	int r = read_family(&network->info.ipam, false, &network->ipv4);
-	return r < 0 ? r : read_family(&network->info.ipam, true, &network->ipv6);
+	const struct network_ipam *ipam = &network->info.ipam;
+	struct inet_subnet subnet;
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < ipam->config_count; i++) {
+		if (!is_set(ipam->config[i].subnet) || inet_parse_subnet(ipam->config[i].subnet, &subnet) < 0)
+			continue;
+		struct network_family *family = subnet.address.is_v6 ? &network->ipv6 : &network->ipv4;
+		while (family->next)
+			family = family->next;
+		if (family->on && !(family = family->next = calloc(1, sizeof(*family))))
+			return -ENOMEM;
+		r = read_pool(&ipam->config[i], &subnet, family);
+	}
+	return r;
+}
+
+const struct network_family *network_family_of(const struct network *network, const struct inet_address *address)
+{
+	const struct network_family *first = network_family(network, address->is_v6), *family = first;
+	while (family && !(family->on && inet_subnet_has(&family->pool.subnet, address)))
+		family = family->next;
+	return family ? family : first;
+}
+
+const struct network_family *network_family_of_text(const struct network *network, bool is_v6, const char *address)
+{
+	struct inet_address parsed;
+	return is_set(address) && inet_parse(address, &parsed) == 0 ? network_family_of(network, &parsed)
+								    : network_family(network, is_v6);
 }
 
 /* --- subnets of the host --- */
@@ -182,15 +219,22 @@ static int gather_resolvers(struct gathering *all)
 	return 0;
 }
 
+static int gather_family(const struct network_family *family, struct gathering *all)
+{
+	int r = 0;
+	for (; r == 0 && family && family->on; family = family->next)
+		r = gather(all, &family->pool.subnet);
+	return r;
+}
+
 static int gather_networks(struct networks *networks, struct gathering *all)
 {
 	struct network *network;
 	int r = 0;
 	for (size_t cursor = 0; r == 0 && (network = networks_next(networks, &cursor));) {
-		if (network->ipv4.on)
-			r = gather(all, &network->ipv4.pool.subnet);
-		if (r == 0 && network->ipv6.on)
-			r = gather(all, &network->ipv6.pool.subnet);
+		r = gather_family(&network->ipv4, all);
+		if (r == 0)
+			r = gather_family(&network->ipv6, all);
 	}
 	return r;
 }
@@ -318,9 +362,8 @@ int network_replace_info(struct network *network, struct network_info *info, str
 	const struct network_info before = network->info;
 	network->info = *info;
 	*info = before;
-	free(network->ipv4.reserved);
-	free(network->ipv6.reserved);
-	network->ipv4 = network->ipv6 = (struct network_family){ 0 };
+	finish_family(&network->ipv4);
+	finish_family(&network->ipv6);
 	return read_families(network) < 0 ? err_oom(reterr) : 0;
 }
 
@@ -476,6 +519,17 @@ int networks_find(struct networks *networks, const char *reference, struct netwo
 
 /* --- create, remove --- */
 
+/* Those of parent interfaces are the user's own affair: there it is one wire. */
+static bool overlaps(const struct network *other, const struct network_info *info, const struct inet_subnet *subnet)
+{
+	const struct network_family *family = network_family(other, subnet->address.is_v6);
+	if (strcmp(other->info.id, info->id) == 0 || strcmp(other->info.driver, info->driver) != 0)
+		return false;
+	while (family && !(family->on && inet_subnet_overlaps(&family->pool.subnet, subnet)))
+		family = family->next;
+	return family;
+}
+
 int networks_check_overlap(struct networks *networks, const struct network_info *info, struct err **reterr)
 {
 	struct network *other;
@@ -484,13 +538,8 @@ int networks_check_overlap(struct networks *networks, const struct network_info 
 		if (!is_set(info->ipam.config[i].subnet) || inet_parse_subnet(info->ipam.config[i].subnet, &subnet) < 0)
 			continue;
 		for (size_t cursor = 0; (other = networks_next(networks, &cursor));) {
-			const struct network_family *family = subnet.address.is_v6 ? &other->ipv6 : &other->ipv4;
-			/* Those of parent interfaces are the user's own affair: there it is one wire. */
-			if (family->on && strcmp(other->info.id, info->id) != 0 &&
-				strcmp(other->info.driver, info->driver) == 0 &&
-				inet_subnet_overlaps(&family->pool.subnet, &subnet))
-				return err_set(reterr, ERR_FORBIDDEN, 0,
-					"invalid pool request: Pool overlaps with other one on this address space");
+			if (overlaps(other, info, &subnet))
+				return err_set(reterr, ERR_FORBIDDEN, 0, NETWORK_OVERLAP_TEXT);
 		}
 	}
 	return 0;
@@ -650,12 +699,14 @@ void network_tell(const struct network *network, const char *action, const struc
 
 /* --- documents --- */
 
-static void print_own(const struct network_family *family, const char *text, char out[INET_SUBNET_SIZE])
+static void print_own(const struct network *network, const char *text, char out[INET_SUBNET_SIZE])
 {
-	struct inet_subnet own = { .prefix = family->pool.subnet.prefix };
+	struct inet_subnet own;
 	out[0] = '\0';
-	if (is_set(text) && inet_parse(text, &own.address) == 0)
-		inet_print_subnet(&own, out);
+	if (!is_set(text) || inet_parse(text, &own.address) < 0)
+		return;
+	own.prefix = network_family_of(network, &own.address)->pool.subnet.prefix;
+	inet_print_subnet(&own, out);
 }
 
 static void print_place(const struct lease_address *own, char out[INET_SUBNET_SIZE])
@@ -685,8 +736,8 @@ static json_t *endpoint_document(const struct network *network, const struct con
 	const struct run_place *place = endpoints_place(container, network);
 	if (network_is(network, NETWORK_CNI))
 		return place_document(container, leg, place);
-	print_own(&network->ipv4, leg->ipv4, ipv4);
-	print_own(&network->ipv6, leg->ipv6, ipv6);
+	print_own(network, leg->ipv4, ipv4);
+	print_own(network, leg->ipv6, ipv6);
 	endpoints_mac(container, network, leg, mac);
 	return json_pack("{s:s, s:s, s:s, s:s, s:s}", "Name", container->name, "EndpointID", leg->endpoint_id,
 		"MacAddress", mac, "IPv4Address", ipv4, "IPv6Address", ipv6);

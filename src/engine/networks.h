@@ -22,8 +22,11 @@
 #define NETWORK_CNI_TIMEOUT_S 60
 #define NETWORK_CNI_PATH      "/opt/cni/bin:/usr/local/libexec/cni:/usr/libexec/cni:/usr/lib/cni"
 
+#define NETWORK_OVERLAP_TEXT "invalid pool request: Pool overlaps with other one on this address space"
+
 #define NETWORK_OPTION_BRIDGE_NAME "com.docker.network.bridge.name"
 
+/* Its subnet, or its first: networks of parent interfaces may have more. */
 struct network_family {
 	bool on;
 	struct ipam_pool pool;
@@ -31,6 +34,7 @@ struct network_family {
 	struct inet_address gateway;
 	struct inet_address *reserved; /* auxiliary addresses */
 	size_t reserved_count;
+	struct network_family *next;
 };
 
 struct network {
@@ -61,6 +65,14 @@ bool network_truth(const struct network *network, const char *key, bool otherwis
 void network_dummy_name(const struct network_info *info, char out[LEASE_INTERFACE_SIZE]);
 /* The interface that its containers are on: the bridge, or the parent. "" for what has none. */
 const char *network_interface(const struct network *network);
+
+static inline const struct network_family *network_family(const struct network *network, bool is_v6)
+{
+	return is_v6 ? &network->ipv6 : &network->ipv4;
+}
+/* The subnet that has the address; the first if none has. */
+const struct network_family *network_family_of(const struct network *network, const struct inet_address *address);
+const struct network_family *network_family_of_text(const struct network *network, bool is_v6, const char *address);
 
 /* A container that lives is on it. */
 bool network_is_used(const struct network *network);

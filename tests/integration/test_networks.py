@@ -419,6 +419,37 @@ def test_macvlan(engine, made):
         subprocess.run(["ip", "link", "delete", "wire9"], check=True)
 
 
+def test_several_subnets(engine, client, made):
+    """Of networks on a parent: each with its range, its gateway and its reserved addresses; containers get the first that has room."""
+    for n, command in enumerate((engine.docker, engine.tare)):
+        command("network", "create", "-d", "macvlan", *(word for net, part in ((f"10.10{n}.0.0/24", "248/29"), (f"10.11{n}.0.0/16", "248/30"))
+                for word in ("--subnet", net, "--gateway", net.split("/")[0][:-1] + "254", "--ip-range", net.split("/")[0][:-1] + part)),
+                "--aux-address", f"far=10.11{n}.0.249", f"several-{n}")
+        made["networks"].append(f"several-{n}")
+        assert network(engine, f"several-{n}")["IPAM"]["Config"] == [
+            {"Subnet": f"10.10{n}.0.0/24", "IPRange": f"10.10{n}.0.248/29", "Gateway": f"10.10{n}.0.254"},
+            {"Subnet": f"10.11{n}.0.0/16", "IPRange": f"10.11{n}.0.248/30", "Gateway": f"10.11{n}.0.254",
+             "AuxiliaryAddresses": {"far": f"10.11{n}.0.249"}}]
+    for i in range(5):  # 248 and 255 are nobody's, 254 is the gateway's
+        sleeper(engine, made, f"net-fills-{i}", "--network", "several-0")
+        assert addresses(engine, f"net-fills-{i}")["eth0"] == [f"10.100.0.{249 + i}/24"]
+    sleeper(engine, made, "net-second", "--network", "several-0")
+    assert addresses(engine, "net-second")["eth0"] == ["10.110.0.250/16"]
+    assert "default via 10.110.0.254" in inside(engine, "net-second", "ip", "route")
+    assert places(engine, "net-second")["several-0"]["Gateway"] == "10.110.0.254" and places(engine, "net-second")["several-0"]["IPPrefixLen"] == 16
+    sleeper(engine, made, "net-wish", "--network", "several-0", "--ip", "10.110.7.7")
+    assert addresses(engine, "net-wish")["eth0"] == ["10.110.7.7/16"]
+    shown = {value["Name"]: value["IPv4Address"] for value in network(engine, "several-0")["Containers"].values()}
+    assert shown["net-second"] == "10.110.0.250/16" and shown["net-fills-0"] == "10.100.0.249/24"
+    done = engine.docker("run", "--rm", "--network", "several-0", "--ip", "10.111.0.1", "busybox", "true", check=False)
+    assert done.returncode == 125 and "no configured subnet contains IP address 10.111.0.1" in done.stderr
+    own = client.networks.create("several-py", driver="macvlan", ipam=docker.types.IPAMConfig(
+        pool_configs=[docker.types.IPAMPool(subnet="10.120.0.0/24"), docker.types.IPAMPool(subnet="10.121.0.0/24", gateway="10.121.0.9")]))
+    made["networks"].append("several-py")
+    own.reload()
+    assert [pool["Gateway"] for pool in own.attrs["IPAM"]["Config"]] == ["10.120.0.1", "10.121.0.9"]
+
+
 def interfaces():
     return {link["ifname"]: link for link in networks.links()}
 
@@ -549,8 +580,12 @@ def test_ipvlan_says_what_the_kernel_says(engine, made):
     ({"Name": "x", "Driver": "macvlan", "Options": {"parent": "nowhere"}}, 400, "invalid subinterface vlan name nowhere, example formatting is eth0.10"),
     ({"Name": "x", "Driver": "macvlan", "Options": {"parent": "nowhere.5000"}}, 400, "invalid subinterface vlan name nowhere.5000"),
     ({"Name": "x", "Driver": "macvlan", "Options": {"parent": "nowhere.7"}}, 404, "the host has no interface nowhere for nowhere.7"),
-    ({"Name": "x", "Driver": "macvlan", "IPAM": {"Config": [{"Subnet": "10.0.0.0/24"}, {"Subnet": "10.0.1.0/24"}]}}, 400,
-     "macvlan driver doesn't support multiple subnets"),
+    ({"Name": "x", "IPAM": {"Config": [{"Subnet": "10.0.0.0/24"}, {"Subnet": "10.0.1.0/24"}]}}, 403,
+     "bridge driver doesn't support multiple subnets"),
+    ({"Name": "x", "Driver": "macvlan", "IPAM": {"Config": [{"Subnet": "10.0.0.0/16"}, {"Subnet": "10.0.1.0/24"}]}}, 403,
+     "invalid pool request: Pool overlaps with other one on this address space"),
+    ({"Name": "x", "Driver": "macvlan", "IPAM": {"Config": [{"Subnet": f"10.0.{n}.0/24"} for n in range(33)]}}, 400,
+     "a network has at most 32 subnets"),
     ({"Name": "x", "Options": {"com.docker.network.bridge.name": "lo"}}, 409, "the interface lo exists and is no bridge"),
 ])
 def test_errors_of_create(engine, body, status, message):
