@@ -17,6 +17,7 @@ struct command {
 	const char *log_format; /* text, json */
 	bool debug;
 	bool systemd_cgroup;
+	const char *cgroup_manager; /* crun's word for it */
 	const char *rootless;
 	bool help;
 	bool version;

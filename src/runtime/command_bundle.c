@@ -32,17 +32,17 @@ int bundle_open(const char *bundle, int *ret_fd, char **ret_path, struct err **r
 	return 0;
 }
 
-int bundle_read_spec(int folder, struct oci_spec *out, struct buf *text, struct err **reterr)
+int bundle_read_config(int folder, const char *name, struct oci_spec *out, struct buf *text, struct err **reterr)
 {
-	_autoclose_ int fd = openat(folder, "config.json", O_RDONLY | O_CLOEXEC);
+	_autoclose_ int fd = openat(folder, name, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0 && errno == ENOENT)
-		return err_set(reterr, ERR_NOT_FOUND, ENOENT, "JSON specification file config.json not found");
+		return err_set(reterr, ERR_NOT_FOUND, ENOENT, "JSON specification file %s not found", name);
 	if (fd < 0)
-		return err_errno(reterr, -errno, "cannot open config.json");
+		return err_errno(reterr, -errno, "cannot open %s", name);
 	int r = io_read_all(fd, text);
 	if (r < 0)
-		return err_errno(reterr, r, "cannot read config.json");
+		return err_errno(reterr, r, "cannot read %s", name);
 	r = oci_spec_parse(text->data ? text->data : "", text->len, out, reterr);
 	if (r < 0)
 		return r;
@@ -50,6 +50,11 @@ int bundle_read_spec(int folder, struct oci_spec *out, struct buf *text, struct 
 	if (r < 0)
 		oci_spec_finish(out);
 	return r;
+}
+
+int bundle_read_spec(int folder, struct oci_spec *out, struct buf *text, struct err **reterr)
+{
+	return bundle_read_config(folder, "config.json", out, text, reterr);
 }
 
 /* Compiled filters are kept beside the containers, where no container's name can be. */

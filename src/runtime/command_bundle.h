@@ -10,6 +10,9 @@ int bundle_open(const char *bundle, int *ret_fd, char **ret_path, struct err **r
 /* "config.json" below `folder`, parsed and checked. */
 int bundle_read_spec(int folder, struct oci_spec *out, struct buf *text, struct err **reterr);
 
+/* The same of a file by another name. */
+int bundle_read_config(int folder, const char *name, struct oci_spec *out, struct buf *text, struct err **reterr);
+
 /* The compiled filter of the spec's profile, or -1 in *ret_fd. */
 int bundle_seccomp(const char *root, const struct oci_spec *spec, int *ret_fd, struct err **reterr);
 

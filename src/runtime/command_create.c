@@ -22,6 +22,7 @@
 
 struct create_values {
 	const char *bundle;
+	const char *config;
 	const char *console_socket;
 	const char *pid_file;
 	struct json_opt_int preserve_fds;
@@ -34,6 +35,8 @@ struct create_values {
 
 #define CREATE_FLAGS                                                                                            \
  FLAG(struct create_values, bundle, "bundle", 'b', FLAG_STRING, .word = "value", .help = "path to the bundle"), \
+	 FLAG(struct create_values, config, "config", 'f', FLAG_STRING, .word = "value",                        \
+		 .help = "the configuration, instead of the bundle's config.json"),                             \
 	 FLAG(struct create_values, console_socket, "console-socket", 0, FLAG_STRING, .word = "value",          \
 		 .help = "unix socket that gets the terminal's master"),                                        \
 	 FLAG(struct create_values, pid_file, "pid-file", 0, FLAG_STRING, .word = "value",                      \
@@ -115,7 +118,9 @@ static int read_bundle(struct creation *creation, bool detached, struct err **re
 	int r = bundle_open(creation->values->bundle, &creation->bundle_fd, &creation->bundle, reterr);
 
 	if (r == 0)
-		r = bundle_read_spec(creation->bundle_fd, &creation->spec, &text, reterr);
+		r = creation->values->config
+			    ? bundle_read_config(AT_FDCWD, creation->values->config, &creation->spec, &text, reterr)
+			    : bundle_read_spec(creation->bundle_fd, &creation->spec, &text, reterr);
 	if (r == 0)
 		r = check_terminal(creation, detached, reterr);
 	if (r == 0 && preserve->set && (preserve->value < 0 || preserve->value > 1024))

@@ -25,6 +25,8 @@ static const struct flag global_flags[] = {
 		.help = "folder for the containers' state (default " COMMAND_ROOT_DEFAULT ")"),
 	FLAG(struct command, systemd_cgroup, "systemd-cgroup", 0, FLAG_BOOL,
 		.help = "cgroups by systemd (refused for now)"),
+	FLAG(struct command, cgroup_manager, "cgroup-manager", 0, FLAG_STRING, .word = "value",
+		.help = "cgroupfs (default) or systemd, as crun takes it"),
 	FLAG(struct command, rootless, "rootless", 0, FLAG_STRING, .word = "value", .help = "true, false or auto"),
 	FLAG(struct command, help, "help", 'h', FLAG_BOOL, .help = "show help"),
 	FLAG(struct command, version, "version", 'v', FLAG_BOOL, .help = "print the version"),
@@ -109,6 +111,12 @@ static int fail(const struct command *command, const struct err *error)
 
 static int dispatch(struct command *command, struct err **reterr)
 {
+	const char *manager = command->cgroup_manager;
+
+	if (manager && strcmp(manager, "cgroupfs") != 0 && strcmp(manager, "systemd") != 0)
+		return err_set(reterr, ERR_INVALID, 0, "unknown cgroup manager: %s", manager);
+	if (manager && strcmp(manager, "systemd") == 0)
+		command->systemd_cgroup = true;
 	if (command->systemd_cgroup)
 		return err_set(reterr, ERR_UNSUPPORTED, 0, "--systemd-cgroup is not supported yet: use cgroupfs paths");
 	if (command->log_format && strcmp(command->log_format, "json") != 0 && strcmp(command->log_format, "text") != 0)
