@@ -60,8 +60,13 @@ _Noreturn static void run_joiner(struct plan *plan, int sync, const int *keep, s
 	struct report report = { .type = REPORT_SPAWNED };
 	int pidfd = -1;
 
+	const struct plan_tuning *tuning = plan->process.tuning;
+
 	child_close_others(keep, keep_count, sync);
-	int r = cgroup_join(plan->join_fds, plan->join_fd_count);
+	int r = tuning && tuning->has_first_cpus ? scheduling_set_cpus(&tuning->first_cpus) : 0;
+	if (r < 0)
+		child_fail(&joiner, STAGE_CPUS, r, "%s", "");
+	r = cgroup_join(plan->join_fds, plan->join_fd_count);
 	if (r < 0)
 		child_fail(&joiner, STAGE_JOIN_CGROUP, r, "%s", "");
 	join_before_birth(&joiner);

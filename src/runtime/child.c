@@ -188,6 +188,30 @@ static void set_sysctls(struct child *child)
 	}
 }
 
+/* Its clocks can be set as long as nobody is in it, so it is not cloned into like the others. */
+static void enter_time_namespace(struct child *child)
+{
+	int proc = child_procfs(child, STAGE_TIME);
+	char path[64], line[96];
+	struct map_entry *entry;
+
+	if (unshare(CLONE_NEWTIME) < 0)
+		child_fail(child, STAGE_TIME, errno, "%s", "");
+	for (size_t cursor = 0; child->plan->time_offsets && (entry = map_next(child->plan->time_offsets, &cursor));) {
+		const struct oci_time_offset *offset = entry->value;
+		snprintf(line, sizeof(line), "%s %lld %lld\n", entry->key, (long long)offset->secs,
+			(long long)offset->nanosecs);
+		int r = procfs_write_pid(proc, getpid(), "timens_offsets", line);
+		if (r < 0)
+			child_fail(child, STAGE_TIME, r, "(%s)", entry->key);
+	}
+	snprintf(path, sizeof(path), "%d/ns/time_for_children", getpid());
+	int fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || setns(fd, CLONE_NEWTIME) < 0)
+		child_fail(child, STAGE_TIME, errno, "%s", "");
+	fd_close(&fd);
+}
+
 static void enter_namespaces(struct child *child)
 {
 	const struct plan *plan = child->plan;
@@ -203,6 +227,8 @@ static void enter_namespaces(struct child *child)
 	if (plan->becomes_root)
 		become_root(child);
 	join_namespaces(child);
+	if (plan->new_time_namespace)
+		enter_time_namespace(child);
 	if (plan->loopback) {
 		int r = loopback_up();
 		if (r < 0)

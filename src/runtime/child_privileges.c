@@ -48,6 +48,28 @@ static void set_oom_score(struct child *child)
 		child_fail(child, STAGE_OOM_SCORE, r, "%s", text);
 }
 
+/* While there are privileges, and in the groups, whose CPUs and nodes bound these. */
+static void tune(const struct child *child)
+{
+	const struct plan_tuning *tuning = child->plan->process.tuning;
+	int r = tuning && tuning->has_cpus ? scheduling_set_cpus(&tuning->cpus) : 0;
+
+	if (r < 0)
+		child_fail(child, STAGE_CPUS, r, "%s", "");
+	r = tuning && tuning->has_scheduling ? scheduling_set(&tuning->scheduling) : 0;
+	if (r < 0)
+		child_fail(child, STAGE_SCHEDULER, r, "%s", "");
+	r = tuning && tuning->has_io_priority ? io_priority_set(tuning->io_class, tuning->io_level) : 0;
+	if (r < 0)
+		child_fail(child, STAGE_IO_PRIORITY, r, "%s", "");
+	r = tuning && tuning->has_memory_policy ? memory_policy_set(tuning->memory_mode, &tuning->memory_nodes) : 0;
+	if (r < 0)
+		child_fail(child, STAGE_MEMORY_POLICY, r, "%s", "");
+	r = tuning && tuning->has_personality ? personality_set(tuning->personality) : 0;
+	if (r < 0)
+		child_fail(child, STAGE_PERSONALITY, r, "%s", "");
+}
+
 static void limit_bounding(const struct child *child)
 {
 	int r = caps_limit_bounding(child->plan->process.caps.bounding);
@@ -77,6 +99,7 @@ void child_privileges_early(struct child *child)
 	set_oom_score(child);
 	if (child->plan->process.apparmor || child->plan->process.selinux)
 		child_procfs(child, STAGE_LABEL);
+	tune(child);
 	set_rlimits(child);
 	limit_bounding(child);
 	become_user(child);

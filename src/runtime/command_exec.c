@@ -234,6 +234,7 @@ static int execute(struct execution *self, struct container_process *started, st
 		options.stdio.fds[fd] = fcntl(fd, F_GETFD) < 0 ? -1 : fd;
 	options.stdio.console_socket = self->console_socket;
 	options.seccomp_fd = self->seccomp_fd;
+	options.config = &self->spec.linux_config;
 	options.preserve_fds = (unsigned)self->values.preserve_fds.value;
 	options.no_new_keyring = self->opened.state.no_new_keyring;
 	options.on_warn = command_warn;

@@ -39,6 +39,7 @@
 #include "runtime/hooks.h"
 #include "runtime/resources.h"
 #include "runtime/resources_saved.h"
+#include "spec/oci_check.h"
 #include "sys/namespaces.h"
 #include "sys/procfs.h"
 #include "sys/selfexe.h"
@@ -189,15 +190,19 @@ static int write_map(int proc, pid_t pid, const char *file, const struct oci_id_
 
 static int write_maps(const struct container *container, const struct oci_linux *config, struct err **reterr)
 {
+	/* Without any, everybody stays who he is. */
+	static const struct oci_id_mapping all = { .size = OCI_ID_MAX + 1 };
+	const struct oci_id_mapping *uids = config->uid_mapping_count ? config->uid_mappings : &all;
+	const struct oci_id_mapping *gids = config->gid_mapping_count ? config->gid_mappings : &all;
 	_autoclose_ int proc = procfs_open(1);
 
 	if (proc < 0)
 		return err_errno(reterr, proc, "cannot open a private procfs");
-	int r = write_map(proc, container->init.pid, "uid_map", config->uid_mappings, config->uid_mapping_count,
-		reterr);
+	int r = write_map(proc, container->init.pid, "uid_map", uids,
+		config->uid_mapping_count ? config->uid_mapping_count : 1, reterr);
 	return r < 0 ? r
-		     : write_map(proc, container->init.pid, "gid_map", config->gid_mappings, config->gid_mapping_count,
-			       reterr);
+		     : write_map(proc, container->init.pid, "gid_map", gids,
+			       config->gid_mapping_count ? config->gid_mapping_count : 1, reterr);
 }
 
 /* Who has gone already has said why, which is heard next. */
@@ -240,13 +245,15 @@ static int write_state_file(const struct container *container, const char *statu
 
 static int run_create_hooks(const struct container *container, const struct oci_hooks *hooks, struct err **reterr)
 {
-	_cleanup_free_ char *state = state_text(container, "creating");
+	/* The older of the two was promised a container that is created. */
+	_cleanup_free_ char *created = state_text(container, "created");
+	_cleanup_free_ char *creating = state_text(container, "creating");
 
-	if (!state)
+	if (!created || !creating)
 		return err_oom(reterr);
-	int r = hooks_run(hooks->prestart, hooks->prestart_count, "prestart", state, reterr);
+	int r = hooks_run(hooks->prestart, hooks->prestart_count, "prestart", created, reterr);
 	return r < 0 ? r
-		     : hooks_run(hooks->create_runtime, hooks->create_runtime_count, "createRuntime", state, reterr);
+		     : hooks_run(hooks->create_runtime, hooks->create_runtime_count, "createRuntime", creating, reterr);
 }
 
 /* The pty's master goes to whoever listens on the console socket, with its name as runc's message. */

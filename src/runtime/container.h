@@ -27,6 +27,7 @@
 
 struct cgroup_host;
 struct container;
+struct oci_linux;
 struct oci_spec;
 struct oci_process;
 struct oci_resources;
@@ -206,6 +207,8 @@ struct container_exec_options {
 	const char *user; /* as in container_options */
 	char *const *group_add;
 	int seccomp_fd; /* the container's filter; -1: none */
+	const struct oci_linux *
+		config; /* the container's, for what processes of it have in common: personality, memoryPolicy; or NULL */
 	unsigned preserve_fds;
 	bool no_new_keyring;
 	container_warn_fn *on_warn;

@@ -78,7 +78,7 @@ static int run_hook(const struct oci_hook *hook, const char *name, size_t index,
 	const struct spawn spawn = { .program_fd = -1,
 		.path = hook->path,
 		.argv = hook->args && hook->args[0] ? hook->args : args,
-		.env = hook->env,
+		.env = hook->env ?: environ, /* as every runtime does */
 		.stdio = { input, 1, 2 } };
 	int r = spawn_program(&spawn, &pid, &pidfd);
 	if (r < 0)

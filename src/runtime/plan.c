@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -39,6 +40,7 @@ static void process_finish(struct plan_process *process)
 	free(process->env); /* the strings are the spec's */
 	free(process->identity);
 	free(process->rlimits);
+	free(process->tuning);
 	free(process->filter);
 	free(process->init_args); /* so are these */
 	fd_close(&process->init_fd);
@@ -196,9 +198,6 @@ static int check_process(const struct oci_process *spec, struct err **reterr)
 		return err_set(reterr, ERR_INVALID, 0, "Cwd must be an absolute path");
 	if (strlen(spec->cwd) >= PATH_MAX)
 		return err_set(reterr, ERR_INVALID, ENAMETOOLONG, "Cwd is too long");
-	if (spec->scheduler || spec->io_priority || spec->exec_cpu_affinity)
-		return err_set(reterr, ERR_UNSUPPORTED, 0,
-			"process.scheduler, ioPriority and execCPUAffinity are not supported yet");
 	return check_labels(spec, reterr);
 }
 
@@ -276,6 +275,8 @@ int plan_exec(const struct oci_process *spec, const struct container_exec_option
 	plan->is_exec = true;
 	int r = plan_process_fill(&plan->process, spec, reterr);
 	if (r == 0)
+		r = plan_tuning_fill(&plan->process, spec, options->config, true, reterr);
+	if (r == 0)
 		r = plan_read_filter(&plan->process, options->seccomp_fd, reterr);
 	if (r < 0)
 		return r;
@@ -319,8 +320,8 @@ static int add_namespace(struct plan *plan, const struct oci_namespace *namespac
 		return add_join(plan, flag, fd, false, reterr);
 	}
 	if (flag == CLONE_NEWTIME)
-		return err_set(reterr, ERR_UNSUPPORTED, 0, "new time namespaces are not supported yet");
-	if (flag == CLONE_NEWCGROUP)
+		plan->new_time_namespace = true;
+	else if (flag == CLONE_NEWCGROUP)
 		plan->new_cgroup_namespace = true;
 	else
 		plan->new_namespaces |= flag;
@@ -430,20 +431,55 @@ static int fill_device(struct plan *plan, const struct oci_device *spec, struct 
 	return add_device(plan, device, reterr);
 }
 
-/* mknod is not for user namespaces: the host's own node is bound in its place. */
-static int bind_devices(struct plan *plan, struct err **reterr)
+static int64_t host_id(const struct oci_id_mapping *mappings, size_t count, uint32_t id)
 {
+	for (size_t i = 0; i < count; i++)
+		if (id >= mappings[i].container_id && id - mappings[i].container_id < mappings[i].size)
+			return mappings[i].host_id + (id - mappings[i].container_id);
+	return count ? -1 : (int64_t)id;
+}
+
+/* One that the host has not got, or not so: a node of our own, on a filesystem that nobody else sees. */
+static int make_outside(struct plan_device *device, size_t number, const struct oci_linux *config, int *folder)
+{
+	int64_t uid = host_id(config->uid_mappings, config->uid_mapping_count, device->uid);
+	int64_t gid = host_id(config->gid_mappings, config->gid_mapping_count, device->gid);
+	char name[32];
+
+	if (*folder < 0)
+		*folder = mount_new("tmpfs", "tmpfs", NULL, 0, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, NULL);
+	if (*folder < 0)
+		return *folder;
+	if (uid < 0 || gid < 0)
+		return -EOVERFLOW;
+	snprintf(name, sizeof(name), "%zu", number);
+	if (mknodat(*folder, name, device->mode, device->device) < 0 ||
+		fchownat(*folder, name, (uid_t)uid, (gid_t)gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+		fchmodat(*folder, name, device->mode & 07777, 0) < 0)
+		return -errno;
+	return mount_clone(*folder, name, false);
+}
+
+/* mknod is not for user namespaces: the host's own node is bound in its place. */
+static int bind_devices(struct plan *plan, const struct oci_linux *config, struct err **reterr)
+{
+	_autoclose_ int folder = -1;
+
 	for (size_t i = 0; i < plan->device_count; i++) {
 		struct plan_device *device = &plan->devices[i];
 		struct stat st;
 		if (S_ISFIFO(device->mode))
 			continue;
 		device->tree_fd = mount_clone(AT_FDCWD, device->path, false);
+		if (device->tree_fd >= 0 && fstat(device->tree_fd, &st) == 0 && st.st_rdev == device->device &&
+			(st.st_mode & S_IFMT) == (device->mode & S_IFMT))
+			continue;
+		fd_close(&device->tree_fd);
+		device->tree_fd = make_outside(device, i, config, &folder);
 		if (device->tree_fd < 0)
-			return err_errno(reterr, device->tree_fd, "cannot bind the host's %s", device->path);
-		if (fstat(device->tree_fd, &st) < 0 || (st.st_mode & S_IFMT) != (device->mode & S_IFMT) ||
-			st.st_rdev != device->device)
-			return err_set(reterr, ERR_INVALID, 0, "the host's %s is another device", device->path);
+			return err_errno(reterr, device->tree_fd,
+				"cannot make the device %s for a user namespace, and the host has no such %s",
+				device->path, device->path);
 	}
 	return 0;
 }
@@ -464,7 +500,7 @@ static int fill_devices(struct plan *plan, const struct oci_spec *spec, struct e
 		if (r < 0)
 			return r;
 	}
-	return plan->becomes_root ? bind_devices(plan, reterr) : 0;
+	return plan->becomes_root ? bind_devices(plan, &spec->linux_config, reterr) : 0;
 }
 
 /* ---- cgroup views ---- */
@@ -519,13 +555,8 @@ static int check_linux(const struct oci_spec *spec, struct err **reterr)
 {
 	const struct oci_linux *config = &spec->linux_config;
 
-	if (config->intel_rdt || config->memory_policy || (config->net_devices && map_count(config->net_devices)) ||
-		(config->time_offsets && map_count(config->time_offsets)) || config->personality)
-		return err_set(reterr, ERR_UNSUPPORTED, 0,
-			"linux.intelRdt, memoryPolicy, netDevices, timeOffsets and personality are not supported yet");
-	if (config->mount_label && *config->mount_label && !lsm_has_selinux())
-		return err_set(reterr, ERR_UNSUPPORTED, 0,
-			"selinux label is specified in config, but selinux is disabled or not supported");
+	if (config->intel_rdt || (config->net_devices && map_count(config->net_devices)))
+		return err_set(reterr, ERR_UNSUPPORTED, 0, "linux.intelRdt and netDevices are not supported yet");
 	return 0;
 }
 
@@ -555,6 +586,7 @@ static void fill_simple(struct plan *plan, const struct oci_spec *spec, const st
 	plan->masked_paths = spec->linux_config.masked_paths;
 	plan->readonly_paths = spec->linux_config.readonly_paths;
 	plan->sysctls = spec->linux_config.sysctl;
+	plan->time_offsets = spec->linux_config.time_offsets;
 	plan->hooks = &spec->hooks;
 	plan->wants_hook_stop = spec->hooks.prestart_count || spec->hooks.create_runtime_count ||
 				spec->hooks.create_container_count;
@@ -597,6 +629,8 @@ int plan_container(const struct oci_spec *spec, const struct container_options *
 	int r = plan_process_fill(&plan->process, spec->process, reterr);
 	if (r == 0 && (options->stdio.rows || options->stdio.columns))
 		fill_stdio(&plan->process, &options->stdio);
+	if (r == 0)
+		r = plan_tuning_fill(&plan->process, spec->process, &spec->linux_config, false, reterr);
 	if (r == 0)
 		r = check_linux(spec, reterr);
 	if (r == 0)

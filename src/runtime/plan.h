@@ -21,6 +21,7 @@
 #include "sys/caps.h"
 #include "sys/cgroup.h"
 #include "sys/mounts.h"
+#include "sys/scheduling.h"
 
 enum plan_mount_kind {
 	PLAN_MOUNT_TREE,   /* a bind: a detached tree made by the creator, its attributes set */
@@ -67,6 +68,25 @@ struct plan_join {
 	bool is_pidfd;
 };
 
+/* What few ask for (plan_tuning.c). */
+struct plan_tuning {
+	bool has_scheduling;
+	struct scheduling scheduling;
+	bool has_io_priority;
+	int io_class;
+	int io_level;
+	/* Of exec alone: while it is still the creator's, and once it is in the groups. */
+	bool has_first_cpus;
+	bool has_cpus;
+	struct number_set first_cpus;
+	struct number_set cpus;
+	bool has_memory_policy;
+	int memory_mode;
+	struct number_set memory_nodes;
+	bool has_personality;
+	unsigned long personality;
+};
+
 /* The process part, which container_exec has too. */
 struct plan_process {
 	bool terminal;
@@ -99,6 +119,8 @@ struct plan_process {
 	const char *apparmor;
 	const char *selinux;
 
+	struct plan_tuning *tuning; /* ours; NULL: nothing asked */
+
 	struct sock_filter *filter; /* ours */
 	size_t filter_count;
 	unsigned filter_flags;
@@ -116,6 +138,8 @@ struct plan {
 
 	uint64_t new_namespaces; /* CLONE_NEW*; the cgroup one is unshared after joining */
 	bool new_cgroup_namespace;
+	bool new_time_namespace; /* as this one: its clocks are set before anybody is in it */
+	struct map *time_offsets;
 	int network_fd; /* the network namespace to be born in, made ahead; borrowed, or -1 */
 	struct plan_join joins[16];
 	size_t join_count;
@@ -171,6 +195,9 @@ int plan_keep_fds(const struct plan *plan, int **ret, size_t *ret_count);
 
 /* Parts of plan_container, each in its file. */
 int plan_process_fill(struct plan_process *process, const struct oci_process *spec, struct err **reterr);
+/* `config`: where memoryPolicy and personality are; NULL: they are not asked for. */
+int plan_tuning_fill(struct plan_process *process, const struct oci_process *spec, const struct oci_linux *config,
+	bool is_exec, struct err **reterr);
 int plan_read_filter(struct plan_process *process, int fd, struct err **reterr);
 int plan_mounts(struct plan *plan, const struct oci_spec *spec, const struct container_options *options,
 	struct err **reterr);

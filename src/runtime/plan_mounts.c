@@ -17,6 +17,7 @@
 #include "runtime/mount_options.h"
 #include "runtime/overlay.h"
 #include "runtime/plan.h"
+#include "sys/lsm.h"
 
 static const char *const proc_allowed[] = { "/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat",
 	"/proc/swaps", "/proc/uptime", "/proc/loadavg", "/proc/slabinfo", "/proc/net/dev",
@@ -240,6 +241,14 @@ static bool covers_dev_with_bind(const struct plan *plan)
 int plan_mounts(struct plan *plan, const struct oci_spec *spec, const struct container_options *options,
 	struct err **reterr)
 {
+	const char *label = spec->linux_config.mount_label;
+	if (label && *label && !lsm_has_selinux()) {
+		/* Nobody looks at labels here; a process's own, which would confine it, is refused instead. */
+		if (options->on_warn)
+			options->on_warn("SELinux is not enabled: linux.mountLabel is without effect",
+				options->user_data);
+		label = NULL;
+	}
 	plan->mounts = calloc(spec->mount_count + options->file_count + 1, sizeof(*plan->mounts));
 	if (!plan->mounts)
 		return err_oom(reterr);
@@ -249,7 +258,7 @@ int plan_mounts(struct plan *plan, const struct oci_spec *spec, const struct con
 		int r = i < spec->mount_count ? fill_mount(plan, mount, &spec->mounts[i], options, reterr)
 					      : fill_file(mount, &options->files[i - spec->mount_count], reterr);
 		if (r == 0)
-			r = add_label(mount, spec->linux_config.mount_label, reterr);
+			r = label ? add_label(mount, label, reterr) : 0;
 		if (r < 0)
 			return r;
 	}

@@ -41,6 +41,12 @@ static const char *const sentences[] = {
 	[STAGE_STDIO] = "cannot set up standard input and output",
 	[STAGE_COMMAND] = "",
 	[STAGE_EXEC] = "",
+	[STAGE_SCHEDULER] = "error setting scheduler",
+	[STAGE_IO_PRIORITY] = "failed to apply io priority",
+	[STAGE_CPUS] = "cannot set the CPU affinity",
+	[STAGE_MEMORY_POLICY] = "cannot set the memory policy",
+	[STAGE_PERSONALITY] = "cannot set the personality",
+	[STAGE_TIME] = "cannot set up the time namespace",
 	[STAGE_INIT_PROGRAM] = "cannot execute the init program",
 };
 

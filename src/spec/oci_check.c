@@ -1,6 +1,7 @@
 #include "spec/oci_check.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,10 +68,14 @@ static void skip_spaces(const char **at)
 		(*at)++;
 }
 
-bool oci_is_number_list(const char *list)
+typedef int range_fn(long first, long last, void *user);
+
+static int each_range(const char *list, range_fn *fn, void *user)
 {
+	int r = 0;
+
 	skip_spaces(&list);
-	while (*list) {
+	while (*list && r == 0) {
 		long first = take_number(&list);
 		skip_spaces(&list);
 		long last = first;
@@ -81,16 +86,52 @@ bool oci_is_number_list(const char *list)
 			skip_spaces(&list);
 		}
 		if (first < 0 || last < first)
-			return false;
+			return -EINVAL;
+		r = fn(first, last, user);
 		if (!*list)
-			return true;
+			return r;
 		if (*list++ != ',')
-			return false;
+			return -EINVAL;
 		skip_spaces(&list);
 		if (!*list)
-			return false;
+			return -EINVAL;
 	}
-	return true;
+	return r;
+}
+
+static int accept_range(long first, long last, void *user)
+{
+	(void)first, (void)last, (void)user;
+	return 0;
+}
+
+bool oci_is_number_list(const char *list)
+{
+	return each_range(list, accept_range, NULL) == 0;
+}
+
+struct bits {
+	unsigned long *words;
+	size_t count;
+};
+
+static int set_range(long first, long last, void *user)
+{
+	const struct bits *bits = user;
+	const size_t word_bits = 8 * sizeof(*bits->words);
+
+	if ((size_t)last >= bits->count)
+		return -ERANGE;
+	for (size_t i = (size_t)first; i <= (size_t)last; i++)
+		bits->words[i / word_bits] |= 1UL << i % word_bits;
+	return 0;
+}
+
+int oci_number_list_bits(const char *list, unsigned long *words, size_t bit_count)
+{
+	struct bits bits = { words, bit_count };
+
+	return each_range(list, set_range, &bits);
 }
 
 const char *oci_printable(const char *text)

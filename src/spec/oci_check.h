@@ -24,6 +24,8 @@ bool oci_is_one_line(const char *text);
 bool oci_is_id(int64_t id);
 /* "0-3,7": ascending ranges of numbers up to 65535; spaces around are allowed, "" too. */
 bool oci_is_number_list(const char *list);
+/* The same into bits; -ERANGE for a number that has none. */
+int oci_number_list_bits(const char *list, unsigned long *words, size_t bit_count);
 /* The text for a message: itself, or a stand-in where it would break the line or fill the screen. Borrows. */
 const char *oci_printable(const char *text);
 bool oci_is_word_of(const char *word, const char *const *words, size_t count);

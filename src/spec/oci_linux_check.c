@@ -88,8 +88,9 @@ static int check_user_namespace(const struct oci_spec *spec, struct err **reterr
 		return r;
 	if (!user && (config->uid_mapping_count || config->gid_mapping_count))
 		return oci_bad(reterr, "is of no use without a user namespace", "linux.uidMappings");
-	if (user && !user->path && (!config->uid_mapping_count || !config->gid_mapping_count))
-		return oci_bad(reterr, "is required for a new user namespace", "linux.uidMappings");
+	if (user && !user->path && !config->uid_mapping_count != !config->gid_mapping_count)
+		return oci_bad(reterr, "is required, since there are mappings of the other kind",
+			config->uid_mapping_count ? "linux.gidMappings" : "linux.uidMappings");
 	return 0;
 }
 

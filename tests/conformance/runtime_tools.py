@@ -27,4 +27,6 @@ class RuntimeTools(Suite):
         result = count_tap(output)
         if status:
             result.verdict = "fail"
+        elif not result.bad and result.verdict == "fail":
+            result.verdict = "pass"  # what it wanted refused was refused, and there is nothing to assert
         return result

@@ -1,0 +1,138 @@
+"""tare-runtime and the rarer keys of the runtime specification: what was asked for is what a process in the container sees."""
+import json
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+from harness.box import PARENT, Box, cgroup_folders, remove_groups
+
+
+@pytest.fixture
+def box():
+    box = Box()
+    try:
+        yield box
+    finally:
+        box.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_parent_groups():
+    yield
+    for folder in cgroup_folders(PARENT):
+        remove_groups(folder)
+
+
+def own_user_namespace(box, host_id=100000):
+    box.spec["linux"]["namespaces"].append({"type": "user"})
+    for kind in ("uidMappings", "gidMappings"):
+        box.spec["linux"][kind] = [{"containerID": 0, "hostID": host_id, "size": 65536}]
+    for path in [box.top, box.bundle, box.root]:
+        path.chmod(0o755)
+
+
+def test_scheduler(box):
+    box.spec["process"]["scheduler"] = {"policy": "SCHED_BATCH", "nice": 7, "flags": ["SCHED_FLAG_RESET_ON_FORK"]}
+    identifier = box.start()
+    pid = box.pid(identifier)
+    assert os.sched_getscheduler(pid) == os.SCHED_BATCH | os.SCHED_RESET_ON_FORK and os.getpriority(os.PRIO_PROCESS, pid) == 7
+
+
+@pytest.mark.parametrize("scheduler, complaint", [
+    ({"policy": "SCHED_OTHER", "priority": 3}, "can only be specified for SCHED_FIFO or SCHED_RR policy"),
+    ({"policy": "SCHED_RR", "runtime": 3}, "with SCHED_DEADLINE policy"),
+    ({"policy": "SCHED_ISO"}, "error setting scheduler"),
+])
+def test_scheduler_that_can_not_be(box, scheduler, complaint):
+    box.spec["process"]["scheduler"] = scheduler
+    result = box.run("true")
+    assert result.returncode and complaint in result.stderr
+
+
+def test_io_priority(box):
+    box.spec["process"]["ioPriority"] = {"class": "IOPRIO_CLASS_IDLE", "priority": 0}
+    assert "idle" in subprocess.run(["ionice", "-p", str(box.pid(box.start()))], stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def test_cpu_affinity_is_for_exec_alone(box):
+    cpus = sorted(os.sched_getaffinity(0))
+    box.spec["process"]["execCPUAffinity"] = {"initial": str(cpus[0]), "final": str(cpus[-1])}
+    identifier = box.start()
+    assert os.sched_getaffinity(box.pid(identifier)) == set(cpus)
+    said = box.rt("exec", identifier, "grep", "Cpus_allowed_list", "/proc/self/status", check=True).stdout
+    assert said.split() == ["Cpus_allowed_list:", str(cpus[-1])]
+
+
+def test_personality(box):
+    box.spec["linux"]["personality"] = {"domain": "LINUX32"}
+    identifier = box.start()
+    assert pathlib.Path(f"/proc/{box.pid(identifier)}/personality").read_text() == "00000008\n"
+    assert box.rt("exec", identifier, "cat", "/proc/self/personality", check=True).stdout == "00000008\n"
+
+
+def test_memory_policy(box):
+    box.spec["linux"]["memoryPolicy"] = {"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]}
+    result = box.run("cat /proc/self/numa_maps")
+    if pathlib.Path("/proc/self/numa_maps").exists():
+        assert "bind=static:0" in result.stdout, result.stderr
+    else:
+        assert "cannot set the memory policy" in result.stderr
+
+
+def test_time_namespace(box):
+    box.spec["linux"]["namespaces"].append({"type": "time"})
+    box.spec["linux"]["timeOffsets"] = {"boottime": {"secs": 1000000, "nanosecs": 5}, "monotonic": {"secs": 500}}
+    host = float(pathlib.Path("/proc/uptime").read_text().split()[0])
+    assert float(box.output("cat /proc/uptime").split()[0]) >= host + 1000000
+    identifier = box.start(["sleep", "1000"])
+    assert float(box.rt("exec", identifier, "cat", "/proc/uptime", check=True).stdout.split()[0]) >= host + 1000000
+    assert os.readlink(f"/proc/{box.pid(identifier)}/ns/time") != os.readlink("/proc/self/ns/time")
+
+
+def test_time_namespace_joined_by_path(box):
+    box.spec["linux"]["namespaces"].append({"type": "time"})
+    box.spec["linux"]["timeOffsets"] = {"boottime": {"secs": 1000000}}
+    first = box.pid(box.start())
+    del box.spec["linux"]["timeOffsets"]
+    box.spec["linux"]["namespaces"][-1]["path"] = f"/proc/{first}/ns/time"
+    assert box.output("readlink /proc/self/ns/time") == os.readlink(f"/proc/{first}/ns/time")
+
+
+def test_unknown_capabilities_are_left_out(box):
+    for kind in ("bounding", "effective", "permitted", "inheritable", "ambient"):
+        box.spec["process"]["capabilities"][kind] = ["CAP_OF_THE_FUTURE", "CAP_KILL"]
+    text = box.output("grep Cap /proc/self/status")
+    assert set(re.findall(r"Cap\w+:\s*(\w+)", text)) == {f"{1 << 5:016x}"}
+
+
+def test_user_namespace_without_maps_changes_nobody(box):
+    box.spec["linux"]["namespaces"].append({"type": "user"})
+    text = box.output("readlink /proc/self/ns/user; cat /proc/self/uid_map /proc/self/gid_map")
+    assert os.readlink("/proc/self/ns/user") not in text and text.split()[1:] == ["0", "0", "4294967295"] * 2
+
+
+def test_devices_in_a_user_namespace(box):
+    own_user_namespace(box)
+    box.spec["linux"]["devices"] = [{"path": "/dev/foo", "type": "c", "major": 1, "minor": 5, "uid": 10, "gid": 11, "fileMode": 0o640}]
+    text = box.output("stat -c '%t:%T %u:%g %a' /dev/foo /dev/null; head -c 3 /dev/foo | wc -c")
+    assert text.splitlines()[0] == "1:5 10:11 640" and text.splitlines()[1].startswith("1:3 ")
+
+
+def test_hooks_without_environment(box):
+    """On the host they have the runtime's; startContainer has the process's, without the linker's words."""
+    seen = box.top / "seen"
+    box.spec["process"]["env"] = ["PATH=/bin", "INSIDE=yes", "LD_PRELOAD=/evil.so"]
+    box.spec["hooks"] = {
+        "prestart": [{"path": "/bin/sh", "args": ["sh", "-c", f"cat >{seen}.state; env >{seen}.prestart"]}],
+        "createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", f"cat >{seen}.runtime"]}],
+        "startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", "env >/tmp/start"]}]}
+    box.env = {"OUTSIDE": "yes", "PATH": "/bin:/usr/bin"}
+    box.output("true")
+    inside = (box.root / "tmp/start").read_text()
+    assert "INSIDE=yes" in inside and "OUTSIDE" not in inside and "LD_PRELOAD" not in inside
+    assert "OUTSIDE=yes" in pathlib.Path(f"{seen}.prestart").read_text()
+    states = [json.loads(pathlib.Path(f"{seen}.{which}").read_text())["status"] for which in ("state", "runtime")]
+    assert states == ["created", "creating"]
