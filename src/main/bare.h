@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "main/bare_call.h"
+#include "sys/bare_call.h"
 
 _Noreturn void bare_main(long argc, char **argv);
 

@@ -14,7 +14,7 @@
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
 
-#include "main/bare_call.h"
+#include "sys/bare_call.h"
 #include "sys/selfexe.h"
 
 static bool is_read_only(const char *path)

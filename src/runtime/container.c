@@ -40,6 +40,7 @@
 #include "runtime/resources.h"
 #include "runtime/resources_saved.h"
 #include "spec/oci_check.h"
+#include "sys/aside.h"
 #include "sys/namespaces.h"
 #include "sys/procfs.h"
 #include "sys/selfexe.h"
@@ -431,16 +432,40 @@ static int prepare_container(const struct oci_spec *spec, const struct container
 	return 0;
 }
 
-int container_create(const struct oci_spec *spec, const struct container_options *options, struct container **ret,
-	struct err **reterr)
+/* A new network namespace is most of what a birth takes: it is made while the groups are. Not where a user namespace is to own it. */
+static struct aside *begin_network(const struct oci_spec *spec, const struct container_options *options)
 {
-	_autofree_(cgroup_host) struct cgroup_host *own_host = NULL; /* the plan borrows from it */
+	bool wants_new = false;
+
+	if (options->network_fd >= 0 || options->join_count)
+		return NULL;
+	for (size_t i = 0; i < spec->linux_config.namespace_count; i++) {
+		const struct oci_namespace *namespace = &spec->linux_config.namespaces[i];
+		uint64_t flag = namespace->type ? namespace_flag(namespace->type) : 0;
+		if (flag == CLONE_NEWUSER)
+			return NULL;
+		wants_new = wants_new || (flag == CLONE_NEWNET && !(namespace->path && *namespace->path));
+	}
+	return wants_new ? aside_begin(namespace_new_network_aside, NULL) : NULL;
+}
+
+/* If it failed, the birth makes one, or says why not. */
+static int finish_network(struct aside **aside, struct plan *plan)
+{
+	int fd = (int)aside_finish(TAKE(*aside));
+
+	plan_use_network(plan, fd);
+	return fd;
+}
+
+static int create(const struct oci_spec *spec, const struct container_options *options, const struct cgroup_host *host,
+	struct aside **network, struct container **ret, struct err **reterr)
+{
 	_autofree_(container) struct container *container = NULL;
 	_autofree_(plan) struct plan *plan = NULL;
-	int r = options->cgroup_host ? 0 : open_host(&own_host, reterr);
+	_autoclose_ int network_fd = -1;
+	int r = prepare_container(spec, options, host, &container, &plan, reterr);
 
-	if (r == 0)
-		r = prepare_container(spec, options, options->cgroup_host ?: own_host, &container, &plan, reterr);
 	if (r < 0)
 		return r;
 	assert(container && plan);
@@ -449,6 +474,8 @@ int container_create(const struct oci_spec *spec, const struct container_options
 	r = make_groups(container, spec, options, reterr);
 	if (r == 0)
 		r = open_join_fds(plan, container->group, 0, reterr);
+	if (r == 0 && *network)
+		network_fd = finish_network(network, plan);
 	if (r == 0)
 		r = bring_up(container, plan, spec, options, reterr);
 	if (r < 0) {
@@ -461,6 +488,20 @@ int container_create(const struct oci_spec *spec, const struct container_options
 	}
 	*ret = TAKE(container);
 	return 0;
+}
+
+int container_create(const struct oci_spec *spec, const struct container_options *options, struct container **ret,
+	struct err **reterr)
+{
+	struct aside *network = begin_network(spec, options);
+	_autofree_(cgroup_host) struct cgroup_host *own_host = NULL; /* the plan borrows from it */
+	int r = options->cgroup_host ? 0 : open_host(&own_host, reterr);
+
+	if (r == 0)
+		r = create(spec, options, options->cgroup_host ?: own_host, &network, ret, reterr);
+	int unused = (int)aside_finish(network);
+	fd_close(&unused);
+	return r;
 }
 
 /* End of file is execve's doing, or a death: the process tells which by being alive, or by what it ended with. */

@@ -328,6 +328,16 @@ static int add_namespace(struct plan *plan, const struct oci_namespace *namespac
 	return 0;
 }
 
+void plan_use_network(struct plan *plan, int fd)
+{
+	/* One made ahead is not a new user namespace's. */
+	if (fd < 0 || !(plan->new_namespaces & CLONE_NEWNET) || plan->becomes_root)
+		return;
+	plan->new_namespaces &= ~(uint64_t)CLONE_NEWNET;
+	plan->network_fd = fd;
+	plan->loopback = false;
+}
+
 static int fill_namespaces(struct plan *plan, const struct oci_spec *spec, const struct container_options *options,
 	struct err **reterr)
 {
@@ -351,12 +361,8 @@ static int fill_namespaces(struct plan *plan, const struct oci_spec *spec, const
 		joins_user = joins_user || plan->joins[i].flag == CLONE_NEWUSER;
 	plan->becomes_root = joins_user || (plan->new_namespaces & CLONE_NEWUSER);
 	plan->process.in_user_namespace = plan->becomes_root;
-	/* One made ahead is not a new user namespace's. */
-	if (options->network_fd >= 0 && plan->new_namespaces & CLONE_NEWNET && !plan->becomes_root) {
-		plan->new_namespaces &= ~(uint64_t)CLONE_NEWNET;
-		plan->network_fd = options->network_fd;
-	}
 	plan->loopback = plan->new_namespaces & CLONE_NEWNET;
+	plan_use_network(plan, options->network_fd);
 	return 0;
 }
 

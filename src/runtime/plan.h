@@ -183,6 +183,9 @@ struct plan {
 int plan_container(const struct oci_spec *spec, const struct container_options *options, struct cgroup *group,
 	const struct cgroup_host *host, struct plan **ret, struct err **reterr);
 
+/* For a plan that wants a new network namespace: this one, which has its loopback up. Borrowed; -1: none. */
+void plan_use_network(struct plan *plan, int fd);
+
 /* A plan for one more process in it. */
 int plan_exec(const struct oci_process *process, const struct container_exec_options *options, struct plan **ret,
 	struct err **reterr);

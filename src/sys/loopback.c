@@ -1,14 +1,13 @@
 #include "sys/loopback.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sys/socket.h>
 
-#include "base/cleanup.h"
+#include "sys/bare_call.h"
 
 #define LOOPBACK_INDEX 1 /* in every network namespace */
 
@@ -22,9 +21,9 @@ struct ack {
 	struct nlmsgerr error;
 };
 
-int loopback_up(void)
+static int ask(int fd)
 {
-	struct link_request request = {
+	const struct link_request request = {
 		.header = { .nlmsg_len = sizeof(request),
 			.nlmsg_type = RTM_NEWLINK,
 			.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK },
@@ -34,14 +33,37 @@ int loopback_up(void)
 			.ifi_change = IFF_UP },
 	};
 	struct ack ack;
-	_autoclose_ int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	long r = bare_call(__NR_write, fd, (long)&request, sizeof(request), 0);
 
-	if (fd < 0 || send(fd, &request, sizeof(request), 0) < 0)
-		return -errno;
-	ssize_t len = recv(fd, &ack, sizeof(ack), 0);
-	if (len < 0)
-		return -errno;
-	if ((size_t)len < sizeof(ack) || ack.header.nlmsg_type != NLMSG_ERROR)
+	if (r >= 0)
+		r = bare_call(__NR_read, fd, (long)&ack, sizeof(ack), 0);
+	if (r < 0)
+		return (int)r;
+	if ((size_t)r < sizeof(ack) || ack.header.nlmsg_type != NLMSG_ERROR)
 		return -EPROTO;
 	return ack.error.error;
+}
+
+int loopback_up_by(int *ret_socket)
+{
+	long fd = bare_call(__NR_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE, 0);
+
+	if (fd < 0)
+		return (int)fd;
+	int r = ask((int)fd);
+	if (r < 0)
+		bare_call(__NR_close, fd, 0, 0, 0);
+	else
+		*ret_socket = (int)fd;
+	return r;
+}
+
+int loopback_up(void)
+{
+	int fd;
+	int r = loopback_up_by(&fd);
+
+	if (r == 0)
+		bare_call(__NR_close, fd, 0, 0, 0);
+	return r;
 }

@@ -9,10 +9,12 @@
 
 #include <linux/nsfs.h>
 #include <linux/sched.h>
+#include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 
 #include "base/cleanup.h"
+#include "sys/bare_call.h"
 #include "sys/loopback.h"
 
 static const struct {
@@ -100,6 +102,21 @@ int namespace_new_network(void)
 	if (setns(home, CLONE_NEWNET) < 0)
 		return -ENOTRECOVERABLE;
 	return r < 0 ? r : TAKE_FD(new);
+}
+
+long namespace_new_network_aside(void *user)
+{
+	int fd;
+	long r = bare_call(__NR_unshare, CLONE_NEWNET, 0, 0, 0);
+
+	(void)user;
+	if (r == 0)
+		r = loopback_up_by(&fd);
+	if (r < 0)
+		return r;
+	r = bare_call(__NR_ioctl, fd, SIOCGSKNS, 0, 0);
+	bare_call(__NR_close, fd, 0, 0, 0);
+	return r;
 }
 
 pid_t process_clone(uint64_t flags, int cgroup_fd, int *ret_pidfd)

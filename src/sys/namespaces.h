@@ -25,6 +25,9 @@ int namespace_visit_network(int netns_fd, namespace_visit_fn *fn, void *user);
 /* A new one with its loopback up: a descriptor. The caller stays where it is, has one thread, and -ENOTRECOVERABLE is as above. */
 int namespace_new_network(void);
 
+/* As aside_fn (sys/aside.h): the same, for a process of its own. `user` is not used. */
+long namespace_new_network_aside(void *user);
+
 /*
  * clone3 as fork(2) goes: 0 in the child. `cgroup_fd` is CLONE_INTO_CGROUP's folder or -1. With CLONE_PARENT in `flags` the
  * child becomes its creator's sibling. The child is single-threaded and must not call what caches thread ids (abort, raise).
