@@ -58,6 +58,17 @@ static json_t *pool_of(const char *text)
 	return base ? json_pack("{s:s, s:I}", "base", base, "size", (json_int_t)size) : NULL;
 }
 
+/* WORD=KEY=VALUE; NULL */
+static json_t *nested_of(const char *text)
+{
+	const char *key = strchr(text, '='), *value = key ? strchr(key + 1, '=') : NULL;
+	if (!value || key == text || value == key + 1)
+		return NULL;
+	_cleanup_free_ char *word = strndup(text, (size_t)(key - text));
+	_cleanup_free_ char *name = strndup(key + 1, (size_t)(value - key - 1));
+	return word && name ? json_pack("{s:{s:s}}", word, name, value + 1) : NULL;
+}
+
 static json_t *value_of(const struct engine_flag *flag, const char *text)
 {
 	uint64_t number;
@@ -67,10 +78,21 @@ static json_t *value_of(const struct engine_flag *flag, const char *text)
 		return parse_u64(text, INT32_MAX, &number) < 0 ? NULL : json_integer((json_int_t)number);
 	case ENGINE_FLAG_TRUTH: return text && parse_bool(text, &truth) < 0 ? NULL : json_boolean(truth);
 	case ENGINE_FLAG_POOL: return pool_of(text);
+	case ENGINE_FLAG_NESTED: return nested_of(text);
 	case ENGINE_FLAG_TEXT:
 	case ENGINE_FLAG_LIST: return json_string(text);
 	default: return NULL;
 	}
+}
+
+/* Takes `value`, of which each object is brought in. */
+static int add_nested(json_t *settings, const char *key, json_t *value)
+{
+	_autojson_ json_t *owned = value;
+	json_t *all = json_object_get(settings, key);
+	return (all ? json_object_update_recursive(all, owned) : json_object_set(settings, key, owned)) < 0
+		       ? EXIT_FAILURE
+		       : 0;
 }
 
 static int take_flag(struct engine_options *options, const struct engine_flag *flag, const char *text)
@@ -82,6 +104,8 @@ static int take_flag(struct engine_options *options, const struct engine_flag *f
 	}
 	if (!options->settings)
 		options->settings = json_object();
+	if (flag->kind == ENGINE_FLAG_NESTED)
+		return add_nested(options->settings, flag->key, value);
 	if (flag->kind != ENGINE_FLAG_LIST && flag->kind != ENGINE_FLAG_POOL)
 		return json_object_set_new(options->settings, flag->key, value) < 0 ? EXIT_FAILURE : 0;
 	json_t *list = json_object_get(options->settings, flag->key);

@@ -497,7 +497,7 @@ static int fill_address(const struct network *network, bool is_v6, const char *o
 	int r = set_text(&lease->address, own);
 	if (r < 0 || !family->has_gateway || network->info.internal)
 		return r;
-	inet_print(&family->gateway, gateway);
+	inet_print(&family->way_out, gateway);
 	return set_text(&lease->gateway, gateway);
 }
 
@@ -750,7 +750,7 @@ static int describe_family(const struct network *network, bool is_v6, const char
 	int r = set_text(address, own);
 	if (r < 0 || !family->has_gateway || network->info.internal)
 		return r;
-	inet_print(&family->gateway, text);
+	inet_print(&family->way_out, text);
 	return set_text(gateway, text);
 }
 

@@ -468,8 +468,7 @@ static int fill_network(const struct container *container, struct launch *launch
 	if (r == 0)
 		r = endpoints_launch(container, launch, &reason);
 	if (r == 0)
-		r = ports_launch(&container->record.host, &container->record.config,
-			container->engine->settings.ports_obey_input, &launch->network, &reason);
+		r = ports_launch(container, &launch->network, &reason);
 	launch->network.bandwidth_in = container->record.host.bandwidth_in;
 	launch->network.bandwidth_out = container->record.host.bandwidth_out;
 	if (r == 0 && strv_extend(&launch->network.egress, container->record.host.egress) < 0)

@@ -197,8 +197,12 @@ static int check_interfaces(const struct network_create *create, struct err **re
 
 static int check_options(const struct network_create *create, struct err **reterr)
 {
-	const char *mtu = option(create, "com.docker.network.driver.mtu");
+	const char *mtu = option(create, "com.docker.network.driver.mtu"),
+		   *host = option(create, NETWORK_OPTION_HOST_IP);
+	struct inet_address address;
 	uint64_t value;
+	if (is_set(host) && inet_parse(host, &address) < 0)
+		return err_set(reterr, ERR_INVALID, 0, "failed to parse " NETWORK_OPTION_HOST_IP " value: %s", host);
 	if (mtu && (parse_u64(mtu, MTU_MAX, &value) < 0 || (value > 0 && value < MTU_MIN)))
 		return err_set(reterr, ERR_INVALID, 0, "failed to parse com.docker.network.driver.mtu value: %s", mtu);
 	static const char *const modes[] = { "com.docker.network.bridge.gateway_mode_ipv4",

@@ -69,6 +69,13 @@ static void set_address(const struct network_family *family, struct lease_addres
 	lease->prefix = family->pool.subnet.prefix;
 }
 
+/* The default bridge may be one that the host has. */
+static bool is_host_s(const struct network *network)
+{
+	const char *named = network->engine->settings.bridge;
+	return network->predefined && named && strcmp(network_interface(network), named) == 0;
+}
+
 static json_t *bridge_document(const struct network *network)
 {
 	char ipv4[INET_TEXT_SIZE], ipv6[INET_TEXT_SIZE];
@@ -84,6 +91,7 @@ static json_t *bridge_document(const struct network *network)
 		.internal = network->info.internal,
 		.isolated = !network_truth(network, "com.docker.network.bridge.enable_icc", true),
 		.masquerade = network_truth(network, "com.docker.network.bridge.enable_ip_masquerade", true),
+		.foreign = is_host_s(network),
 		.no_forward = !settings_truth(&network->engine->settings.ip_forward) };
 	set_address(&network->ipv4, &bridge.ipv4, ipv4);
 	set_address(&network->ipv6, &bridge.ipv6, ipv6);

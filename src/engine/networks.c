@@ -128,6 +128,12 @@ static int read_pool(const struct network_ipam_pool *config, const struct inet_s
 	if (is_set(config->ip_range))
 		inet_parse_subnet(config->ip_range, &family->pool.range);
 	family->has_gateway = is_set(config->gateway) && inet_parse(config->gateway, &family->gateway) == 0;
+	const char *way_out = config->aux_addresses
+				      ? map_get(config->aux_addresses, NETWORK_WAY_OUT(subnet->address.is_v6))
+				      : NULL;
+	family->way_out = family->gateway;
+	if (way_out && family->has_gateway)
+		inet_parse(way_out, &family->way_out);
 	return read_reserved(config, family);
 }
 
@@ -436,10 +442,11 @@ static int fill_identity(struct network_info *info, const char *name, const char
 static int make_predefined(struct networks *networks, const char *name, const char *driver, struct err **reterr)
 {
 	struct network_info info = { .enable_ipv4 = true };
-	int r = fill_identity(&info, name, driver);
+	int r = fill_identity(&info, name, driver) < 0 ? err_oom(reterr) : 0;
 	if (r == 0 && strcmp(name, NETWORK_BRIDGE) == 0)
-		r = network_default_fill(networks->engine, &info);
-	r = r < 0 ? err_oom(reterr) : records_put_network(networks->engine->records, info.id, &info, reterr);
+		r = network_default_fill(networks->engine, &info, reterr);
+	if (r == 0)
+		r = records_put_network(networks->engine->records, info.id, &info, reterr);
 	if (r == 0)
 		r = add(networks, &info, NULL, reterr);
 	json_finish(&network_info_table, &info);
@@ -617,12 +624,29 @@ static int create_checked(struct networks *networks, struct network_create *crea
 	return r;
 }
 
+/* Those of the settings that it has not itself. */
+static int add_default_options(const struct networks *networks, struct network_create *create)
+{
+	const char *key;
+	json_t *value, *options = json_object_get(networks->engine->settings.network_options, create->driver);
+	json_object_foreach (options, key, value) {
+		if (!create->options && !(create->options = map_new(free)))
+			return -ENOMEM;
+		char *copy = map_has(create->options, key) ? NULL : strdup(json_string_value(value));
+		if (!map_has(create->options, key) && (!copy || map_set(create->options, key, copy) < 0)) {
+			free(copy);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
 int networks_create(struct networks *networks, struct network_create *create, struct network **ret, struct err **reterr)
 {
 	struct network_info info = { 0 };
 	if (!is_set(create->driver) && set_text(&create->driver, "bridge") < 0)
 		return err_oom(reterr);
-	int r = network_check_create(create, reterr);
+	int r = add_default_options(networks, create) < 0 ? err_oom(reterr) : network_check_create(create, reterr);
 	if (r == 0 && strcmp(create->driver, NETWORK_CNI) == 0)
 		r = network_check_cni(create, reterr);
 	if (r < 0)
@@ -664,6 +688,11 @@ int networks_remove(struct network *network, struct err **reterr)
 	network_names_remove(network);
 	map_remove(engine->networks->by_id, network->info.id);
 	return 0;
+}
+
+void networks_hide(struct network *network)
+{
+	map_remove(network->engine->networks->by_id, network->info.id);
 }
 
 void networks_drop(struct network *network)

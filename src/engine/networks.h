@@ -24,6 +24,10 @@
 
 #define NETWORK_OVERLAP_TEXT "invalid pool request: Pool overlaps with other one on this address space"
 
+/* The auxiliary address that is the way out of a network's containers, by Docker's name for it. */
+#define NETWORK_WAY_OUT(is_v6_) ((is_v6_) ? "DefaultGatewayIPv6" : "DefaultGatewayIPv4")
+
+#define NETWORK_OPTION_HOST_IP     "com.docker.network.bridge.host_binding_ipv4"
 #define NETWORK_OPTION_BRIDGE_NAME "com.docker.network.bridge.name"
 
 /* Its subnet, or its first: networks of parent interfaces may have more. */
@@ -31,7 +35,9 @@ struct network_family {
 	bool on;
 	struct ipam_pool pool;
 	bool has_gateway;
-	struct inet_address gateway;
+	struct inet_address gateway; /* the bridge's own address */
+	struct inet_address
+		way_out; /* containers' gateway: the same, or an auxiliary address that says so by its name */
 	struct inet_address *reserved; /* auxiliary addresses */
 	size_t reserved_count;
 	struct network_family *next;
@@ -98,6 +104,8 @@ int network_check_unused(struct network *network, struct err **reterr);
 /* The row and the memory; tells the event. The bridge is removed behind it. */
 int networks_remove(struct network *network, struct err **reterr);
 
+/* Its row stays, and nobody finds it while this engine lives. */
+void networks_hide(struct network *network);
 /* One that could not be made: without an event. */
 void networks_drop(struct network *network);
 

@@ -7,6 +7,7 @@
 
 #include "base/parse.h"
 #include "base/strv.h"
+#include "engine/networks.h"
 
 #define ANY_V4     "0.0.0.0"
 #define ANY_V6     "::"
@@ -321,8 +322,21 @@ static int put(struct lease_endpoint *endpoint, const struct lease_port *port, c
 	return copy.proto && copy.host_ip ? 0 : err_oom(reterr);
 }
 
+/* Of a binding that names no address: all, unless its network says which. NULL: none of that family. */
+static const char *host_ip_of(const struct container *container, const struct lease_endpoint *endpoint, bool is_v6)
+{
+	const char *any = is_v6 ? ANY_V6 : ANY_V4;
+	const struct network *network = endpoint ? networks_by_id(container->engine->networks, endpoint->network_id)
+						 : NULL;
+	const char *own = network ? network_option(network, NETWORK_OPTION_HOST_IP) : NULL;
+	if (!is_set(own) || strcmp(own, ANY_V4) == 0)
+		return any;
+	return (strchr(own, ':') != NULL) == is_v6 ? own : NULL;
+}
+
 /* The families of a binding stand beside each other: network/published.h gives them the same port. */
-static int place(struct launch_network *network, const struct lease_port *port, struct err **reterr)
+static int place(const struct container *container, struct launch_network *network, const struct lease_port *port,
+	struct err **reterr)
 {
 	struct lease_endpoint *v4 = default_endpoint(network, false), *v6 = default_endpoint(network, true);
 	if (!v4 && !v6)
@@ -331,27 +345,28 @@ static int place(struct launch_network *network, const struct lease_port *port, 
 	if (!v6)
 		v6 = v4;
 	int r = 0;
-	if (v4 && (is_both || !is_v6))
-		r = put(v4, port, is_both ? ANY_V4 : port->host_ip, reterr);
-	if (r == 0 && v6 && (is_both || is_v6))
-		r = put(v6, port, is_both ? ANY_V6 : port->host_ip, reterr);
+	const char *v4_host = is_both ? host_ip_of(container, v4, false) : is_v6 ? NULL : port->host_ip;
+	const char *v6_host = is_both ? host_ip_of(container, v6, true) : is_v6 ? port->host_ip : NULL;
+	if (v4 && v4_host)
+		r = put(v4, port, v4_host, reterr);
+	if (r == 0 && v6 && v6_host)
+		r = put(v6, port, v6_host, reterr);
 	return r;
 }
 
-int ports_launch(const struct host_config *host, const struct container_config *config, bool through_input,
-	struct launch_network *network, struct err **reterr)
+int ports_launch(const struct container *container, struct launch_network *network, struct err **reterr)
 {
 	_cleanup_(gathered_finish) struct gathered gathered = { 0 };
-	int r = each_binding(host, config, gather, &gathered, reterr);
+	int r = each_binding(&container->record.host, &container->record.config, gather, &gathered, reterr);
 	if (r < 0)
 		return r;
 	unite(&gathered);
 	if (gathered.count > LEASE_PORTS_MAX / 2)
 		return err_set(reterr, ERR_INVALID, 0, "too many published ports");
 	for (size_t i = 0; i < gathered.count; i++)
-		gathered.ports[i].through_input = through_input;
+		gathered.ports[i].through_input = container->engine->settings.ports_obey_input;
 	for (size_t i = 0; r == 0 && i < gathered.count; i++)
-		r = place(network, &gathered.ports[i], reterr);
+		r = place(container, network, &gathered.ports[i], reterr);
 	return r;
 }
 

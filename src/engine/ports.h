@@ -2,7 +2,7 @@
  * Published ports: from what Docker's documents say (HostConfig.PortBindings, PublishAllPorts, Config.ExposedPorts) to the leases that the
  * monitor publishes, and from what it has published, which its state says, back to documents.
  *
- * A binding without an address is one of both families, on the same port.
+ * A binding without an address is one of both families, on the same port, or as its network has it (NETWORK_OPTION_HOST_IP).
  */
 #pragma once
 
@@ -22,8 +22,7 @@ int ports_update(const json_t *bindings, const json_t *add, const json_t *remove
 /* Onto the endpoints that have the default gateways: those of IPv6 onto IPv4's if there is none, where they are
  * only held. Without a
  * gateway nothing is published. */
-int ports_launch(const struct host_config *host, const struct container_config *config, bool through_input,
-	struct launch_network *network, struct err **reterr);
+int ports_launch(const struct container *container, struct launch_network *network, struct err **reterr);
 
 /* NetworkSettings.Ports; NULL when out of memory. */
 json_t *ports_describe(const struct container *container);

@@ -13,18 +13,24 @@
 #define SETTINGS_DEFAULT_FILE "/etc/tare/daemon.json"
 
 #define SETTINGS_POOLS_MAX 64
+#define SETTINGS_NO_BRIDGE "none"
 
 struct settings {
 	char **insecure; /* "host[:port]" or a CIDR */
 	char **mirrors;  /* "http[s]://host[:port][/path]/" */
 
 	/* The default bridge. */
+	char *bridge; /* the host's own, or SETTINGS_NO_BRIDGE */
+	char *default_gateway, *default_gateway_v6;
+	char *ip;                         /* of published ports that name no address */
 	char *bip, *bip6;                 /* its address with its prefix */
 	char *fixed_cidr, *fixed_cidr_v6; /* the part of its subnet that containers get */
 	bool ipv6;
 	struct json_opt_bool icc, ip_masq; /* true unless set */
 	int64_t mtu;                       /* 0: 1500 */
 
+	struct json_opt_bool iptables, ip6tables, userland_proxy; /* read, and without effect */
+	json_t *network_options;         /* "DRIVER": {"OPTION": "VALUE"}: of networks that are made */
 	bool ports_obey_input;           /* of containers that are started from then on */
 	struct json_opt_bool ip_forward; /* true unless set */
 	struct info_address_pool *pools; /* where networks without a subnet of their own get it */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/strv.h"
+#include "spec/lease.h"
 
 #define MTU_MIN    68
 #define MTU_MIN_V6 1280
@@ -47,6 +48,48 @@ static int check_bridge(const char *bip_key, const char *bip, const char *cidr_k
 	return 0;
 }
 
+static int check_default_gateway(const char *key, const char *text, const char *bip, const char *cidr, bool is_v6,
+	const struct settings *settings, struct err **reterr)
+{
+	struct inet_address address;
+	struct inet_subnet subnet;
+	const char *within = bip ? bip : cidr;
+	if (!text)
+		return 0;
+	if (inet_parse(text, &address) < 0 || address.is_v6 != is_v6)
+		return bad(reterr, key, text, is_v6 ? "an IPv6 address" : "an IPv4 address");
+	if (settings->bridge)
+		return 0; /* as that has it */
+	if (!within)
+		return err_set(reterr, ERR_INVALID, 0, "%s: needs %s or %s, which say what the bridge's subnet is", key,
+			is_v6 ? "bip6" : "bip", is_v6 ? "fixed-cidr-v6" : "fixed-cidr");
+	if (inet_parse_subnet(within, &subnet) < 0 || !inet_subnet_has(&subnet, &address))
+		return err_set(reterr, ERR_INVALID, 0, "%s: %s is not in the bridge's subnet %s", key, text, within);
+	return 0;
+}
+
+static int check_named_bridge(const struct settings *settings, struct err **reterr)
+{
+	if (!settings->bridge)
+		return 0;
+	if (!lease_is_interface(settings->bridge))
+		return bad(reterr, "bridge", settings->bridge, "an interface's name, or none");
+	if (settings->bip || settings->bip6)
+		return err_set(reterr, ERR_INVALID, 0,
+			"bridge and %s exclude each other: a bridge of the host's has its addresses",
+			settings->bip ? "bip" : "bip6");
+	return 0;
+}
+
+static int check_gateways(const struct settings *settings, struct err **reterr)
+{
+	int r = check_default_gateway("default-gateway", settings->default_gateway, settings->bip, settings->fixed_cidr,
+		false, settings, reterr);
+	return r < 0 ? r
+		     : check_default_gateway("default-gateway-v6", settings->default_gateway_v6, settings->bip6,
+			       settings->fixed_cidr_v6, true, settings, reterr);
+}
+
 static int check_default_bridge(const struct settings *settings, struct err **reterr)
 {
 	int r = check_bridge("bip", settings->bip, "fixed-cidr", settings->fixed_cidr, false, reterr);
@@ -54,9 +97,16 @@ static int check_default_bridge(const struct settings *settings, struct err **re
 		r = check_bridge("bip6", settings->bip6, "fixed-cidr-v6", settings->fixed_cidr_v6, true, reterr);
 	if (r < 0)
 		return r;
-	if (!settings->ipv6 && (settings->bip6 || settings->fixed_cidr_v6))
+	if (!settings->ipv6 && (settings->bip6 || settings->fixed_cidr_v6 || settings->default_gateway_v6))
 		return err_set(reterr, ERR_INVALID, 0, "%s: needs ipv6 to be true",
-			settings->bip6 ? "bip6" : "fixed-cidr-v6");
+			settings->bip6            ? "bip6"
+			: settings->fixed_cidr_v6 ? "fixed-cidr-v6"
+						  : "default-gateway-v6");
+	r = check_named_bridge(settings, reterr);
+	if (r == 0)
+		r = check_gateways(settings, reterr);
+	if (r < 0)
+		return r;
 	int64_t least = settings->ipv6 ? MTU_MIN_V6 : MTU_MIN;
 	if (settings->mtu != 0 && (settings->mtu < least || settings->mtu > MTU_MAX))
 		return err_set(reterr, ERR_INVALID, 0, "mtu: %lld is not valid: expected %lld to %d bytes",
@@ -146,11 +196,55 @@ static int check_host_gateways(struct settings *settings, struct err **reterr)
 	return 0;
 }
 
+/* --- what is taken for Docker's sake --- */
+
+static int check_iptables(const struct settings *settings, struct err **reterr)
+{
+	const char *key = !settings_truth(&settings->iptables)    ? "iptables"
+			  : !settings_truth(&settings->ip6tables) ? "ip6tables"
+								  : NULL;
+	return key ? err_set(reterr, ERR_INVALID, 0,
+			     "%s: can't be false: nothing of iptables is touched, but published ports and what keeps networks "
+			     "apart are one table of nf_tables (ports-obey-input has ports obey the host's own rules)",
+			     key)
+		   : 0;
+}
+
+static int check_network_options(const json_t *all, struct err **reterr)
+{
+	const char *driver, *option;
+	json_t *options, *value;
+	if (all && !json_is_object(all))
+		return err_set(reterr, ERR_INVALID, 0, "default-network-opts: expected an object");
+	json_object_foreach ((json_t *)all, driver, options) {
+		if (!json_is_object(options))
+			return err_set(reterr, ERR_INVALID, 0, "default-network-opts: %s: expected an object", driver);
+		json_object_foreach (options, option, value) {
+			if (!json_is_string(value))
+				return err_set(reterr, ERR_INVALID, 0,
+					"default-network-opts: %s: %s: expected a string", driver, option);
+		}
+	}
+	return 0;
+}
+
+static int check_host_address(const char *text, struct err **reterr)
+{
+	struct inet_address address;
+	return text && inet_parse(text, &address) < 0 ? bad(reterr, "ip", text, "an IP address") : 0;
+}
+
 int settings_check_networks(struct settings *settings, struct err **reterr)
 {
 	int r = check_default_bridge(settings, reterr);
 	if (r == 0)
 		r = check_pools(settings, reterr);
+	if (r == 0)
+		r = check_host_address(settings->ip, reterr);
+	if (r == 0)
+		r = check_iptables(settings, reterr);
+	if (r == 0)
+		r = check_network_options(settings->network_options, reterr);
 	if (r == 0)
 		r = check_servers(settings->dns, reterr);
 	if (r == 0)

@@ -107,15 +107,15 @@ static int forward(struct netlink *netlink, const struct lease_bridge *bridge, b
 static int configure(struct netlink *netlink, const struct lease_bridge *bridge, struct err **reterr)
 {
 	const char *name = bridge->bridge;
-	bool has_v4 = is_set(bridge->ipv4.address), has_v6 = is_set(bridge->ipv6.address);
+	bool has_v4 = is_set(bridge->ipv4.address), has_v6 = is_set(bridge->ipv6.address), is_own = !bridge->foreign;
 	const struct {
 		bool wanted;
 		const char *family, *setting, *value;
 	} settings[] = {
-		{ !has_v6, "ipv6", "disable_ipv6", "1" },
+		{ is_own && !has_v6, "ipv6", "disable_ipv6", "1" },
 		{ has_v6, "ipv6", "disable_ipv6", "0" },
-		{ has_v6, "ipv6", "accept_ra", "0" },
-		{ has_v6, "ipv6", "accept_dad", "0" },
+		{ is_own && has_v6, "ipv6", "accept_ra", "0" },
+		{ is_own && has_v6, "ipv6", "accept_dad", "0" },
 		{ has_v4 && !bridge->internal, "ipv4", "route_localnet", "1" },
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {

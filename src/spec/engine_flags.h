@@ -10,8 +10,9 @@ enum engine_flag_kind {
 	ENGINE_FLAG_TEXT,
 	ENGINE_FLAG_LIST, /* may be repeated */
 	ENGINE_FLAG_NUMBER,
-	ENGINE_FLAG_TRUTH, /* alone, or with =true or =false */
-	ENGINE_FLAG_POOL,  /* base=SUBNET,size=BITS; may be repeated */
+	ENGINE_FLAG_TRUTH,  /* alone, or with =true or =false */
+	ENGINE_FLAG_POOL,   /* base=SUBNET,size=BITS; may be repeated */
+	ENGINE_FLAG_NESTED, /* WORD=KEY=VALUE, an object of objects; may be repeated */
 };
 
 struct engine_flag {

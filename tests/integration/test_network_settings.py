@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from harness import images, networks
-from harness.engine import PROGRAMS, Engine
+from harness.engine import PROGRAMS, Engine, wait_for
 
 
 @pytest.fixture
@@ -141,6 +141,108 @@ def test_ip_forward(configured):
         forwarding(before)
 
 
+def test_a_default_gateway(configured):
+    """A router on the bridge instead of the host: containers' way out, and nobody else's address. Other bridges may have one by its name."""
+    engine = configured({"bip": "10.71.0.1/30", "default-gateway": "10.71.0.2", "ipv6": True, "bip6": "fd71::1/64", "default-gateway-v6": "fd71::99"})
+    pools = bridge(engine)["IPAM"]["Config"]
+    assert [pool["AuxiliaryAddresses"] for pool in pools] == [{"DefaultGatewayIPv4": "10.71.0.2"}, {"DefaultGatewayIPv6": "fd71::99"}]
+    full = engine.docker("run", "--rm", "busybox", "true", check=False)
+    assert full.returncode == 125 and "no available IPv4 addresses" in full.stderr
+    engine = configured({}, "--bip", "10.71.0.1/24", "--default-gateway=10.71.0.2")
+    assert "AuxiliaryAddresses" not in bridge(engine)["IPAM"]["Config"][1:]
+    assert "default via 10.71.0.2 dev eth0" in run(engine, "ip", "route") and "inet 10.71.0.3/24" in run(engine, "ip", "addr")
+    engine.docker("run", "-d", "--name", "routed", "busybox", "sleep", "1000")
+    assert engine.api("GET", "/containers/routed/json")[1]["NetworkSettings"]["Networks"]["bridge"]["Gateway"] == "10.71.0.2"
+    engine.tare("rm", "-f", "routed")
+    engine.docker("network", "create", "--subnet", "10.72.0.0/24", "--aux-address", "DefaultGatewayIPv4=10.72.0.9", "other")
+    assert "default via 10.72.0.9" in engine.docker("run", "--rm", "--network", "other", "busybox", "ip", "route").stdout
+    engine.docker("network", "rm", "other")
+    engine = configured({"bip": "10.71.0.1/24"})
+    assert "AuxiliaryAddresses" not in bridge(engine)["IPAM"]["Config"][0] and "default via 10.71.0.1" in run(engine, "ip", "route")
+
+
+def test_default_network_options(configured):
+    engine = configured({"default-network-opts": {"bridge": {"com.docker.network.driver.mtu": "1333", "com.docker.network.bridge.enable_icc": "false"},
+                                                  "macvlan": {"com.docker.network.driver.mtu": "1222"}}})
+    engine.docker("network", "create", "-o", "com.docker.network.bridge.enable_icc=true", "tuned")
+    engine.tare("network", "create", "-d", "macvlan", "--subnet", "10.73.0.0/24", "wire")
+    options = engine.api("GET", "/networks/tuned")[1]["Options"]
+    assert options["com.docker.network.driver.mtu"] == "1333" and options["com.docker.network.bridge.enable_icc"] == "true"
+    assert "mtu 1333" in engine.docker("run", "--rm", "--network", "tuned", "busybox", "ip", "link").stdout
+    assert engine.api("GET", "/networks/wire")[1]["Options"]["com.docker.network.driver.mtu"] == "1222"
+    assert "mtu 1500" in run(engine, "ip", "link")  # the default bridge has its own
+    engine.docker("network", "rm", "tuned", "wire")
+    engine = configured({}, "--default-network-opt", "bridge=com.docker.network.driver.mtu=1444",
+                        "--default-network-opt=bridge=com.docker.network.bridge.host_binding_ipv4=127.0.0.1")
+    engine.docker("network", "create", "tuned")
+    assert engine.api("GET", "/networks/tuned")[1]["Options"].items() >= {
+        "com.docker.network.driver.mtu": "1444", "com.docker.network.bridge.host_binding_ipv4": "127.0.0.1"}.items()
+    engine.docker("network", "rm", "tuned")
+
+
+def test_the_address_that_ports_are_published_on(configured):
+    """Of bindings that name none, on the default bridge (`ip`) and on networks that have the option."""
+    def published(engine, *options):
+        engine.docker("run", "-d", "--name", "open", *options, "busybox", "sleep", "1000")
+        shown = engine.docker("port", "open").stdout
+        engine.tare("rm", "-f", "open")
+        return sorted(line.split(" -> ")[1] for line in shown.splitlines())
+    engine = configured({"ip": "127.0.0.1"})
+    assert bridge(engine)["Options"]["com.docker.network.bridge.host_binding_ipv4"] == "127.0.0.1"
+    assert published(engine, "-p", "7070:80") == ["127.0.0.1:7070"]
+    assert published(engine, "-p", "0.0.0.0:7070:80") == ["0.0.0.0:7070"]
+    engine.docker("network", "create", "own")
+    engine.tare("network", "create", "-o", "com.docker.network.bridge.host_binding_ipv4=::1", "six")
+    assert published(engine, "-p", "7070:80", "--network", "own") == ["0.0.0.0:7070", "[::]:7070"]
+    assert published(engine, "-p", "7070:80", "--network", "six") == ["[::1]:7070"]
+    wrong = engine.docker("network", "create", "-o", "com.docker.network.bridge.host_binding_ipv4=here", "wrong", check=False)
+    assert wrong.returncode == 1 and "host_binding_ipv4 value: here" in wrong.stderr
+    engine.docker("network", "rm", "own", "six")
+
+
+def test_the_host_s_own_bridge(configured):
+    """Its addresses are the network's; it is neither made, nor otherwise configured, nor taken away."""
+    subprocess.run("ip link add lan0 type bridge && ip addr add 10.74.0.7/24 dev lan0 && ip addr add fd74::7/64 dev lan0 && ip link set lan0 up",
+                   shell=True, check=True)
+    try:
+        engine = configured({"bridge": "lan0", "fixed-cidr": "10.74.0.128/25"})
+        described = bridge(engine)
+        assert described["Options"]["com.docker.network.bridge.name"] == "lan0"
+        assert described["IPAM"]["Config"] == [{"Subnet": "10.74.0.0/24", "IPRange": "10.74.0.128/25", "Gateway": "10.74.0.7"}]
+        engine.docker("run", "-d", "--name", "on", "busybox", "sleep", "1000")
+        assert "inet 10.74.0.129/24" in engine.tare("exec", "on", "ip", "addr").stdout
+        assert " 0% packet loss" in engine.tare("exec", "on", "ping", "-c", "1", "-w", "10", "10.74.0.7").stdout
+        own = json.loads(subprocess.check_output(["ip", "-j", "addr", "show", "lan0"]))[0]
+        assert {a["local"] for a in own["addr_info"] if a["scope"] == "global"} == {"10.74.0.7", "fd74::7"} and "ifalias" not in own
+        assert not networks.bridges(engine)
+        engine.tare("rm", "-f", "on")
+        engine = configured({}, "--bridge", "lan0", "--ipv6")
+        assert "inet6 fd74::1/64" in run(engine, "ip", "addr")
+        engine = configured({"bip": "10.75.0.1/24"})
+        assert "inet 10.75.0.2/24" in run(engine, "ip", "addr")
+        assert any(link["ifname"] == "lan0" for link in networks.links())
+    finally:
+        subprocess.run(["ip", "link", "delete", "lan0"], check=True)
+
+
+def test_no_default_bridge(configured):
+    engine = configured({"bip": "10.76.0.1/24"})
+    engine.docker("run", "-d", "--name", "on", "busybox", "sleep", "1000")
+    engine = configured({"bridge": "none"})
+    assert bridge(engine)["Name"] == "bridge" and "the default bridge stays" in engine.tail_log()  # somebody is on it
+    engine.tare("rm", "-f", "on")
+    engine = configured({"bridge": "none"})
+    assert engine.docker("network", "ls", "--format", "{{.Name}}").stdout.split() == ["host", "none"]
+    wait_for(lambda: not networks.bridges(engine), "the bridge's end")
+    refused = engine.docker("run", "--rm", "busybox", "true", check=False)
+    assert refused.returncode == 125 and "network bridge not found" in refused.stderr
+    engine.docker("network", "create", "own")
+    assert "eth0" in engine.docker("run", "--rm", "--network", "own", "busybox", "ip", "addr").stdout
+    engine.docker("network", "rm", "own")
+    engine = configured({"userland-proxy": False, "iptables": True, "ip6tables": True})
+    assert "inet 10.76.0.2/24" in run(engine, "ip", "addr")
+
+
 @pytest.mark.parametrize("document, options, words", [
     ({"bip": "10.0.0.0/24"}, [], 'bip: "10.0.0.0/24" is not valid: expected the bridge\'s IPv4 address'),
     ({"bip": "fd00::1/64"}, [], "the bridge's IPv4 address"),
@@ -161,7 +263,20 @@ def test_ip_forward(configured):
     ({"dns-search": ["a b"]}, [], "dns-search"),
     ({"host-gateway-ips": ["10.0.0.1", "10.0.0.2"]}, [], "only one IPv4 address can be given"),
     ({"host-gateway-ip": "10.0.0.1", "host-gateway-ips": ["10.0.0.1"]}, [], "exclude each other"),
-    ({"default-network-opts": {}}, [], "the following directives don't match any configuration option: default-network-opts"),
+    ({"storage-driver": "zfs"}, [], "the following directives don't match any configuration option: storage-driver"),
+    ({"default-network-opts": {"bridge": {"com.docker.network.driver.mtu": 1400}}}, [], "bridge: com.docker.network.driver.mtu: expected a string"),
+    ({"default-network-opts": {"bridge": "x"}}, [], "bridge: expected an object"),
+    ({}, ["--default-network-opt", "bridge=mtu"], '--default-network-opt: "bridge=mtu" is not understood'),
+    ({"bip": "10.0.0.1/24", "default-gateway": "10.0.1.1"}, [], "default-gateway: 10.0.1.1 is not in the bridge's subnet 10.0.0.1/24"),
+    ({"bip": "10.0.0.1/24", "default-gateway": "fd00::1"}, [], "expected an IPv4 address"),
+    ({"default-gateway": "10.0.0.1"}, [], "default-gateway: needs bip or fixed-cidr"),
+    ({"bip": "10.0.0.1/24", "default-gateway-v6": "fd00::1"}, [], "default-gateway-v6: needs ipv6 to be true"),
+    ({"ip": "host"}, [], 'ip: "host" is not valid: expected an IP address'),
+    ({"bridge": "lan0", "bip": "10.0.0.1/24"}, [], "bridge and bip exclude each other"),
+    ({"bridge": "no-such0"}, [], "bridge: the host has no bridge no-such0"),
+    ({"bridge": "lo"}, [], "bridge: the interface lo is no bridge"),
+    ({"iptables": False}, [], "iptables: can't be false: nothing of iptables is touched"),
+    ({}, ["--ip6tables=false"], "ip6tables: can't be false"),
     ({"bip": "10.0.0.1/24"}, ["--bip", "10.0.1.1/24"], "both as a flag and in the configuration file: bip"),
     ({}, ["--default-address-pool", "10.0.0.0/8"], '--default-address-pool: "10.0.0.0/8" is not understood'),
     ({}, ["--icc=perhaps"], '--icc: "perhaps" is not understood'),
