@@ -287,6 +287,7 @@ static void init_ended(struct monitor *monitor, int exit_code)
 	monitor->exited_at_ns = clock_realtime_ns();
 	health_stop(&monitor->health);
 	stop_end_timers(monitor);
+	procio_process_ended(&monitor->stdio);
 	if (!monitor->pid_namespace_is_own && container_kill_all(monitor->container, &err) < 0)
 		log_warn("cannot end what the container's init left behind: %s", err_message(err));
 	/* With nobody left who could write, what is in the pipes is all there is. */

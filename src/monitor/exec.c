@@ -267,6 +267,7 @@ bool exec_reaped(struct monitor *monitor, pid_t pid, int exit_code)
 			continue;
 		exec->exit_code = exit_code;
 		exec->phase = EXEC_DRAINING;
+		procio_process_ended(&exec->stdio);
 		/* Kept while a client is slow to read: it stalls nobody else. */
 		if (!procio_has_output(&exec->stdio) ||
 			loop_add_timer(monitor->loop, clock_monotonic_ms() + EXEC_DRAIN_MS, on_drain_timer, exec,

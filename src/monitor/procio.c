@@ -29,6 +29,7 @@ static void stream_close(struct procio_stream *stream)
 {
 	loop_source_free(stream->source);
 	stream->source = NULL;
+	stream->is_hung_up = false;
 	fd_close(&stream->fd);
 	free(stream->buffer);
 	stream->buffer = NULL;
@@ -47,7 +48,7 @@ void procio_close(struct procio *stdio)
 	for (size_t i = 0; i < ARRAY_SIZE(stdio->out); i++)
 		stream_close(&stdio->out[i]);
 	input_close(stdio);
-	stdio->in_broken = stdio->in_closing = stdio->is_terminal = false;
+	stdio->in_broken = stdio->in_closing = stdio->is_terminal = stdio->has_ended = false;
 	stdio->log = NULL;
 }
 
@@ -93,6 +94,7 @@ static void stream_end(struct procio_stream *stream)
 static size_t stream_read(struct procio_stream *stream)
 {
 	char small[READ_SMALL];
+	struct procio *stdio = stream->stdio;
 	size_t size = stream->buffer ? PROCIO_READ_MAX : sizeof small;
 	char *data = stream->buffer ?: small;
 	ssize_t n;
@@ -102,10 +104,15 @@ static size_t stream_read(struct procio_stream *stream)
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && errno == EAGAIN)
 		return 0;
-	if (n <= 0) {
-		stream_end(stream); /* a terminal that nobody has open any more says EIO */
+	if (n < 0 && errno == EIO && stdio->is_terminal && !stdio->has_ended) {
+		stream->is_hung_up = true;
 		return 0;
 	}
+	if (n <= 0) {
+		stream_end(stream);
+		return 0;
+	}
+	stream->is_hung_up = false;
 	stream_deliver(stream, data, (size_t)n);
 	if (stream->buffer && (size_t)n < READ_FULL_FLOW) {
 		free(stream->buffer);
@@ -144,11 +151,28 @@ static int stream_open(struct procio_stream *stream, int fd)
 	return ret;
 }
 
+/* A hung up terminal says so for as long as it is: of that only changes are heard, of which the next output is one. */
+static uint32_t stream_interest(const struct procio_stream *stream)
+{
+	if (!stream_is_ready(stream))
+		return 0;
+	return stream->is_hung_up ? EPOLLIN | EPOLLET : EPOLLIN;
+}
+
 void procio_update(struct procio *stdio)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(stdio->out); i++)
 		if (stdio->out[i].source)
-			loop_fd_set_events(stdio->out[i].source, stream_is_ready(&stdio->out[i]) ? EPOLLIN : 0);
+			loop_fd_set_events(stdio->out[i].source, stream_interest(&stdio->out[i]));
+}
+
+void procio_process_ended(struct procio *stdio)
+{
+	stdio->has_ended = true;
+	for (size_t i = 0; i < ARRAY_SIZE(stdio->out); i++)
+		if (stdio->out[i].is_hung_up)
+			stream_read(&stdio->out[i]); /* it ends, unless something has come */
+	procio_update(stdio);
 }
 
 void procio_drain(struct procio *stdio)

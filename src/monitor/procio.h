@@ -4,6 +4,9 @@
  *
  * Nothing is lost and nothing grows: a stream is read only while every tap that wants it is ready, so a client that stops
  * reading stops the process that writes to it, and nobody else's.
+ *
+ * A terminal that nobody has open any more is not at its end before the process is: systemd, as init, closes /dev/console and
+ * opens it again for each message, and gettys hang it up.
  */
 #pragma once
 
@@ -42,7 +45,8 @@ struct procio_stream {
 	enum log_stream number;
 	int fd;
 	struct loop_source *source;
-	char *buffer; /* in full flow */
+	char *buffer;    /* in full flow */
+	bool is_hung_up; /* a terminal that nobody has open, now */
 };
 
 struct procio {
@@ -50,6 +54,7 @@ struct procio {
 	struct list taps;
 	struct procio_stream out[2];
 	bool is_terminal;
+	bool has_ended; /* the process */
 	int in_fd;
 	struct loop_source *in_source;
 	struct queue in;
@@ -82,6 +87,8 @@ void procio_update(struct procio *stdio);
 bool procio_is_open(const struct procio *stdio);
 /* An output stream has not ended yet. */
 bool procio_has_output(const struct procio *stdio);
+/* From now on what nobody has open has ended. */
+void procio_process_ended(struct procio *stdio);
 /* The process is dead: reads what is left, ready or not, as far as it is bounded. */
 void procio_drain(struct procio *stdio);
 

@@ -662,6 +662,26 @@ def test_terminal_size_and_detach(monitors):
     monitor.finish()
 
 
+def test_terminal_that_nobody_has_open_comes_back(monitors):
+    """As systemd's /dev/console does. Nobody watches it busily meanwhile."""
+    monitor = monitors("sh", "-c", "echo first; exec sleep 1000 <&- >&- 2>&-", tty=True)
+    client = monitor.attach()
+    monitor.ask("start")
+    client.read_until(b"first")
+    for word in (b"second", b"third"):
+        _, said = monitor.exec("sh", "-c", f"echo {word.decode()} >/dev/console; echo done")
+        said.read_head()
+        assert unframe(said.read_all())[1] == b"done\n"
+        client.read_until(word)
+    before = time.clock_gettime(~monitor.process.pid << 3 | 2)
+    time.sleep(0.3)
+    assert time.clock_gettime(~monitor.process.pid << 3 | 2) - before < 0.1
+    monitor.ask("signal", signal=9)
+    client.read_all()
+    assert monitor.log_text().split() == [b"first", b"second", b"third"]
+    monitor.finish()
+
+
 # --- exec ---
 
 def test_exec_streams_and_code(monitors):
