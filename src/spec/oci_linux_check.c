@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sys/stat.h>
+
 #include "base/strv.h"
 #include "spec/oci_check.h"
 #include "spec/oci_validate.h"
@@ -413,8 +415,10 @@ static int check_devices(const struct oci_linux *config, struct err **reterr)
 			return oci_bad(reterr, "is not an absolute path without ..", "linux.devices[%zu].path", i);
 		if (!is_device_number(device->major, 0) || !is_device_number(device->minor, 0))
 			return oci_bad(reterr, "has a number out of range", "linux.devices[%zu]", i);
-		if (device->file_mode.set && (device->file_mode.value < 0 || device->file_mode.value > 0777))
-			return oci_bad(reterr, "is not between 0 and 0777", "linux.devices[%zu].fileMode", i);
+		/* Podman gives the mode of a file of its own, kind and all. */
+		if (device->file_mode.set &&
+			(device->file_mode.value < 0 || device->file_mode.value > (S_IFMT | 07777)))
+			return oci_bad(reterr, "is not a file's mode", "linux.devices[%zu].fileMode", i);
 		if ((device->uid.set && !oci_is_id(device->uid.value)) ||
 			(device->gid.set && !oci_is_id(device->gid.value)))
 			return oci_bad(reterr, "has an owner that is not between 0 and 4294967294",
