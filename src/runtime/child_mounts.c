@@ -27,14 +27,18 @@ void child_attach(struct child *child, int mount, int target, enum report_stage 
 		child_fail(child, stage, r, "%s", what);
 }
 
-/* The new root lies on top of "/": any place in this private copy of the host's tree does. */
+/* The new root lies on top of "/": any place in this private copy of the host's tree does, where no hook is to find it. One that
+ * can't be reached (another's folder, seen from a user namespace) can't be by hooks either. */
 static void attach_root(struct child *child)
 {
 	int r = mount_set_propagation_all(MS_PRIVATE);
 
 	if (r < 0)
 		child_fail(child, STAGE_PRIVATE_MOUNTS, r, "%s", "");
-	int host_root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const char *path = child->plan->root_path;
+	int host_root = path ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	if (host_root < 0)
+		host_root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (host_root < 0)
 		child_fail(child, STAGE_ROOTFS, errno, "%s", "");
 	child_attach(child, child->root_fd, host_root, STAGE_ROOTFS, "");
@@ -324,6 +328,8 @@ static void stop_for_hooks(struct child *child)
 		return;
 	if (report_send(child->sync, &report, -1) < 0 || report_receive(child->sync, &answer, NULL) != 1)
 		_exit(125);
+	if (fchdir(child->root_fd) < 0) /* where runc's hooks find themselves */
+		child_fail(child, STAGE_ROOTFS, errno, "%s", "");
 	child_run_hooks(child, child->plan->hooks->create_container, child->plan->hooks->create_container_count,
 		"createContainer");
 }

@@ -1,6 +1,7 @@
 /* start, kill, delete, pause, resume, update. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 #include "sys/signals.h"
 
 #define DESTROY_TIMEOUT_MS 10000
+#define KILL_TIMEOUT_MS    10000
 
 /* ---- start ---- */
 
@@ -88,6 +90,52 @@ static const struct flag kill_flags[] = { FLAG(struct kill_values, all, "all", '
 static const struct verb_line kill_line = { "kill", "<container-id> [signal]",
 	"send a signal (default: SIGTERM) to the container's init process", kill_flags, ARRAY_SIZE(kill_flags), 1, 2 };
 
+/* Whether all die with the first process: those of a pid namespace do, which is the container's own. */
+static bool has_own_pids(const struct opened *opened)
+{
+	_cleanup_(buf_finish) struct buf text = BUF_INIT(OCI_DOCUMENT_MAX);
+	struct oci_spec spec = { 0 };
+	bool found = false;
+
+	if (bundle_read_spec(opened->folder, &spec, &text, NULL) < 0)
+		return true;
+	for (size_t i = 0; i < spec.linux_config.namespace_count; i++) {
+		const struct oci_namespace *one = &spec.linux_config.namespaces[i];
+		found |= strcmp(one->type, "pid") == 0 && !(one->path && *one->path);
+	}
+	oci_spec_finish(&spec);
+	return found;
+}
+
+static int kill_all(const struct opened *opened, struct err **reterr)
+{
+	int r = container_kill_all(opened->container, reterr);
+	struct pollfd init = { .fd = container_pidfd(opened->container), .events = POLLIN };
+
+	if (r == 0 && init.fd >= 0)
+		poll(&init, 1, KILL_TIMEOUT_MS); /* whoever asks next is to hear that it has stopped */
+	return r;
+}
+
+static int send(const struct opened *opened, int signo, bool all, struct err **reterr)
+{
+	if (signo == SIGKILL && (all || !has_own_pids(opened)))
+		return kill_all(opened, reterr);
+	if (all)
+		return container_signal_all(opened->container, signo, reterr);
+	int r = container_kill(opened->container, signo, reterr);
+	/* What is frozen dies when it thaws (v2 alone sees to that itself). */
+	if (r == 0 && signo == SIGKILL && opened->status == STATE_PAUSED)
+		container_resume(opened->container, NULL);
+	return r;
+}
+
+/* "0" asks whether it lives. */
+static int parse_signal(const char *name)
+{
+	return strcmp(name, "0") == 0 ? 0 : signal_parse(name);
+}
+
 int command_kill(struct command *command, struct err **reterr)
 {
 	_cleanup_(state_close) struct opened opened = { .folder = -1 };
@@ -98,16 +146,11 @@ int command_kill(struct command *command, struct err **reterr)
 	if (r < 0 || first < 0)
 		return r;
 	const char *name = first + 1 < command->argc ? command->argv[first + 1] : "SIGTERM";
-	int signo = signal_parse(name);
+	int signo = parse_signal(name);
 	if (signo < 0)
 		return err_set(reterr, ERR_INVALID, 0, "unknown signal \"%s\"", name);
 	r = state_open(command->root, command->argv[first], &opened, reterr);
-	if (r < 0)
-		return r;
-	if (values.all)
-		return signo == SIGKILL ? container_kill_all(opened.container, reterr)
-					: container_signal_all(opened.container, signo, reterr);
-	return container_kill(opened.container, signo, reterr);
+	return r < 0 ? r : send(&opened, signo, values.all, reterr);
 }
 
 /* ---- delete ---- */
@@ -269,6 +312,8 @@ static const struct flag update_flags[] = {
 	BYTES(memory, "memory"),
 	BYTES(memory_reservation, "memory-reservation"),
 	BYTES(memory_swap, "memory-swap"),
+	{ .name = "kernel-memory", .type = FLAG_IGNORED }, /* the kernel has no such limit any more */
+	{ .name = "kernel-memory-tcp", .type = FLAG_IGNORED },
 	NUMBER(pids_limit, "pids-limit"),
 };
 static const struct verb_line update_line = { "update", "<container-id>", "update a container's resource limits",

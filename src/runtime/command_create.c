@@ -151,6 +151,7 @@ static void note_birth(pid_t pid, void *user)
 	struct creation *creation = user;
 
 	creation->start_time = process_start_time(pid);
+	command_debug(creation->command, "child process in init()");
 	fd_close(&creation->command->view_fd);
 }
 
@@ -210,7 +211,10 @@ static int make_container(struct creation *creation, struct err **reterr)
 	options.on_born = note_birth;
 	options.on_warn = warn;
 	options.user_data = creation;
+	command_debug(creation->command, "nsexec container setup");
 	r = container_create(&creation->spec, &options, &creation->container, reterr);
+	if (r == 0)
+		command_debug(creation->command, "init: closing the pipe to signal completion");
 	return r < 0 ? err_wrap(reterr, r, "unable to start container process") : 0;
 }
 
@@ -228,6 +232,9 @@ static int create(struct creation *creation, bool detached, struct err **reterr)
 {
 	int r = state_check_id(creation->id, reterr);
 
+	if (r == 0 && creation->command->systemd_cgroup)
+		r = err_set(reterr, ERR_UNSUPPORTED, 0,
+			"systemd cgroup flag passed, but systemd support for managing cgroups is not available");
 	if (r == 0)
 		r = read_bundle(creation, detached, reterr);
 	if (r == 0)

@@ -27,6 +27,7 @@ struct exec_values {
 	char **env;
 	char **additional_gids;
 	char **caps;
+	char **cgroups;
 	struct json_opt_int preserve_fds;
 	bool tty;
 	bool detach;
@@ -52,9 +53,12 @@ static const struct flag exec_flags[] = {
 	FLAG(struct exec_values, apparmor, "apparmor", 0, FLAG_STRING, .word = "value", .help = "AppArmor profile"),
 	FLAG(struct exec_values, no_new_privs, "no-new-privs", 0, FLAG_BOOL, .help = "set no_new_privs"),
 	FLAG(struct exec_values, caps, "cap", 'c', FLAG_LIST, .word = "value", .help = "add a capability"),
+	FLAG(struct exec_values, cgroups, "cgroup", 0, FLAG_LIST, .word = "[controller:]path",
+		.help = "run in this group below the container's own"),
 	FLAG(struct exec_values, preserve_fds, "preserve-fds", 0, FLAG_INT, .word = "value",
 		.help = "pass this many descriptors from 3 on"),
-	FLAG(struct exec_values, ignore_paused, "ignore-paused", 0, FLAG_BOOL, .help = "accepted for compatibility"),
+	FLAG(struct exec_values, ignore_paused, "ignore-paused", 0, FLAG_BOOL,
+		.help = "allow exec in a paused container: it waits until that goes on"),
 };
 static const struct verb_line exec_line = { "exec", "<container-id> <command> [command options]",
 	"execute a new process inside the container", exec_flags, ARRAY_SIZE(exec_flags), 1, -1 };
@@ -79,6 +83,7 @@ static void execution_finish(struct execution *self)
 	strv_free(self->values.env);
 	strv_free(self->values.additional_gids);
 	strv_free(self->values.caps);
+	strv_free(self->values.cgroups);
 	fd_close(&self->seccomp_fd);
 	fd_close(&self->console_socket);
 }
@@ -241,7 +246,15 @@ static int execute(struct execution *self, struct container_process *started, st
 	options.user_data = self->command;
 	if (self->resolve_user)
 		options.user = self->values.user;
-	return container_exec(self->opened.container, self->process, &options, started, reterr);
+	options.subgroups = self->values.cgroups;
+	options.ignore_paused = self->values.ignore_paused;
+	command_debug(self->command, "nsexec container setup");
+	int r = container_exec(self->opened.container, self->process, &options, started, reterr);
+	if (r < 0)
+		return r;
+	command_debug(self->command, "child process in init()");
+	command_debug(self->command, "setns_init: about to exec");
+	return 0;
 }
 
 static int run_exec(struct execution *self, const char *id, char *const *args, struct err **reterr)

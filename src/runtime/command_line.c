@@ -1,5 +1,6 @@
 #include "runtime/command_line.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -79,6 +80,8 @@ void flags_print(const struct flag *flags, size_t count)
 	char name[64];
 
 	for (size_t i = 0; i < count; i++) {
+		if (flags[i].type == FLAG_IGNORED)
+			continue;
 		int len = snprintf(name, sizeof(name), "--%s%s%s", flags[i].name, flags[i].word ? " " : "",
 			flags[i].word ? flags[i].word : "");
 		if (flags[i].letter && len > 0 && (size_t)len < sizeof(name))
@@ -87,9 +90,63 @@ void flags_print(const struct flag *flags, size_t count)
 	}
 }
 
+static void print_help(const struct verb_line *line)
+{
+	const char *program = program_invocation_short_name;
+
+	printf("NAME:\n   %s %s - %s\n\nUSAGE:\n   %s %s [command options] %s\n\nOPTIONS:\n", program, line->name,
+		line->summary, program, line->name, line->arguments);
+	flags_print(line->flags, line->flag_count);
+}
+
+static int wrong_count(const struct verb_line *line, const char *word, int count, struct err **reterr)
+{
+	printf("Incorrect Usage.\n\n");
+	print_help(line);
+	return err_set(reterr, ERR_INVALID, 0, "%s: \"%s\" requires %s %d argument(s)", program_invocation_short_name,
+		line->name, line->min_args == line->max_args ? "exactly" : word, count);
+}
+
 static bool asks_help(const char *argument)
 {
 	return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
+}
+
+/* As runc, options are taken from among the arguments too. The arguments end up behind them, in their order. */
+static int parse_anywhere(const struct verb_line *line, int argc, char **argv, void *values, int *ret_first,
+	struct err **reterr)
+{
+	bool only_words = false;
+	int at = 1, end = argc;
+
+	while (at < end) {
+		int count = 0;
+		int r = only_words ? 0
+				   : flags_parse(line->flags, line->flag_count, end - at, argv + at, values, &count,
+					     reterr);
+		if (r < 0)
+			return r;
+		at += count;
+		only_words |= count > 0 && strcmp(argv[at - 1], "--") == 0;
+		if (at == end)
+			break;
+		char *word = argv[at];
+		memmove(&argv[at], &argv[at + 1], (size_t)(argc - 1 - at) * sizeof(*argv));
+		argv[argc - 1] = word;
+		end--;
+	}
+	*ret_first = at;
+	return 0;
+}
+
+static int parse_line(const struct verb_line *line, int argc, char **argv, void *values, int *ret_first,
+	struct err **reterr)
+{
+	if (line->max_args >= 0)
+		return parse_anywhere(line, argc, argv, values, ret_first, reterr);
+	int r = flags_parse(line->flags, line->flag_count, argc - 1, argv + 1, values, ret_first, reterr);
+	*ret_first += 1;
+	return r;
 }
 
 int verb_line_parse(const struct verb_line *line, int argc, char **argv, void *values, int *ret_first,
@@ -98,22 +155,18 @@ int verb_line_parse(const struct verb_line *line, int argc, char **argv, void *v
 	int first;
 
 	if (argc > 1 && asks_help(argv[1])) {
-		printf("NAME:\n   tare-runtime %s - %s\n\nUSAGE:\n   tare-runtime %s [options] %s\n\nOPTIONS:\n",
-			line->name, line->summary, line->name, line->arguments);
-		flags_print(line->flags, line->flag_count);
+		print_help(line);
 		*ret_first = -1;
 		return 0;
 	}
-	int r = flags_parse(line->flags, line->flag_count, argc - 1, argv + 1, values, &first, reterr);
+	int r = parse_line(line, argc, argv, values, &first, reterr);
 	if (r < 0)
 		return r;
-	int rest = argc - 1 - first;
+	int rest = argc - first;
 	if (rest < line->min_args)
-		return err_set(reterr, ERR_INVALID, 0, "%s: \"%s\" requires %s %d argument(s)", "tare-runtime",
-			line->name, line->max_args == line->min_args ? "exactly" : "a minimum of", line->min_args);
+		return wrong_count(line, "a minimum of", line->min_args, reterr);
 	if (line->max_args >= 0 && rest > line->max_args)
-		return err_set(reterr, ERR_INVALID, 0, "%s: \"%s\" requires %s %d argument(s)", "tare-runtime",
-			line->name, line->max_args == line->min_args ? "exactly" : "a maximum of", line->max_args);
-	*ret_first = first + 1;
+		return wrong_count(line, "a maximum of", line->max_args, reterr);
+	*ret_first = first;
 	return 0;
 }

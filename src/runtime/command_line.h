@@ -40,7 +40,7 @@ struct verb_line {
 	const struct flag *flags;
 	size_t flag_count;
 	int min_args;
-	int max_args; /* -1: any */
+	int max_args; /* -1: any, and what follows the first is not looked at: it is another command's */
 };
 
 /* Reads argv[1...]; argv[0] is the verb. *ret_first is the index of the first argument, or -1: --help was printed. */

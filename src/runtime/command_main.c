@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/io.h"
+#include "base/parse.h"
 #include "codec/json.h"
 #include "runtime/command.h"
 #include "runtime/command_line.h"
@@ -23,6 +24,7 @@ static const struct flag global_flags[] = {
 		.help = "text (default) or json"),
 	FLAG(struct command, root, "root", 0, FLAG_STRING, .word = "value",
 		.help = "folder for the containers' state (default " COMMAND_ROOT_DEFAULT ")"),
+	{ .name = "criu", .type = FLAG_IGNORED }, /* obsolete: callers of old still give it */
 	FLAG(struct command, systemd_cgroup, "systemd-cgroup", 0, FLAG_BOOL,
 		.help = "cgroups by systemd (refused for now)"),
 	FLAG(struct command, cgroup_manager, "cgroup-manager", 0, FLAG_STRING, .word = "value",
@@ -40,6 +42,7 @@ static const struct {
 	{ "checkpoint", command_checkpoint, "checkpoint a running container (not supported yet)" },
 	{ "create", command_create, "create a container" },
 	{ "delete", command_delete, "delete any resources held by the container" },
+	{ "events", command_events, "display container events such as OOM notifications and usage statistics" },
 	{ "exec", command_exec, "execute a new process inside the container" },
 	{ "features", command_features, "show what this runtime supports" },
 	{ "kill", command_kill, "send a signal (default: SIGTERM) to the container's init process" },
@@ -57,22 +60,23 @@ static const struct {
 
 static void print_help(void)
 {
-	printf("NAME:\n   tare-runtime - OCI container runtime\n\nUSAGE:\n   tare-runtime [global options] command [command options] "
-	       "[arguments...]\n\nCOMMANDS:\n");
+	const char *program = program_invocation_short_name;
+
+	printf("NAME:\n   %s - Open Container Initiative runtime\n\nUSAGE:\n   %s [global options] command [command options] "
+	       "[arguments...]\n\nCOMMANDS:\n",
+		program, program);
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 		printf("   %-12s %s\n", verbs[i].name, verbs[i].summary);
 	printf("\nGLOBAL OPTIONS:\n");
 	flags_print(global_flags, ARRAY_SIZE(global_flags));
 }
 
-static void format_line(const struct command *command, const char *level, const char *message, bool as_json,
-	struct buf *out)
+static void format_line(const char *level, const char *message, bool as_json, struct buf *out)
 {
 	char time[CLOCK_RFC3339_MAX];
 	_autojson_ json_t *text = json_string(message);
 	_cleanup_(buf_finish) struct buf quoted = BUF_INIT(LOG_LINE_MAX);
 
-	(void)command;
 	clock_format_rfc3339(clock_realtime_ns() / NS_PER_SEC * NS_PER_SEC, time);
 	if (!text || json_print_value(text, &quoted) < 0)
 		return;
@@ -91,7 +95,7 @@ static void write_log(const struct command *command, const char *level, const ch
 				     ? open(command->log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644)
 				     : -1;
 
-	format_line(command, level, message, as_json, &line);
+	format_line(level, message, as_json, &line);
 	if (line.data)
 		io_write_full(fd >= 0 ? fd : 2, line.data, line.len);
 }
@@ -99,6 +103,12 @@ static void write_log(const struct command *command, const char *level, const ch
 void command_warn(const char *message, void *user)
 {
 	write_log(user, "warning", message);
+}
+
+void command_debug(const struct command *command, const char *message)
+{
+	if (command->debug)
+		write_log(command, "debug", message);
 }
 
 static int fail(const struct command *command, const struct err *error)
@@ -112,13 +122,14 @@ static int fail(const struct command *command, const struct err *error)
 static int dispatch(struct command *command, struct err **reterr)
 {
 	const char *manager = command->cgroup_manager;
+	bool yes;
 
 	if (manager && strcmp(manager, "cgroupfs") != 0 && strcmp(manager, "systemd") != 0)
 		return err_set(reterr, ERR_INVALID, 0, "unknown cgroup manager: %s", manager);
 	if (manager && strcmp(manager, "systemd") == 0)
 		command->systemd_cgroup = true;
-	if (command->systemd_cgroup)
-		return err_set(reterr, ERR_UNSUPPORTED, 0, "--systemd-cgroup is not supported yet: use cgroupfs paths");
+	if (command->rootless && strcmp(command->rootless, "auto") != 0 && parse_bool(command->rootless, &yes) < 0)
+		return err_set(reterr, ERR_INVALID, 0, "invalid rootless: %s", command->rootless);
 	if (command->log_format && strcmp(command->log_format, "json") != 0 && strcmp(command->log_format, "text") != 0)
 		return err_set(reterr, ERR_INVALID, 0, "invalid log-format: %s", command->log_format);
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
@@ -135,7 +146,8 @@ static int run(struct command *command, int argc, char **argv, struct err **rete
 	if (r < 0)
 		return r;
 	if (command->version) {
-		printf("tare-runtime version %s\nspec: %s\n", TARE_VERSION, OCI_VERSION);
+		printf("%s version %s\ncommit: %s\nspec: %s\n", program_invocation_short_name, TARE_VERSION,
+			TARE_VERSION, OCI_VERSION);
 		return 0;
 	}
 	command->argc = argc - 1 - first;

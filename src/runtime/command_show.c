@@ -20,10 +20,12 @@
 #include "runtime/seccomp_compile.h"
 #include "runtime/spec_example.h"
 #include "sys/caps.h"
+#include "sys/cgroup.h"
 #include "sys/lsm.h"
 #include "sys/spawn.h"
 
 #define PS_OUTPUT_MAX (4 * 1024 * 1024)
+#define ROW_FORMAT    "%-20s %-8s %-10s %-30s %-30s %s\n" /* of list */
 
 /* Indented, as people and callers of runc read it. */
 static int print_document(const struct json_table *table, const void *document, struct err **reterr)
@@ -84,37 +86,77 @@ static const struct flag list_flags[] = {
 static const struct verb_line list_line = { "list", "", "list containers started with the given root", list_flags,
 	ARRAY_SIZE(list_flags), 0, 0 };
 
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Whose container it is: the owner of its folder. */
+static void owner_name(int folder, char *out, size_t size)
+{
+	struct stat st = { 0 };
+
+	if (fstat(folder, &st) == 0 && st.st_uid != 0)
+		snprintf(out, size, "#%u", st.st_uid);
+	else
+		snprintf(out, size, "root");
+}
+
 static int print_row(const struct opened *opened, const struct list_values *values, json_t *array)
 {
 	struct oci_state state;
+	char owner[16], pid[24];
 
 	fill_state(opened, &state);
+	owner_name(opened->folder, owner, sizeof(owner));
+	state.owner = owner;
+	snprintf(pid, sizeof(pid), "%lld", (long long)state.pid);
 	if (values->quiet)
 		printf("%s\n", state.id);
 	else if (array)
 		return json_array_append_new(array, json_write(&oci_state_table, &state));
 	else
-		printf("%-20s %-8lld %-10s %-30s %-30s %s\n", state.id, (long long)state.pid, state.status,
-			state.bundle ? state.bundle : "", state.created ? state.created : "", "root");
+		printf(ROW_FORMAT, state.id, pid, state.status, state.bundle ? state.bundle : "",
+			state.created ? state.created : "", state.owner);
 	return 0;
 }
 
-static void print_rows(const struct command *command, DIR *dir, const struct list_values *values, json_t *array)
+static void print_rows(const struct command *command, char *const *names, const struct list_values *values,
+	json_t *array)
 {
-	for (struct dirent *entry; (entry = readdir(dir));) {
+	strv_foreach (name, names) {
 		struct opened opened;
-		if (entry->d_name[0] == '.' || state_check_id(entry->d_name, NULL) < 0 ||
-			state_open(command->root, entry->d_name, &opened, NULL) < 0)
+		if (state_open(command->root, *name, &opened, NULL) < 0)
 			continue; /* being made, or half gone */
 		print_row(&opened, values, array);
 		state_close(&opened);
 	}
 }
 
+/* In order. A root that was never made has none. */
+static int list_names(const char *root, char ***ret, struct err **reterr)
+{
+	_autofree_(strv) char **names = NULL;
+	DIR *dir = opendir(root);
+	int r = dir || errno == ENOENT ? 0 : err_errno(reterr, -errno, "cannot list the containers in %s", root);
+
+	for (struct dirent *entry; r == 0 && dir && (entry = readdir(dir));)
+		if (entry->d_name[0] != '.' && state_check_id(entry->d_name, NULL) == 0 &&
+			strv_append(&names, entry->d_name) < 0)
+			r = err_oom(reterr);
+	if (dir)
+		closedir(dir);
+	if (names)
+		qsort(names, strv_count(names), sizeof(*names), compare_names);
+	*ret = TAKE(names);
+	return r;
+}
+
 int command_list(struct command *command, struct err **reterr)
 {
 	struct list_values values = { 0 };
 	_autojson_ json_t *array = NULL;
+	_autofree_(strv) char **names = NULL;
 	int first;
 	int r = verb_line_parse(&list_line, command->argc, command->argv, &values, &first, reterr);
 
@@ -126,14 +168,15 @@ int command_list(struct command *command, struct err **reterr)
 	if (as_json && !(array = json_array()))
 		return err_oom(reterr);
 	if (!as_json && !values.quiet)
-		printf("%-20s %-8s %-10s %-30s %-30s %s\n", "ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER");
-	DIR *dir = opendir(command->root);
-	if (dir) {
-		print_rows(command, dir, &values, array);
-		closedir(dir);
-	}
-	if (array && !values.quiet)
+		printf(ROW_FORMAT, "ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER");
+	r = list_names(command->root, &names, reterr);
+	if (r < 0)
+		return r;
+	print_rows(command, names, &values, array);
+	if (array && !values.quiet) {
 		json_dumpf(array, stdout, JSON_COMPACT);
+		putchar('\n');
+	}
 	return 0;
 }
 
@@ -263,10 +306,66 @@ struct spec_values {
 static const struct flag spec_flags[] = {
 	FLAG(struct spec_values, bundle, "bundle", 'b', FLAG_STRING, .word = "value", .help = "folder to write to"),
 	FLAG(struct spec_values, rootless, "rootless", 0, FLAG_BOOL,
-		.help = "for a user without rights (not supported yet)"),
+		.help = "for a user without rights: the one who asks is root inside"),
 };
 static const struct verb_line spec_line = { "spec", "", "create a new specification file", spec_flags,
 	ARRAY_SIZE(spec_flags), 0, 0 };
+
+static void add_namespace(json_t *document, const char *type)
+{
+	json_t *namespaces = json_object_get(json_object_get(document, "linux"), "namespaces");
+
+	json_array_append_new(namespaces, json_pack("{s:s}", "type", type));
+}
+
+/* As runc: a cgroup namespace by default on cgroup v2 alone. */
+static bool is_unified(void)
+{
+	_autofree_(cgroup_host) struct cgroup_host *host = NULL;
+
+	return cgroup_host_new(&host) == 0 && cgroup_host_is_unified(host);
+}
+
+static json_t *own_id(unsigned id)
+{
+	return json_pack("[{s:i, s:I, s:i}]", "containerID", 0, "hostID", (json_int_t)id, "size", 1);
+}
+
+/* sysfs belongs to the network namespace, which is the host's here: it is bound. Groups of others' ids don't exist. */
+static void make_rootless_mounts(json_t *mounts)
+{
+	for (size_t i = json_array_size(mounts); i-- > 0;) {
+		json_t *mount = json_array_get(mounts, i), *options = json_object_get(mount, "options");
+		const char *to = json_string_value(json_object_get(mount, "destination"));
+		if (strcmp(to, "/sys/fs/cgroup") == 0) {
+			json_array_remove(mounts, i);
+		} else if (strcmp(to, "/sys") == 0) {
+			json_object_set_new(mount, "type", json_string("none"));
+			json_object_set_new(mount, "source", json_string("/sys"));
+			json_array_insert_new(options, 0, json_string("rbind"));
+		} else {
+			for (size_t k = json_array_size(options); k-- > 0;)
+				if (strncmp(json_string_value(json_array_get(options, k)), "gid=", 4) == 0)
+					json_array_remove(options, k);
+		}
+	}
+}
+
+static void make_rootless(json_t *document)
+{
+	json_t *config = json_object_get(document, "linux"), *namespaces = json_object_get(config, "namespaces");
+
+	for (size_t i = json_array_size(namespaces); i-- > 0;)
+		if (strcmp(json_string_value(json_object_get(json_array_get(namespaces, i), "type")), "network") == 0)
+			json_array_remove(namespaces, i);
+	add_namespace(document, "user");
+	if (is_unified())
+		add_namespace(document, "cgroup");
+	json_object_set_new(config, "uidMappings", own_id(geteuid()));
+	json_object_set_new(config, "gidMappings", own_id(getegid()));
+	json_object_del(config, "resources");
+	make_rootless_mounts(json_object_get(document, "mounts"));
+}
 
 int command_spec(struct command *command, struct err **reterr)
 {
@@ -276,8 +375,6 @@ int command_spec(struct command *command, struct err **reterr)
 
 	if (r < 0 || first < 0)
 		return r;
-	if (values.rootless)
-		return err_set(reterr, ERR_UNSUPPORTED, 0, "spec --rootless is not supported yet");
 	if (values.bundle && chdir(values.bundle) < 0)
 		return err_errno(reterr, -errno, "cannot enter %s", values.bundle);
 	_autoclose_ int fd = open("config.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
@@ -288,6 +385,10 @@ int command_spec(struct command *command, struct err **reterr)
 		   : json_load((const char *)spec_example_json, sizeof(spec_example_json), &document, reterr);
 	if (r < 0)
 		return r;
+	if (values.rootless)
+		make_rootless(document);
+	else if (is_unified())
+		add_namespace(document, "cgroup");
 	_cleanup_free_ char *text = json_dumps(document, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
 	if (!text)
 		return err_oom(reterr);

@@ -150,6 +150,8 @@ static int make_groups(struct container *container, const struct oci_spec *spec,
 	if (r < 0)
 		return err_errno(reterr, r, "cannot note the container's cgroups");
 	r = cgroup_make(container->group, &failed);
+	if (r == -EBUSY && cgroup_is_frozen(container->group) == 1)
+		return err_set(reterr, ERR_CONFLICT, EBUSY, "container's cgroup unexpectedly frozen: %s", failed);
 	if (r == -EBUSY)
 		return err_set(reterr, ERR_CONFLICT, EBUSY, "container's cgroup is not empty: %s is in use", failed);
 	if (r < 0)
@@ -612,7 +614,77 @@ static int differing_namespaces(int proc, pid_t pid, uint64_t *ret)
 	return 0;
 }
 
-static int plan_joins(struct container *container, int proc, struct plan *plan, struct err **reterr)
+/* "a/../.." leads out. */
+static bool is_below(const char *path)
+{
+	for (const char *at = path; *at; at += strcspn(at, "/"), at += *at == '/')
+		if (strncmp(at, "..", 2) == 0 && (at[2] == '/' || !at[2]))
+			return false;
+	return true;
+}
+
+static int extend_folder(char **folder, const char *path, struct err **reterr)
+{
+	char *longer;
+
+	path += strspn(path, "/");
+	if (!*path)
+		return 0;
+	if (asprintf(&longer, "%s/%s", *folder, path) < 0)
+		return err_oom(reterr);
+	free(*folder);
+	*folder = longer;
+	if (access(longer, F_OK) < 0)
+		return err_set(reterr, ERR_INVALID, ENOENT,
+			"error adding pid %d to cgroups: open %s/cgroup.procs: no such file or directory", getpid(),
+			longer);
+	return 0;
+}
+
+/* One --cgroup: a path for all hierarchies, or for those of the named controllers. */
+static int extend_folders(struct cgroup *group, const char *wish, char **folders, struct err **reterr)
+{
+	char *const *plain = cgroup_folders(group);
+	const char *colon = strchr(wish, ':'), *path = colon ? colon + 1 : wish;
+	char name[64];
+	int r = 0;
+
+	if (!is_below(path))
+		return err_set(reterr, ERR_INVALID, 0, "bad --cgroup: %s is not a sub cgroup path", path);
+	for (size_t i = 0; !colon && r == 0 && folders[i]; i++)
+		r = extend_folder(&folders[i], path, reterr);
+	for (const char *at = wish; colon && r == 0 && at < colon; at += strcspn(at, ",:") + 1) {
+		snprintf(name, sizeof(name), "%.*s", (int)strcspn(at, ",:"), at);
+		const char *folder = cgroup_folder_of(group, name);
+		size_t i = 0;
+		while (folder && plain[i] && strcmp(plain[i], folder) != 0)
+			i++;
+		if (!folder || !plain[i])
+			return err_set(reterr, ERR_INVALID, 0, "unknown controller %s in --cgroup %s", name, wish);
+		if (strcmp(folders[i], plain[i]) == 0) /* two controllers may be in one hierarchy */
+			r = extend_folder(&folders[i], path, reterr);
+	}
+	return r;
+}
+
+static int open_subgroups(struct container *container, char *const *wishes, struct plan *plan, struct err **reterr)
+{
+	_autofree_(cgroup_host) struct cgroup_host *host = NULL;
+	_autofree_(cgroup) struct cgroup *group = NULL;
+	_autofree_(strv) char **folders = strv_copy(cgroup_folders(container->group));
+	int r = folders ? open_host(&host, reterr) : err_oom(reterr);
+
+	for (; r == 0 && *wishes; wishes++)
+		r = extend_folders(container->group, *wishes, folders, reterr);
+	if (r < 0)
+		return r;
+	r = cgroup_new(host, folders, &group);
+	return r < 0 ? err_errno(reterr, r, "cannot name the process's cgroups")
+		     : open_join_fds(plan, group, 0, reterr);
+}
+
+static int plan_joins(struct container *container, int proc, char *const *subgroups, struct plan *plan,
+	struct err **reterr)
 {
 	uint64_t flags;
 	int r = proc < 0 ? proc : differing_namespaces(proc, container->init.pid, &flags);
@@ -622,7 +694,8 @@ static int plan_joins(struct container *container, int proc, struct plan *plan, 
 	plan->joins[0] = (struct plan_join){ .flag = flags, .fd = container->init.pidfd, .is_pidfd = true };
 	plan->join_count = flags ? 1 : 0;
 	plan->becomes_root = plan->process.in_user_namespace = flags & CLONE_NEWUSER;
-	return open_join_fds(plan, container->group, container->init.pid, reterr);
+	return subgroups ? open_subgroups(container, subgroups, plan, reterr)
+			 : open_join_fds(plan, container->group, container->init.pid, reterr);
 }
 
 static int hear_exec(const struct container_exec_options *options, struct birth *birth, int *console_fd,
@@ -647,10 +720,10 @@ int container_exec(struct container *container, const struct oci_process *proces
 	_autoclose_ int console_fd = -1, proc = procfs_open(1);
 	int r = plan_exec(process, options, &plan, reterr);
 
-	if (r == 0 && cgroup_is_frozen(container->group) == 1)
+	if (r == 0 && !options->ignore_paused && cgroup_is_frozen(container->group) == 1)
 		r = err_set(reterr, ERR_CONFLICT, 0, "cannot exec in a paused container");
 	if (r == 0)
-		r = plan_joins(container, proc, plan, reterr);
+		r = plan_joins(container, proc, options->subgroups, plan, reterr);
 	if (r == 0)
 		r = birth_give(plan, &birth, reterr);
 	fd_close(&proc); /* unmounting waits for RCU: while the new process is at work, it costs nothing */

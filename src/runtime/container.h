@@ -211,6 +211,8 @@ struct container_exec_options {
 		config; /* the container's, for what processes of it have in common: personality, memoryPolicy; or NULL */
 	unsigned preserve_fds;
 	bool no_new_keyring;
+	char *const *subgroups; /* "path" or "controller,controller:path", below the container's groups; NULL: none */
+	bool ignore_paused;     /* waits as long as the container is paused */
 	container_warn_fn *on_warn;
 	void *user_data;
 };

@@ -55,6 +55,7 @@ void plan_free(struct plan *plan)
 		if (!plan->joins[i].is_pidfd)
 			fd_close(&plan->joins[i].fd);
 	fd_close(&plan->root_fd);
+	free(plan->root_path);
 	for (size_t i = 0; i < plan->mount_count; i++)
 		plan_mount_finish(&plan->mounts[i]);
 	free(plan->mounts);

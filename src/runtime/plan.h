@@ -145,7 +145,8 @@ struct plan {
 	size_t join_count;
 	bool becomes_root; /* of a user namespace, new or joined */
 
-	int root_fd; /* detached tree */
+	int root_fd;     /* detached tree */
+	char *root_path; /* where it lies while hooks of the creation run; NULL: on "/" */
 	bool root_readonly;
 	uint64_t root_propagation; /* MS_*, of "/" in the end */
 	bool no_pivot;

@@ -10,14 +10,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <linux/magic.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "base/strv.h"
 #include "runtime/mount_options.h"
 #include "runtime/overlay.h"
 #include "runtime/plan.h"
 #include "sys/lsm.h"
+
+#define PROC_ROOT_INO 1
 
 static const char *const proc_allowed[] = { "/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat",
 	"/proc/swaps", "/proc/uptime", "/proc/loadavg", "/proc/slabinfo", "/proc/net/dev",
@@ -69,6 +73,22 @@ static bool is_cgroup_type(const char *type)
 }
 
 /* What lies in procfs or sysfs may only be covered where that can't fake what a privileged process relies on. */
+static int not_proc(const char *destination, struct err **reterr)
+{
+	return err_set(reterr, ERR_FORBIDDEN, 0, "\"%s\" cannot be mounted because it is not of type proc",
+		destination);
+}
+
+/* The whole of a procfs: the host's, where a user without rights shares the host's processes and may mount none. */
+static bool is_proc_root(int fd)
+{
+	struct statfs fs;
+	struct stat st;
+
+	return fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC && fstat(fd, &st) == 0 &&
+	       st.st_ino == PROC_ROOT_INO;
+}
+
 static int check_destination(const char *destination, const struct oci_mount *spec, bool bind, struct err **reterr)
 {
 	bool in_proc = strcmp(destination, "/proc") == 0 || strncmp(destination, "/proc/", 6) == 0;
@@ -78,10 +98,9 @@ static int check_destination(const char *destination, const struct oci_mount *sp
 		return err_set(reterr, ERR_INVALID, 0,
 			"invalid mount destination \"/\": the root is not to be mounted over");
 	if (strcmp(destination, "/proc") == 0) {
-		if (!bind && spec->type && strcmp(spec->type, "proc") == 0)
-			return 0;
-		return err_set(reterr, ERR_FORBIDDEN, 0, "\"%s\" cannot be mounted because it is not of type proc",
-			destination);
+		if (bind || (spec->type && strcmp(spec->type, "proc") == 0))
+			return 0; /* what is bound is looked at when it is open */
+		return not_proc(destination, reterr);
 	}
 	if (in_proc && !is_listed(destination, proc_allowed, ARRAY_SIZE(proc_allowed)))
 		return err_set(reterr, ERR_FORBIDDEN, 0, "\"%s\" cannot be mounted because it is inside /proc",
@@ -141,6 +160,8 @@ static int fill_bind(struct plan_mount *out, const struct oci_mount *spec, const
 	if (r < 0)
 		return err_errno(reterr, r, "error mounting \"%s\" to rootfs at \"%s\"", spec->source,
 			spec->destination);
+	if (strcmp(spec->destination, "/proc") == 0 && !is_proc_root(out->tree_fd))
+		return not_proc(spec->destination, reterr);
 	/* Not to share by accident what the host shares. */
 	if (!applied.attrs.propagation && !applied.recursive_attrs.propagation) {
 		applied.recursive_attrs.propagation = MS_PRIVATE;
@@ -287,6 +308,18 @@ static int fill_propagation(struct plan *plan, const char *name, struct err **re
 	return err_set(reterr, ERR_INVALID, 0, "rootfsPropagation=%s is not supported", name);
 }
 
+/* A hook that enters the mount namespace finds the root where the document says, below the host's. */
+static int keep_root_path(struct plan *plan, const char *path, const char *bundle, struct err **reterr)
+{
+	if (path[0] != '/' && !bundle)
+		return 0;
+	if (asprintf(&plan->root_path, "%s%s%s", path[0] == '/' ? "" : bundle, path[0] == '/' ? "" : "/", path) < 0) {
+		plan->root_path = NULL;
+		return err_oom(reterr);
+	}
+	return 0;
+}
+
 static int clone_path_root(struct plan *plan, const struct oci_spec *spec, const struct container_options *options,
 	struct err **reterr)
 {
@@ -303,7 +336,7 @@ static int clone_path_root(struct plan *plan, const struct oci_spec *spec, const
 		return err_errno(reterr, plan->root_fd, "invalid rootfs %s", path);
 	if (fstat(plan->root_fd, &st) < 0 || !S_ISDIR(st.st_mode))
 		return err_set(reterr, ERR_INVALID, ENOTDIR, "invalid rootfs %s: not a folder", path);
-	return 0;
+	return plan->wants_hook_stop ? keep_root_path(plan, path, options->bundle_path, reterr) : 0;
 }
 
 int plan_rootfs(struct plan *plan, const struct oci_spec *spec, const struct container_options *options,

@@ -506,7 +506,7 @@ static int apply_unified(struct cgroup *group, const struct oci_resources *resou
 	if (!resources->unified || !map_count(resources->unified))
 		return 0;
 	if (!cgroup_folder_of(group, ""))
-		return err_set(reterr, ERR_UNSUPPORTED, 0, "linux.resources.unified needs cgroup v2");
+		return err_set(reterr, ERR_UNSUPPORTED, 0, "invalid configuration: cannot use unified on cgroup v1");
 	map_foreach (entry, resources->unified) {
 		const char *value = entry->value;
 		if (strchr(entry->key, '/') || !strchr(entry->key, '.') || strncmp(entry->key, "cgroup.", 7) == 0)
@@ -520,7 +520,7 @@ static int apply_unified(struct cgroup *group, const struct oci_resources *resou
 			line += len + (line[len] == '\n');
 		}
 		if (r < 0)
-			return r;
+			return err_wrap(reterr, r, "invalid configuration: unified");
 	}
 	return 0;
 }

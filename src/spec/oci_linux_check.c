@@ -238,7 +238,7 @@ static int check_device_rules(const struct oci_resources *resources, const char 
 		const struct oci_device_rule *rule = &resources->devices[i];
 		if (rule->type && *rule->type && !OCI_IS_ONE_OF(rule->type, "a", "b", "c"))
 			return oci_bad(reterr, "is not a, b or c", "%s.devices[%zu].type", path, i);
-		if (rule->access && rule->access[strspn(rule->access, "rwm")])
+		if (rule->access && rule->access[strspn(rule->access, "rwma")])
 			return oci_bad(reterr, "has letters besides r, w and m", "%s.devices[%zu].access", path, i);
 		if ((rule->major.set && !is_device_number(rule->major.value, -1)) ||
 			(rule->minor.set && !is_device_number(rule->minor.value, -1)))

@@ -386,8 +386,8 @@ const struct json_table oci_spec_table = JSON_TABLE(struct oci_spec, oci_spec_fi
 static const struct json_field oci_state_fields[] = {
 	JSON_FIELD(struct oci_state, version, "ociVersion", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
 	JSON_FIELD(struct oci_state, id, "id", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
-	JSON_FIELD(struct oci_state, status, "status", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
 	JSON_FIELD(struct oci_state, pid, "pid", JSON_INT),
+	JSON_FIELD(struct oci_state, status, "status", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
 	JSON_FIELD(struct oci_state, bundle, "bundle", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
 	JSON_FIELD(struct oci_state, annotations, "annotations", JSON_STRMAP, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct oci_state, rootfs, "rootfs", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),

@@ -2,6 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <sys/mount.h>
@@ -92,9 +95,79 @@ int mount_pivot(int root_fd)
 	return chdir("/") < 0 ? -errno : 0;
 }
 
+/* "\\040" is a space. */
+static void unescape(char *text)
+{
+	char *to = text;
+
+	for (const char *from = text; *from; to++)
+		if (from[0] == '\\' && from[1] && from[2] && from[3]) {
+			*to = (char)((from[1] - '0') * 64 + (from[2] - '0') * 8 + from[3] - '0');
+			from += 4;
+		} else {
+			*to = *from++;
+		}
+	*to = '\0';
+}
+
+/* A line of mountinfo: the place is its fifth field; the type follows a lone dash. NULL: of no interest. */
+static char *kernel_view_place(char *line)
+{
+	char *type = strstr(line, " - ");
+
+	if (!type || (strncmp(type + 3, "proc ", 5) != 0 && strncmp(type + 3, "sysfs ", 6) != 0))
+		return NULL;
+	for (int i = 0; i < 4 && line; i++)
+		line = strchr(line + 1, ' ');
+	if (!line || line > type)
+		return NULL;
+	line[1 + strcspn(line + 1, " ")] = '\0';
+	unescape(line + 1);
+	return line + 1;
+}
+
+/* What can't be detached (locked, in a user namespace) is covered. The container's own have names that mean nothing here, as
+ * they are told from its root; and if they do, it is only the host's tree that changes, which nobody sees any more. */
+static void hide_kernel_view(const char *place)
+{
+	while (umount2(place, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
+		;
+	(void)mount("tmpfs", place, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "nr_inodes=2");
+}
+
+static int hide_kernel_views(void)
+{
+	char text[2 * PATH_MAX];
+	size_t kept = 0;
+	int fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	for (ssize_t len; (len = read(fd, text + kept, sizeof(text) - 1 - kept)) > 0;) {
+		char *line = text, *end;
+		text[kept + (size_t)len] = '\0';
+		for (; (end = strchr(line, '\n')); line = end + 1) {
+			*end = '\0';
+			const char *place = kernel_view_place(line);
+			if (place)
+				hide_kernel_view(place);
+		}
+		kept = strlen(line);
+		memmove(text, line, kept + 1);
+		if (kept == sizeof(text) - 1)
+			kept = 0; /* longer than any of theirs */
+	}
+	close(fd);
+	return 0;
+}
+
 int mount_move_to_root(int root_fd)
 {
-	/* The container's root was attached on top of "/" already; entering it by descriptor hides what is below. */
+	int r = hide_kernel_views();
+
+	/* The container's root was attached already; entering it by descriptor hides what is outside. */
+	if (r < 0)
+		return r;
 	if (fchdir(root_fd) < 0 || chroot(".") < 0 || chdir("/") < 0)
 		return -errno;
 	return 0;

@@ -62,6 +62,9 @@ class Box:
         for kind in ("bounding", "effective", "permitted"):
             process["capabilities"][kind] = list(CAPS)
         self.spec["root"]["readonly"] = False
+        namespaces = self.spec["linux"]["namespaces"]
+        if {"type": "cgroup"} not in namespaces:  # `spec` has one on cgroup v2 alone
+            namespaces.append({"type": "cgroup"})
 
     def canary_facts(self):
         facts = {}

@@ -1,0 +1,242 @@
+"""tare-runtime's verbs and options as callers of runc use them: what they print, and the words that are looked for."""
+import json
+import os
+import pathlib
+import select
+import signal
+import subprocess
+
+import pytest
+
+from harness.box import PARENT, RUNTIME, Box, cgroup_folders, remove_groups
+from harness.engine import SLOW
+
+
+@pytest.fixture
+def box():
+    box = Box()
+    try:
+        yield box
+    finally:
+        box.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_parent_groups():
+    yield
+    for folder in cgroup_folders(PARENT):
+        remove_groups(folder)
+
+
+def follow_events(box, identifier, *options):
+    return subprocess.Popen([RUNTIME, "--root", box.state, "events", *options, identifier], stdout=subprocess.PIPE, text=True)
+
+
+def test_called_by_another_name(box):
+    (box.top / "runc").symlink_to(RUNTIME)
+    first, second, third = subprocess.check_output([box.top / "runc", "--version"], text=True).splitlines()[:3]
+    assert first.startswith("runc version ") and second.startswith("commit: ") and third.startswith("spec: 1.")
+    assert "runc update - " in subprocess.check_output([box.top / "runc", "update", "-h"], text=True)
+    assert 'requires exactly 1 argument' in subprocess.run([box.top / "runc", "state"], stderr=subprocess.PIPE, text=True).stderr
+
+
+def test_debug_tells_the_steps(box):
+    steps = ["nsexec container setup", "child process in init()", "init: closing the pipe to signal completion"]
+    identifier = box.new_id()
+    box.spec["process"]["args"] = ["true"]
+    box.write(identifier)
+    log = box.top / "log"
+    result = box.rt("--debug", "--log", log, "--log-format", "json", "run", "-b", box.bundle, identifier, check=True)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line["msg"] for line in lines if line["level"] == "debug"] == steps and "debug" not in result.stderr
+    assert "debug" not in box.run("true").stderr
+
+
+def test_options_that_are_checked(box):
+    assert "invalid rootless" in box.rt("--rootless", "perhaps", "list").stderr
+    assert box.rt("--criu", "/nowhere", "--systemd-cgroup", "list").returncode == 0
+    box.write("x")
+    assert "systemd support for managing cgroups is not available" in box.rt(
+        "--systemd-cgroup", "run", "-b", box.bundle, "x").stderr
+
+
+def test_options_among_the_arguments(box):
+    identifier = box.start(["sleep", "100"])
+    box.rt("update", identifier, "--pids-limit", "77", "--kernel-memory", "1m", check=True)
+    assert json.loads(box.rt("events", identifier, "--stats", check=True).stdout)["data"]["pids"]["limit"] == 77
+    assert box.rt("exec", identifier, "echo", "--tty", check=True).stdout == "--tty\n"  # they are the command's own
+    box.rt("kill", identifier, "--", "KILL", check=True)
+    assert "not defined" in box.rt("delete", identifier, "--forced").stderr
+
+
+def test_proc_of_the_host(box):
+    """Bound whole where the host's processes are shared; what only looks like it is not."""
+    for mount in box.spec["mounts"]:
+        if mount["destination"] == "/proc":
+            mount.update(type="none", source="/proc", options=["rbind", "nosuid", "nodev", "noexec"])
+    assert box.output("cat /proc/1/comm") == pathlib.Path("/proc/1/comm").read_text().strip()
+    for source in ("/proc/sys", str(box.root), "/sys"):
+        next(mount for mount in box.spec["mounts"] if mount["destination"] == "/proc")["source"] = source
+        assert "because it is not of type proc" in box.run("true").stderr
+
+
+def test_list_is_sorted(box):
+    made = [box.start(["sleep", "100"]) for _ in range(3)]
+    rows = [line.split() for line in box.rt("list", check=True).stdout.splitlines()]
+    assert rows[0] == ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"]
+    assert [(row[0], row[2], row[-1]) for row in rows[1:]] == [(each, "running", "root") for each in made]
+    assert box.rt("list", "-q", check=True).stdout.split() == made
+    text = box.rt("list", "-f", "json", check=True).stdout
+    assert [list(each)[:4] for each in json.loads(text)] == [["ociVersion", "id", "pid", "status"]] * 3 and text.count("\n") == 1
+
+
+def test_spec_for_a_user_without_rights(box):
+    folder = box.top / "rootless"
+    folder.mkdir()
+    box.rt("spec", "--rootless", "-b", folder, check=True)
+    spec = json.loads((folder / "config.json").read_text())
+    kinds = {each["type"] for each in spec["linux"]["namespaces"]}
+    assert "user" in kinds and "network" not in kinds and "resources" not in spec["linux"]
+    assert spec["linux"]["uidMappings"] == [{"containerID": 0, "hostID": os.geteuid(), "size": 1}]
+    mounts = {each["destination"]: each for each in spec["mounts"]}
+    assert mounts["/sys"]["options"][0] == "rbind" and "/sys/fs/cgroup" not in mounts
+    assert not [option for each in mounts.values() for option in each.get("options", []) if option.startswith("gid=")]
+    assert "exists" in box.rt("spec", "-b", folder).stderr
+
+
+def test_kill(box):
+    identifier = box.start(["sleep", "100"])
+    assert box.rt("kill", identifier, "0").returncode == 0
+    pidfd = os.pidfd_open(box.pid(identifier))
+    box.rt("pause", identifier, check=True)
+    box.rt("kill", identifier, "KILL", check=True)
+    assert select.select([pidfd], [], [], 60 * SLOW)[0]
+    os.close(pidfd)
+    assert "container not running" in box.rt("kill", identifier, "0").stderr
+    assert box.rt("kill", "-a", identifier, "0").returncode == 0
+
+
+@pytest.mark.parametrize("end_init", [False, True], ids=["init-lives", "init-ended"])
+@pytest.mark.parametrize("verb", [["kill"], ["delete", "-f"]], ids=["kill", "delete"])
+def test_pids_of_the_host(box, verb, end_init):
+    box.spec["linux"]["namespaces"] = [each for each in box.spec["linux"]["namespaces"] if each["type"] != "pid"]
+    identifier = box.start(["sleep", "100"])
+    for _ in range(2):
+        box.rt("exec", "-d", identifier, "sleep", "100", check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    pidfds = [os.pidfd_open(pid) for pid in json.loads(box.rt("ps", "-f", "json", identifier, check=True).stdout)]
+    assert len(pidfds) == 3
+    if end_init:
+        os.kill(box.pid(identifier), signal.SIGKILL)
+    box.rt(*verb, identifier, *(["KILL"] if verb == ["kill"] else []), check=True)
+    for pidfd in pidfds:
+        assert select.select([pidfd], [], [], 60 * SLOW)[0]
+        os.close(pidfd)
+    assert verb != ["kill"] or box.status(identifier) == "stopped"
+
+
+def test_exec_in_a_paused_container(box):
+    identifier = box.start(["sleep", "100"])
+    box.rt("pause", identifier, check=True)
+    waiting = subprocess.Popen([RUNTIME, "--root", box.state, "exec", "--ignore-paused", identifier, "echo", "ok"],
+                               stdout=subprocess.PIPE, text=True)
+    box.rt("resume", identifier, check=True)
+    assert waiting.communicate(timeout=60 * SLOW)[0] == "ok\n"
+
+
+def test_exec_in_a_group_below(box):
+    identifier = box.start(["sleep", "100"])
+    top = pathlib.Path("/sys/fs/cgroup/memory")
+    group = (top if top.is_dir() else top.parent) / PARENT / identifier / "below"
+    group.mkdir()
+    for wish, words in (("..", " .. is not a sub cgroup path"), ("a/../..", "is not a sub cgroup path"),
+                        ("nothing", "adding pid "), ("whaaat:/", "unknown controller ")):
+        result = box.rt("exec", "--cgroup", wish, identifier, "true")
+        assert result.returncode == 255 and words in result.stderr
+    assert box.rt("exec", "--cgroup", "/", identifier, "true").returncode == 0
+    wish = "memory:below" if top.is_dir() else "below"
+    assert "/below\n" in box.rt("exec", "--cgroup", wish, identifier, "cat", "/proc/self/cgroup", check=True).stdout
+
+
+def test_frozen_group(box):
+    identifier = box.start(["sleep", "100"])
+    box.rt("pause", identifier, check=True)
+    path = f"/{PARENT}/{identifier}"
+    other = box.new_id()
+    box.write(other)
+    box.spec["linux"]["cgroupsPath"] = path
+    (box.bundle / "config.json").write_text(json.dumps(box.spec))
+    result = box.rt("run", "-b", box.bundle, other)
+    assert result.returncode == 1 and "container's cgroup unexpectedly frozen" in result.stderr
+
+
+def test_hook_that_enters_the_namespaces(box):
+    """The root is at its own place there, below the host's, until the container is entered: hooks of devices mount into it."""
+    script = f"pid=$(sed 's/.*\"pid\": *\\([0-9]*\\).*/\\1/'); nsenter -m -t $pid mount -t tmpfs tmpfs {box.root}/mnt"
+    (box.root / "mnt").mkdir(exist_ok=True)
+    box.spec["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", script], "env": [f"PATH={os.environ['PATH']}"]}]}
+    assert "tmpfs /mnt tmpfs" in box.output("cat /proc/mounts")
+    assert f"{box.root}/mnt" not in pathlib.Path("/proc/self/mounts").read_text()
+
+
+def test_hook_inside_begins_at_the_root(box):
+    box.spec["hooks"] = {"createContainer": [{"path": "/bin/sh", "args": ["sh", "-c", "pwd >./tmp/where"]}]}
+    assert box.output("cat /tmp/where") == str(box.root)
+
+
+def test_no_pivot_leaves_no_bare_proc(box):
+    """The kernel lets a user namespace mount procfs if a whole one is to be seen anywhere in its mount namespace."""
+    for kind in ("bounding", "effective", "permitted"):
+        box.spec["process"]["capabilities"][kind].append("CAP_SETFCAP")
+    box.spec["process"]["noNewPrivileges"] = False
+    result = box.rt("run", "--no-pivot", "-b", box.bundle, write_id(box, "unshare -mrpf mount -t proc none /proc && echo mounted"))
+    assert "mounted" not in result.stdout and "ermi" in result.stderr, result
+
+
+def write_id(box, script):
+    identifier = box.new_id()
+    box.spec["process"]["args"] = ["sh", "-c", script]
+    box.write(identifier)
+    return identifier
+
+
+# ---- events ----
+
+
+def test_events_stats(box):
+    box.spec["linux"]["resources"]["memory"] = {"limit": 64 << 20}
+    identifier = box.start(["sleep", "100"])
+    text = box.rt("events", "--stats", identifier, check=True).stdout
+    assert text.startswith(f'{{"type":"stats","id":"{identifier}","data":{{"cpu":{{"usage":{{"total":') and text.count("\n") == 1
+    data = json.loads(text)["data"]
+    assert data["cpu"]["usage"]["total"] > 0 and data["pids"]["current"] == 1
+    assert data["memory"]["usage"]["limit"] == 64 << 20 and data["memory"]["raw"] and data["memory"]["usage"]["usage"] > 0
+    assert list(data) == ["cpu", "cpuset", "memory", "pids", "blkio", "hugetlb", "intel_rdt", "network_interfaces"]
+    for bad in ("0s", "-1s", "soon"):
+        assert "interval" in box.rt("events", "--interval", bad, identifier).stderr
+    box.rt("kill", identifier, "KILL", check=True)
+
+
+def test_events_until_the_end(box):
+    identifier = box.start(["sleep", "100"])
+    with follow_events(box, identifier, "--interval", "10ms") as events:
+        assert json.loads(events.stdout.readline())["type"] == "stats"
+        box.rt("kill", identifier, "KILL", check=True)
+        rest = [json.loads(line) for line in events.communicate(timeout=60 * SLOW)[0].splitlines()]
+    assert events.returncode == 0 and all(each["id"] == identifier for each in rest)
+    assert "is not running" in box.rt("events", "--stats", identifier).stderr
+
+
+def test_events_of_oom(box):
+    box.spec["linux"]["resources"]["memory"] = {"limit": 16 << 20}
+    identifier = box.start(["sleep", "100"])
+    with follow_events(box, identifier, "--interval", "10ms") as events:
+        json.loads(events.stdout.readline())  # it counts from now on
+        assert box.rt("exec", identifier, "sh", "-c", "dd if=/dev/zero of=/dev/null bs=200M count=1").returncode == 137
+        for line in events.stdout:
+            if json.loads(line)["type"] == "oom":
+                assert line == f'{{"type":"oom","id":"{identifier}"}}\n'
+                break
+        else:
+            pytest.fail("no oom event")
+        box.rt("kill", identifier, "KILL", check=True)
+        events.communicate(timeout=60 * SLOW)
