@@ -13,7 +13,7 @@
 #include <sys/xattr.h>
 
 #include "base/cleanup.h"
-#include "monitor/treecopy.h"
+#include "sys/treecopy.h"
 
 static const char unfinished_xattr[] = "trusted.tare.unfinished";
 

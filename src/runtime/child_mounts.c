@@ -18,6 +18,7 @@
 
 #include "runtime/child.h"
 #include "sys/inroot.h"
+#include "sys/treecopy.h"
 
 void child_attach(struct child *child, int mount, int target, enum report_stage stage, const char *what)
 {
@@ -120,6 +121,41 @@ static int new_instance(struct child *child, const struct plan_mount *mount, boo
 	return fd;
 }
 
+/* Read-only only afterwards. */
+static void copy_up(struct child *child, const struct plan_mount *mount, int fd, int target)
+{
+	static const struct mount_attrs readonly = { .set = MOUNT_ATTR_RDONLY };
+	const int flags = O_RDONLY | O_DIRECTORY;
+	int from = inroot_open(target, ".", flags), to = inroot_open(fd, ".", flags);
+	int r = from < 0 ? from : to < 0 ? to : treecopy(from, to);
+
+	if (r == 0 && mount->attrs.set & MOUNT_ATTR_RDONLY)
+		r = mount_change(fd, &readonly);
+	if (r < 0)
+		child_fail(child, STAGE_MOUNT, r, "\"tmpfs\" to rootfs at \"%s\": tmpcopyup", mount->destination);
+	fd_close(&from);
+	fd_close(&to);
+}
+
+/*
+ * The creator made it, before all that is made here, and since 6.8 the kernel lists mounts by age. So a plain bind is made once more
+ * from its source, which must be the very file that the creator saw; else, and in a user namespace, the creator's serves. That one is
+ * not let go of here, which would wait for RCU.
+ */
+static int in_order(const struct child *child, const struct plan_mount *mount)
+{
+	struct stat st, seen;
+
+	if (!child->plan->in_order || !mount->is_plain_bind || child->plan->becomes_root)
+		return mount->tree_fd;
+	int fd = mount_clone(AT_FDCWD, mount->source, mount->is_recursive);
+	if (fd >= 0 && fstat(fd, &st) == 0 && fstat(mount->tree_fd, &seen) == 0 && st.st_ino == seen.st_ino &&
+		st.st_dev == seen.st_dev && plan_mount_change(fd, &mount->recursive_attrs, &mount->attrs) == 0)
+		return fd;
+	fd_close(&fd);
+	return mount->tree_fd;
+}
+
 static void remember(struct child *child, const struct plan_mount *mount, int fd)
 {
 	int *slot = strcmp(mount->destination, "/proc") == 0  ? &child->proc_mount
@@ -145,9 +181,13 @@ static void make_mount(struct child *child, const struct plan_mount *mount)
 		child_cgroup_mount(child, mount, target);
 		fd_close(&target);
 		return;
-	case PLAN_MOUNT_TREE: fd = mount->tree_fd; break;
-	case PLAN_MOUNT_NEW: fd = new_instance(child, mount, strcmp(mount->destination, "/dev") == 0); break;
+	case PLAN_MOUNT_TREE: fd = in_order(child, mount); break;
+	case PLAN_MOUNT_NEW:
+		fd = new_instance(child, mount, mount->copies_up || strcmp(mount->destination, "/dev") == 0);
+		break;
 	}
+	if (mount->copies_up)
+		copy_up(child, mount, fd, target);
 	child_attach(child, fd, target, STAGE_MOUNT, mount->destination);
 	fd_close(&target);
 	remember(child, mount, fd);

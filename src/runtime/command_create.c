@@ -203,6 +203,7 @@ static int make_container(struct creation *creation, struct err **reterr)
 	options.stdio.console_socket = creation->console_socket;
 	options.seccomp_fd = creation->seccomp_fd;
 	options.preserve_fds = creation->preserve_fds;
+	options.mounts_in_order = true;
 	options.no_pivot = creation->values->no_pivot;
 	options.no_new_keyring = creation->values->no_new_keyring;
 	options.start_listen_fd = creation->listener;

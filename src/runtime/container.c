@@ -37,6 +37,7 @@
 #include "runtime/birth.h"
 #include "runtime/container_internal.h"
 #include "runtime/hooks.h"
+#include "runtime/id_maps.h"
 #include "runtime/resources.h"
 #include "runtime/resources_saved.h"
 #include "spec/oci_check.h"
@@ -45,8 +46,7 @@
 #include "sys/procfs.h"
 #include "sys/selfexe.h"
 
-#define MAP_TEXT_MAX 4096
-#define DYING_MS     1000
+#define DYING_MS 1000
 
 int container_process_prepare(int keep_below, char **argv, int *ret_view)
 {
@@ -176,18 +176,12 @@ static int open_join_fds(struct plan *plan, struct cgroup *group, pid_t beside, 
 static int write_map(int proc, pid_t pid, const char *file, const struct oci_id_mapping *maps, size_t count,
 	struct err **reterr)
 {
-	_cleanup_(buf_finish) struct buf text = BUF_INIT(MAP_TEXT_MAX);
+	_cleanup_(buf_finish) struct buf text = BUF_INIT(ID_MAP_TEXT_MAX);
+	int r = id_map_text(maps, count, &text, reterr);
 
-	for (size_t i = 0; i < count; i++) {
-		if (maps[i].container_id < 0 || maps[i].host_id < 0 || maps[i].size <= 0)
-			return err_set(reterr, ERR_INVALID, 0, "invalid id mapping");
-		if (buf_printf(&text, "%lld %lld %lld\n", (long long)maps[i].container_id, (long long)maps[i].host_id,
-			    (long long)maps[i].size) < 0)
-			return err_set(reterr, ERR_INVALID, EFBIG, "too many id mappings");
-	}
-	if (!count)
-		return 0;
-	int r = procfs_write_pid(proc, pid, file, text.data);
+	if (r < 0)
+		return r;
+	r = procfs_write_pid(proc, pid, file, text.data);
 	return r < 0 ? err_errno(reterr, r, "cannot write the %s of the user namespace", file) : 0;
 }
 

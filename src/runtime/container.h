@@ -129,6 +129,9 @@ struct container_options {
 	const struct container_join *joins;
 	size_t join_count;
 
+	/* The kernel lists mounts by age. With this they are made in the document's order, at the price of one more each. */
+	bool mounts_in_order;
+
 	unsigned preserve_fds; /* 3 .. 3 + n - 1 of the caller stay open inside */
 	bool no_pivot;
 	bool no_new_keyring;

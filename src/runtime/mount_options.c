@@ -56,7 +56,7 @@ static const char *const ignored[] = { "defaults", "auto", "noauto", "user", "no
 	"loud", "nosync", "async", "nomand", "noiversion", "nolazytime" };
 
 /* Asked for and not there: refused, since leaving it out changes what the container sees. */
-static const char *const refused[] = { "idmap", "ridmap", "tmpcopyup", "remount", "move" };
+static const char *const refused[] = { "remount", "move" };
 
 static bool is_listed(const char *word, const char *const *list, size_t count)
 {
@@ -125,6 +125,15 @@ static int take_word(struct mount_words *out, const char *option, char ***string
 		out->is_recursive_bind = out->is_recursive_bind || option[0] == 'r';
 		return 0;
 	}
+	if (strcmp(option, "idmap") == 0 || strcmp(option, "ridmap") == 0) {
+		out->is_idmapped = true;
+		out->is_idmapped_recursively = option[0] == 'r';
+		return 0;
+	}
+	if (strcmp(option, "tmpcopyup") == 0) {
+		out->copies_up = true;
+		return 0;
+	}
 	if (take_attribute(out, option) || take_propagation(out, option))
 		return 0;
 	return take_data(out, option, strings) < 0 ? err_oom(reterr) : 0;
@@ -150,12 +159,13 @@ int mount_words_parse(char *const *options, char ***strings, struct mount_words 
 const char *const *mount_words_known(void)
 {
 	static const char *const known[] = { "async", "atime", "bind", "defaults", "dev", "diratime", "dirsync", "exec",
-		"iversion", "lazytime", "loud", "mand", "noatime", "nodev", "nodiratime", "noexec", "noiversion",
-		"nolazytime", "nomand", "norelatime", "nostrictatime", "nosuid", "nosymfollow", "private", "ratime",
-		"rbind", "rdev", "rdiratime", "relatime", "rexec", "rnoatime", "rnodev", "rnodiratime", "rnoexec",
-		"rnorelatime", "rnostrictatime", "rnosuid", "rnosymfollow", "ro", "rprivate", "rrelatime", "rro", "rrw",
-		"rshared", "rslave", "rstrictatime", "rsuid", "rsymfollow", "runbindable", "rw", "shared", "silent",
-		"slave", "strictatime", "suid", "symfollow", "sync", "unbindable", NULL };
+		"idmap", "iversion", "lazytime", "loud", "mand", "noatime", "nodev", "nodiratime", "noexec",
+		"noiversion", "nolazytime", "nomand", "norelatime", "nostrictatime", "nosuid", "nosymfollow", "private",
+		"ratime", "rbind", "rdev", "rdiratime", "relatime", "rexec", "ridmap", "rnoatime", "rnodev",
+		"rnodiratime", "rnoexec", "rnorelatime", "rnostrictatime", "rnosuid", "rnosymfollow", "ro", "rprivate",
+		"rrelatime", "rro", "rrw", "rshared", "rslave", "rstrictatime", "rsuid", "rsymfollow", "runbindable",
+		"rw", "shared", "silent", "slave", "strictatime", "suid", "symfollow", "sync", "tmpcopyup",
+		"unbindable", NULL };
 
 	return known;
 }

@@ -11,6 +11,9 @@ struct mount_words {
 	struct mount_attrs recursive_attrs; /* of it and everything below: rro, rnosuid ... */
 	bool is_bind;
 	bool is_recursive_bind;
+	bool is_idmapped;
+	bool is_idmapped_recursively;
+	bool copies_up;            /* tmpcopyup */
 	struct mount_option *data; /* the filesystem's own; heap, strings in `strings` or borrowed */
 	size_t data_count;
 };

@@ -598,6 +598,7 @@ static void fill_simple(struct plan *plan, const struct oci_spec *spec, const st
 	plan->wants_hook_stop = spec->hooks.prestart_count || spec->hooks.create_runtime_count ||
 				spec->hooks.create_container_count;
 	plan->no_pivot = options->no_pivot;
+	plan->in_order = options->mounts_in_order;
 	plan->start_listen_fd = options->start_listen_fd;
 	plan->process.user = options->user;
 	plan->process.group_add = options->group_add;

@@ -39,6 +39,11 @@ struct plan_mount {
 	struct mount_option *options; /* ours */
 	size_t option_count;
 	struct mount_attrs attrs;
+	bool copies_up; /* begins with what the root has there */
+	/* A tree that can be had in the child too (in_order), from its absolute source: with what attributes. */
+	bool is_plain_bind;
+	bool is_recursive;
+	struct mount_attrs recursive_attrs;
 };
 
 struct plan_device {
@@ -148,6 +153,7 @@ struct plan {
 	int root_fd;     /* detached tree */
 	char *root_path; /* where it lies while hooks of the creation run; NULL: on "/" */
 	bool root_readonly;
+	bool in_order;             /* mounts are made, and so listed, in the document's order */
 	uint64_t root_propagation; /* MS_*, of "/" in the end */
 	bool no_pivot;
 	const char *hostname;
@@ -208,4 +214,5 @@ int plan_mounts(struct plan *plan, const struct oci_spec *spec, const struct con
 int plan_rootfs(struct plan *plan, const struct oci_spec *spec, const struct container_options *options,
 	struct err **reterr);
 int plan_check_sysctls(const struct oci_spec *spec, uint64_t own_namespaces, struct err **reterr);
+int plan_mount_change(int tree, const struct mount_attrs *recursive, const struct mount_attrs *own);
 void plan_mount_finish(struct plan_mount *mount);

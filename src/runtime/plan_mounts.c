@@ -16,6 +16,7 @@
 #include <sys/vfs.h>
 
 #include "base/strv.h"
+#include "runtime/id_maps.h"
 #include "runtime/mount_options.h"
 #include "runtime/overlay.h"
 #include "runtime/plan.h"
@@ -112,13 +113,14 @@ static int check_destination(const char *destination, const struct oci_mount *sp
 	return 0;
 }
 
-static int apply_attributes(int tree, const struct mount_words *words)
+/* First the whole tree, then the mount itself. */
+int plan_mount_change(int tree, const struct mount_attrs *recursive, const struct mount_attrs *own)
 {
-	struct mount_attrs own = words->attrs;
+	struct mount_attrs alone = *own;
 
-	own.recursive = false;
-	int r = mount_change(tree, &words->recursive_attrs);
-	return r < 0 ? r : mount_change(tree, &own);
+	alone.recursive = false;
+	int r = mount_change(tree, recursive);
+	return r < 0 ? r : mount_change(tree, &alone);
 }
 
 /* Without a source, `dir_fd` is the mount. */
@@ -145,8 +147,25 @@ static int find_source(const struct container_options *options, const char *dest
 	return -1;
 }
 
+static int map_owners(int tree, const struct oci_mount *mount, const struct oci_spec *spec,
+	const struct mount_words *words, struct err **reterr)
+{
+	if (!words->is_idmapped && !mount->uid_mapping_count)
+		return 0;
+	_autoclose_ int user = id_map_for_mount(mount, spec, reterr);
+	if (user < 0)
+		return user;
+	int r = mount_idmap(tree, user, words->is_idmapped_recursively);
+	if (r == -EINVAL || r == -EOPNOTSUPP)
+		return err_set(reterr, ERR_UNSUPPORTED, -r,
+			"failed to set MOUNT_ATTR_IDMAP on %s: invalid argument (maybe the filesystem used doesn't support "
+			"idmap mounts on this kernel?)",
+			mount->source);
+	return r < 0 ? err_errno(reterr, r, "failed to set MOUNT_ATTR_IDMAP on %s", mount->source) : 0;
+}
+
 static int fill_bind(struct plan_mount *out, const struct oci_mount *spec, const struct mount_words *words,
-	const struct container_options *options, struct err **reterr)
+	const struct oci_spec *document, const struct container_options *options, struct err **reterr)
 {
 	int bundle_fd = options->bundle_fd, source_fd = find_source(options, spec->destination);
 	out->source = spec->source;
@@ -168,11 +187,15 @@ static int fill_bind(struct plan_mount *out, const struct oci_mount *spec, const
 		applied.recursive_attrs.recursive = true;
 	}
 	applied.recursive_attrs.recursive = true;
-	r = apply_attributes(out->tree_fd, &applied);
+	out->is_plain_bind = source_fd < 0 && spec->source[0] == '/' && !words->is_idmapped && !spec->uid_mapping_count;
+	out->is_recursive = words->is_recursive_bind;
+	out->attrs = applied.attrs;
+	out->recursive_attrs = applied.recursive_attrs;
+	r = plan_mount_change(out->tree_fd, &applied.recursive_attrs, &applied.attrs);
 	if (r < 0)
 		return err_errno(reterr, r, "error setting the options of the mount of \"%s\" at \"%s\"", spec->source,
 			spec->destination);
-	return 0;
+	return map_owners(out->tree_fd, spec, document, words, reterr);
 }
 
 /* procfs and sysfs label their files themselves; the kernel made mqueue's instance before us, with labels of its own. */
@@ -195,16 +218,13 @@ static int add_label(struct plan_mount *out, const char *label, struct err **ret
 }
 
 static int fill_mount(struct plan *plan, struct plan_mount *out, const struct oci_mount *spec,
-	const struct container_options *options, struct err **reterr)
+	const struct oci_spec *document, const struct container_options *options, struct err **reterr)
 {
 	struct mount_words words;
 	int r;
 
 	if (!spec->destination || !*spec->destination || strlen(spec->destination) >= PATH_MAX - 1)
 		return err_set(reterr, ERR_INVALID, 0, "a mount has no valid destination");
-	if (spec->uid_mapping_count || spec->gid_mapping_count)
-		return err_set(reterr, ERR_UNSUPPORTED, 0, "the mount at %s: idmapped mounts are not supported yet",
-			spec->destination);
 	/* Relative ones count from "/", as runc takes them. */
 	if (strv_appendf(&plan->strings, "/%s", spec->destination) < 0)
 		return err_oom(reterr);
@@ -222,7 +242,13 @@ static int fill_mount(struct plan *plan, struct plan_mount *out, const struct oc
 	if (r < 0)
 		return r;
 	if (bind)
-		return fill_bind(out, spec, &words, options, reterr);
+		return fill_bind(out, spec, &words, document, options, reterr);
+	if (words.is_idmapped || spec->uid_mapping_count)
+		return err_set(reterr, ERR_INVALID, 0, "the mount at %s: only bind mounts can be idmapped",
+			destination);
+	if (words.copies_up && (!spec->type || strcmp(spec->type, "tmpfs") != 0))
+		return err_set(reterr, ERR_INVALID, 0, "the mount at %s: tmpcopyup is for tmpfs alone", destination);
+	out->copies_up = words.copies_up;
 	if (!spec->type || !*spec->type)
 		return err_set(reterr, ERR_INVALID, 0, "the mount at %s has no type", destination);
 	out->kind = is_cgroup_type(spec->type) ? PLAN_MOUNT_CGROUP : PLAN_MOUNT_NEW;
@@ -276,7 +302,7 @@ int plan_mounts(struct plan *plan, const struct oci_spec *spec, const struct con
 	for (size_t i = 0; i < spec->mount_count + options->file_count; i++) {
 		struct plan_mount *mount = &plan->mounts[plan->mount_count++];
 		mount->tree_fd = -1;
-		int r = i < spec->mount_count ? fill_mount(plan, mount, &spec->mounts[i], options, reterr)
+		int r = i < spec->mount_count ? fill_mount(plan, mount, &spec->mounts[i], spec, options, reterr)
 					      : fill_file(mount, &options->files[i - spec->mount_count], reterr);
 		if (r == 0)
 			r = label ? add_label(mount, label, reterr) : 0;

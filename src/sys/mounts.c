@@ -72,6 +72,14 @@ int mount_change(int mount_fd, const struct mount_attrs *attrs)
 	return mount_setattr(mount_fd, "", flags, &change, sizeof(change)) < 0 ? -errno : 0;
 }
 
+int mount_idmap(int mount_fd, int userns_fd, bool recursive)
+{
+	struct mount_attr change = { .attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)userns_fd };
+	unsigned flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0);
+
+	return mount_setattr(mount_fd, "", flags, &change, sizeof(change)) < 0 ? -errno : 0;
+}
+
 int mount_attach(int mount_fd, int target_fd)
 {
 	unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
@@ -86,11 +94,11 @@ int mount_set_propagation_all(unsigned long propagation)
 
 int mount_pivot(int root_fd)
 {
-	/* pivot_root(".", ".") stacks the old root on top of the new one, where it is detached: no folder for it is needed. */
+	/* pivot_root(".", ".") stacks the old root on top of the new one, where it is detached: no folder for it is needed.
+	 * It is private by now: detaching it does not reach the host. */
 	if (fchdir(root_fd) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
 		return -errno;
-	/* Should the old root be shared with the host, detaching it must not reach there. */
-	if (mount(NULL, ".", NULL, MS_SLAVE | MS_REC, NULL) < 0 || umount2(".", MNT_DETACH) < 0)
+	if (umount2(".", MNT_DETACH) < 0)
 		return -errno;
 	return chdir("/") < 0 ? -errno : 0;
 }

@@ -29,6 +29,8 @@ int mount_new(const char *type, const char *source, const struct mount_option *o
 int mount_clone(int dir_fd, const char *path, bool recursive);
 
 int mount_change(int mount_fd, const struct mount_attrs *attrs);
+/* Detached and never attached before: who owns what in it as the user namespace's maps say. -EINVAL: not on this filesystem. */
+int mount_idmap(int mount_fd, int userns_fd, bool recursive);
 int mount_attach(int mount_fd, int target_fd);
 
 /* The whole tree below "/" of this mount namespace: MS_PRIVATE, MS_SLAVE, ... */

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,10 +13,12 @@
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "base/cleanup.h"
 #include "sys/bare_call.h"
 #include "sys/loopback.h"
+#include "sys/procfs.h"
 
 static const struct {
 	char type[8];
@@ -136,4 +139,38 @@ pid_t process_clone(uint64_t flags, int cgroup_fd, int *ret_pidfd)
 	if (pid > 0)
 		*ret_pidfd = pidfd;
 	return (pid_t)pid;
+}
+
+/* Who is in it meanwhile only waits to be killed. */
+static int open_user_of(pid_t pid, const char *uid_map, const char *gid_map)
+{
+	_autoclose_ int proc = procfs_open(1);
+	char path[32];
+	int r = proc < 0 ? proc : procfs_write_pid(proc, pid, "uid_map", uid_map);
+
+	if (r == 0)
+		r = procfs_write_pid(proc, pid, "gid_map", gid_map);
+	if (r < 0)
+		return r;
+	snprintf(path, sizeof(path), "%d/ns/user", pid);
+	int fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int namespace_new_user(const char *uid_map, const char *gid_map)
+{
+	int pidfd = -1;
+	pid_t pid = process_clone(CLONE_NEWUSER, -1, &pidfd);
+
+	if (pid == 0)
+		for (;;)
+			pause();
+	if (pid < 0)
+		return pid;
+	int fd = open_user_of(pid, uid_map, gid_map);
+	kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	fd_close(&pidfd);
+	return fd;
 }

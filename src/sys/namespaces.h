@@ -28,6 +28,9 @@ int namespace_new_network(void);
 /* As aside_fn (sys/aside.h): the same, for a process of its own. `user` is not used. */
 long namespace_new_network_aside(void *user);
 
+/* A user namespace that nobody is in, with these maps: lines of "inside outside count". A descriptor, or -errno. */
+int namespace_new_user(const char *uid_map, const char *gid_map);
+
 /*
  * clone3 as fork(2) goes: 0 in the child. `cgroup_fd` is CLONE_INTO_CGROUP's folder or -1. With CLONE_PARENT in `flags` the
  * child becomes its creator's sibling. The child is single-threaded and must not call what caches thread ids (abort, raise).

@@ -48,7 +48,7 @@ class Crun(Suite):
                 {**self.environment(), "OCI_RUNTIME": str(program), "RUN_TESTS": test}, self.work.name)
 
     def judge(self, output, status):
-        return count_tap(output)
+        return count_tap(re.sub(r"^start(?=(not )?ok)", "", output, flags=re.M))  # one of its tests ends no line
 
     def close(self):
         self.work.cleanup()

@@ -136,3 +136,68 @@ def test_hooks_without_environment(box):
     assert "OUTSIDE=yes" in pathlib.Path(f"{seen}.prestart").read_text()
     states = [json.loads(pathlib.Path(f"{seen}.{which}").read_text())["status"] for which in ("state", "runtime")]
     assert states == ["created", "creating"]
+
+
+# ---- mounts ----
+
+
+def source_folder(box, owner):
+    source = box.top / "source"
+    (source / "below").mkdir(parents=True)
+    for path in [source, source / "below", source / "file"]:
+        path.exists() or path.write_text("x")
+        os.chown(path, owner, owner)
+    return source
+
+
+def test_idmapped_mounts(box):
+    """Root of the folder is root of the container, whose root is somebody else outside; and a mount with maps of its own."""
+    own_user_namespace(box)
+    source = source_folder(box, 0)
+    for name in ("mapped", "own", "plain"):
+        (box.root / name).mkdir()
+    maps = [{"containerID": 0, "hostID": 100007, "size": 1000}]
+    box.spec["mounts"] += [
+        {"destination": "/mapped", "type": "bind", "source": str(source), "options": ["rbind", "ridmap"]},
+        {"destination": "/own", "type": "bind", "source": str(source), "options": ["bind", "idmap"], "uidMappings": maps, "gidMappings": maps},
+        {"destination": "/plain", "type": "bind", "source": str(source), "options": ["bind"]}]
+    text = box.output("stat -c %u:%g /mapped/file /own/file /plain/file; touch /mapped/new")
+    assert text.split() == ["0:0", "7:7", "65534:65534"]
+    assert (source / "new").stat().st_uid == 0
+
+
+def test_idmap_needs_maps_and_a_bind(box):
+    source = source_folder(box, 0)
+    mount = {"destination": "/mapped", "type": "bind", "source": str(source), "options": ["bind", "idmap"]}
+    box.spec["mounts"].append(mount)
+    assert "idmap needs mappings" in box.run("true").stderr
+    mount.update(type="tmpfs", source="tmpfs", options=["idmap"])
+    assert "only bind mounts can be idmapped" in box.run("true").stderr
+
+
+def test_tmpcopyup(box):
+    (box.root / "data/sub").mkdir()
+    (box.root / "data/sub/file").write_text("below")
+    (box.root / "data/link").symlink_to("sub/file")
+    (box.root / "data").chmod(0o751)
+    box.spec["mounts"] += [{"destination": "/data", "type": "tmpfs", "source": "tmpfs", "options": ["tmpcopyup", "nodev"]},
+                           {"destination": "/etc", "type": "tmpfs", "source": "tmpfs", "options": ["tmpcopyup", "ro"]}]
+    text = box.output("cat /data/link; echo; stat -c %a /data; echo new >/data/sub/file; cat /etc/passwd; touch /etc/x || echo ro")
+    assert text.splitlines()[:2] == ["below", "751"] and "web:x:1000" in text and text.endswith("ro")
+    assert (box.root / "data/sub/file").read_text() == "below"
+
+
+def test_mounts_are_listed_in_the_documents_order(box):
+    source = source_folder(box, 0)
+    words = ["shared", "slave", "private", "unbindable", "rshared", "rslave", "rprivate", "runbindable"]
+    for word in words:
+        box.spec["mounts"] += [{"destination": f"/b-{word}", "type": "bind", "source": str(source), "options": ["bind", word]},
+                               {"destination": f"/t-{word}", "type": "tmpfs", "source": "tmpfs", "options": [word]}]
+    lines = [line.split() for line in box.output("cat /proc/self/mountinfo").splitlines()]
+    ours = [line for line in lines if re.match("/[bt]-", line[4])]
+    assert [line[4] for line in ours] == [f"/{kind}-{word}" for word in words for kind in "bt"]
+    for line in ours:
+        if "unbindable" in line[4]:
+            assert "unbindable" in line[6:-4], line
+        if "shared" in line[4]:
+            assert any(word.startswith("shared:") for word in line[6:-4]), line

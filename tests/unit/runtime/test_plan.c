@@ -50,8 +50,8 @@ static void test_mount_words(void **state)
 	assert_string_equal(words.data[0].key, "size");
 	assert_string_equal(words.data[0].value, "64m");
 	free(words.data);
-	assert_true(parse_words("bind,idmap", &words, &strings) < 0);
-	assert_true(parse_words("tmpcopyup", &words, &strings) < 0);
+	assert_true(parse_words("bind,idmap=uids=0-1-2", &words, &strings) < 0);
+	assert_true(parse_words("move", &words, &strings) < 0);
 }
 
 static void test_every_known_word(void **state)

@@ -9,7 +9,7 @@
 #include "../unit.h"
 #include "archive/rmtree.h"
 #include "base/cleanup.h"
-#include "monitor/treecopy.h"
+#include "sys/treecopy.h"
 
 #define OWNER 1234
 #define OTHER 4321

@@ -1,5 +1,6 @@
 /*
- * Copies a folder's content into another on the same machine: what a new volume gets of the image. The source is an
+ * Copies a folder's content into another on the same machine: what a new volume gets of the image, and a tmpfs with
+ * tmpcopyup. The source is an
  * image's and not trusted, nor is the target, which other containers may have in use: nothing in them is followed, names are used
  * relative to open folders only. What is in the target already is kept, and a file appears when it is whole: a copy that was
  * killed is gone on with by the next one.

@@ -1,4 +1,4 @@
-#include "monitor/treecopy.h"
+#include "sys/treecopy.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,0 +1,47 @@
+#include "runtime/id_maps.h"
+
+#include <errno.h>
+#include <sched.h>
+
+#include "sys/namespaces.h"
+
+int id_map_text(const struct oci_id_mapping *maps, size_t count, struct buf *out, struct err **reterr)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (maps[i].container_id < 0 || maps[i].host_id < 0 || maps[i].size <= 0)
+			return err_set(reterr, ERR_INVALID, 0, "invalid id mapping");
+		if (buf_printf(out, "%lld %lld %lld\n", (long long)maps[i].container_id, (long long)maps[i].host_id,
+			    (long long)maps[i].size) < 0)
+			return err_set(reterr, ERR_INVALID, EFBIG, "too many id mappings");
+	}
+	return 0;
+}
+
+int id_map_for_mount(const struct oci_mount *mount, const struct oci_spec *spec, struct err **reterr)
+{
+	_cleanup_(buf_finish) struct buf uids = BUF_INIT(ID_MAP_TEXT_MAX), gids = BUF_INIT(ID_MAP_TEXT_MAX);
+	const struct oci_linux *config = &spec->linux_config;
+	const struct oci_namespace *user = oci_spec_namespace(spec, "user");
+	bool own = mount->uid_mapping_count;
+	int r;
+
+	if (!own && user && user->path && *user->path)
+		r = namespace_open(user->path, CLONE_NEWUSER);
+	else if (!own && !config->uid_mapping_count)
+		return err_set(reterr, ERR_INVALID, 0,
+			"the mount at %s: idmap needs mappings: of its own, or the container's user namespace's",
+			mount->destination);
+	else {
+		r = id_map_text(own ? mount->uid_mappings : config->uid_mappings,
+			own ? mount->uid_mapping_count : config->uid_mapping_count, &uids, reterr);
+		if (r == 0)
+			r = id_map_text(own ? mount->gid_mappings : config->gid_mappings,
+				own ? mount->gid_mapping_count : config->gid_mapping_count, &gids, reterr);
+		if (r < 0)
+			return r;
+		r = namespace_new_user(uids.data, gids.data);
+	}
+	return r < 0 ? err_errno(reterr, r, "the mount at %s: cannot make a user namespace for its mappings",
+			       mount->destination)
+		     : r;
+}
