@@ -150,6 +150,20 @@ int egress_hold(struct monitor *monitor, const struct launch_network *network, c
 	return 0;
 }
 
+int egress_cut(struct monitor *monitor, struct err **reterr)
+{
+	struct network_table table;
+	if (!is_held(&monitor->held))
+		return 0;
+	int r = network_table_open(monitor, &table, reterr);
+	if (r < 0)
+		return r;
+	const struct gate gate = gate_of(&monitor->held, &table);
+	r = gate_cut(&table.netlink, &gate, reterr);
+	netlink_close(&table.netlink);
+	return r;
+}
+
 /* --- names --- */
 
 /* Where it is noted already, or a free place, or that of the one that ends first: which is closed. */

@@ -25,6 +25,8 @@ struct held {
  * now, in one transaction; on failure that stays. */
 int egress_hold(struct monitor *monitor, const struct launch_network *network, const struct launch_network *also,
 	struct err **reterr);
+/* Ends the connections that what is held now does not have. */
+int egress_cut(struct monitor *monitor, struct err **reterr);
 /* The resolver has an answer about a name of the policy: what it leads to is open from now on, or -errno. */
 int egress_open(struct monitor *monitor, const struct dns_told *told);
 /* Before the first of a run: nothing has been refused. */

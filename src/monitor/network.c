@@ -246,6 +246,8 @@ static int change_all(struct monitor *monitor, struct launch_network *after, int
 	}
 	/* A new leg is held before it is there, an old one until it is gone. */
 	r = egress_hold(monitor, after, before, reterr);
+	if (r == 0 && !strv_equal(after->egress, before->egress))
+		r = egress_cut(monitor, reterr);
 	if (r == 0)
 		r = network_check_home(legs_change(before->endpoints, before->endpoint_count, after->endpoints,
 			after->endpoint_count, netns_fd, reterr));

@@ -16,11 +16,15 @@
 #include <linux/rtnetlink.h>
 #include <linux/udp.h>
 
+#include "sys/conntrack.h"
 #include "sys/nflog.h"
 
 #define FAILURE_MAX     4096
 #define ICMPV6_ND_FIRST 130 /* from here on: who is on the link, not echoes and errors */
 #define ARP_SENDER      14  /* its IPv4 address, in an ARP packet of Ethernet */
+#define TCP_FLAGS       13  /* their place in its header */
+#define TCP_SYN         2
+#define TCP_ACK         16
 #define HOLD_PRIORITY   (-300)
 #define GATE_PRIORITY   NF_IP_PRI_MANGLE /* connections are known, destinations as they were written */
 
@@ -312,6 +316,34 @@ static void family_chain(struct nft_batch *batch, const struct family *family, b
 	end(batch, NFT_GOTO, family->refuse, NULL);
 }
 
+/* Only of TCP, where who goes on with a connection does not look like who begins one. */
+static void cut_chain(struct nft_batch *batch)
+{
+	const struct nft_chain chain = { "cut", "filter", NF_INET_LOCAL_OUT, (uint32_t)GATE_PRIORITY, NF_ACCEPT };
+	const uint32_t is_new = NF_CT_STATE_BIT(IP_CT_NEW), none = 0;
+	const uint8_t flags = TCP_SYN | TCP_ACK, first = TCP_SYN;
+	nft_put_chain(batch, &chain);
+	nft_put_flush(batch, "cut");
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+		nft_rule_begin(batch, "cut");
+		nft_load_ct(batch, NFT_CT_STATE, 0);
+		nft_mask(batch, 0, &is_new, sizeof(is_new));
+		nft_compare(batch, 0, NFT_CMP_NEQ, &none, sizeof(none));
+		nft_load_meta(batch, NFT_META_NFPROTO, 0);
+		nft_compare(batch, 0, NFT_CMP_EQ, &families[i].number, sizeof(families[i].number));
+		match_protocol(batch, NFT_CMP_EQ, IPPROTO_TCP);
+		nft_load_payload(batch, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_FLAGS, sizeof(flags), 0);
+		nft_mask(batch, 0, &flags, sizeof(flags));
+		nft_compare(batch, 0, NFT_CMP_NEQ, &first, sizeof(first));
+		nft_load_meta(batch, NFT_META_OIFNAME, 0);
+		nft_load_payload(batch, NFT_PAYLOAD_NETWORK_HEADER, families[i].destination, families[i].size,
+			SLOT_AFTER_INTERFACE);
+		nft_lookup(batch, 0, families[i].sets[HELD].name, true);
+		nft_counter(batch);
+		end(batch, NF_DROP, NULL, "the middle of what was ended");
+	}
+}
+
 static void gate_chain(struct nft_batch *batch, bool with_log)
 {
 	const struct nft_chain chain = { "gate", "filter", NF_INET_PRE_ROUTING, (uint32_t)GATE_PRIORITY, NF_ACCEPT };
@@ -352,6 +384,7 @@ static void put_frame(struct nft_batch *batch, bool with_log)
 			nft_put_set(batch, &families[i].sets[set]);
 	}
 	gate_chain(batch, with_log);
+	cut_chain(batch);
 }
 
 /* --- elements --- */
@@ -713,6 +746,56 @@ int gate_change(struct netlink *netlink, const struct gate *before, const struct
 int gate_restore(struct netlink *netlink, const struct gate *gate, struct err **reterr)
 {
 	return holds(gate) ? commit_with_frame(netlink, gate, gate, reterr) : 0;
+}
+
+/* --- connections of before --- */
+
+struct cutting {
+	const struct gate *gate;
+	struct netlink *netlink;
+	int r;
+};
+
+static bool is_opened(const struct gate *gate, const struct conntrack_place *place)
+{
+	for (size_t i = 0; i < gate->opened_count; i++) {
+		if (inet_equal(&gate->opened[i].address, &place->address) &&
+			egress_rule_serves(&gate->policy->rules[gate->opened[i].rule], place->protocol, place->port))
+			return true;
+	}
+	return false;
+}
+
+static bool denies(const struct egress *policy, const struct conntrack_place *place)
+{
+	struct egress only = { .otherwise = EGRESS_ALLOW, .rules = policy->rules, .count = policy->count };
+	return !egress_lets(&only, &place->address, place->protocol, place->port);
+}
+
+static bool is_to_end(const struct conntrack_place *place, void *user)
+{
+	const struct gate *gate = user;
+	bool is_let = egress_lets(gate->policy, &place->address, place->protocol, place->port);
+	return !is_let && (denies(gate->policy, place) || !is_opened(gate, place));
+}
+
+static void cut_source(const struct lease_endpoint *endpoint, const struct inet_address *source, void *user)
+{
+	struct cutting *cutting = user;
+	(void)endpoint;
+	int r = conntrack_forget_some(cutting->netlink, source, is_to_end, (void *)cutting->gate);
+	if (cutting->r == 0 && r < 0)
+		cutting->r = r;
+}
+
+int gate_cut(struct netlink *netlink, const struct gate *gate, struct err **reterr)
+{
+	struct cutting cutting = { gate, netlink, 0 };
+	if (holds(gate) && !conntrack_is_empty(netlink))
+		each_source(gate, cut_source, &cutting);
+	return cutting.r < 0
+		       ? err_errno(reterr, cutting.r, "connections that the egress policy does not have can't be ended")
+		       : 0;
 }
 
 struct opening {

@@ -12,6 +12,9 @@
  * Containers on the same network speak without passing here: that they are on it is what allows it (--internal, icc=false
  * and networks of their own are what keeps them apart). Neither do questions to 127.0.0.11, which its resolver asks for it.
  *
+ * What the host itself sends to a held container as the middle of a connection that nobody knows is dropped ("cut"), or a connection
+ * that was ended (gate_cut) would begin anew the other way round.
+ *
  * What was refused, or only noted, is counted by the kernel by address, protocol and port, in sets of their own. Who is refused is
  * told at once.
  *
@@ -65,6 +68,11 @@ struct gate {
 int gate_change(struct netlink *netlink, const struct gate *before, const struct gate *after, struct err **reterr);
 /* Chains and elements, after somebody took away some of them. */
 int gate_restore(struct netlink *netlink, const struct gate *gate, struct err **reterr);
+/*
+ * Ends what its addresses have begun and the policy does not let go, after it took another's place: the kernel forgets the
+ * connection, and the next packet of it is a first one. What names led to goes on, though its time is over, like any connection.
+ */
+int gate_cut(struct netlink *netlink, const struct gate *gate, struct err **reterr);
 /* Those of one that is dead, by what the tables themselves say. */
 int gate_owner_remove(struct netlink *netlink, const char *table, const char *owner, struct err **reterr);
 /* Those of gate->opened: open from now until their time; or closed. */

@@ -321,6 +321,31 @@ bool egress_has_names(const struct egress *egress)
 	return false;
 }
 
+bool egress_rule_serves(const struct egress_rule *rule, uint8_t protocol, uint16_t port)
+{
+	bool has_ports = egress_has_ports(rule);
+	if (rule->protocol == 0 && has_ports && protocol != IPPROTO_TCP && protocol != IPPROTO_UDP)
+		return false;
+	if (rule->protocol != 0 && rule->protocol != (protocol == IPPROTO_ICMPV6 ? IPPROTO_ICMP : protocol))
+		return false;
+	return !has_ports || (port >= rule->first_port && port <= rule->last_port);
+}
+
+bool egress_lets(const struct egress *egress, const struct inet_address *address, uint8_t protocol, uint16_t port)
+{
+	bool is_let = egress->otherwise != EGRESS_DENY;
+	for (size_t i = 0; i < egress->count; i++) {
+		const struct egress_rule *rule = &egress->rules[i];
+		bool is_there = rule->is_all || (!rule->name[0] && inet_subnet_has(&rule->subnet, address));
+		if (!is_there || !egress_rule_serves(rule, protocol, port))
+			continue;
+		if (rule->denies)
+			return false;
+		is_let = true;
+	}
+	return is_let;
+}
+
 bool egress_name_matches(const char *pattern, const char *name)
 {
 	size_t len = strlen(name), suffix = strlen(pattern);

@@ -60,5 +60,9 @@ int egress_split(const char *label, char ***ret);
 bool egress_is_set(const struct egress *egress);
 bool egress_has_names(const struct egress *egress);
 bool egress_has_ports(const struct egress_rule *rule);
+/* Whether it lets something go to a place that no name led to. */
+bool egress_lets(const struct egress *egress, const struct inet_address *address, uint8_t protocol, uint16_t port);
+/* Whether the rule is one for that protocol and port. */
+bool egress_rule_serves(const struct egress_rule *rule, uint8_t protocol, uint16_t port);
 /* Whether a rule's name is that one, which is in lower case and has no final dot. */
 bool egress_name_matches(const char *pattern, const char *name);

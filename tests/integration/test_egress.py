@@ -432,7 +432,6 @@ def test_update_changes_it_live(engine, run):
                           (f"deny={THERE}:443", (80,))):
         engine.tare("update", "--egress", word, "live")
         assert [port for port in (80, 443) if reaches(space, THERE, port)] == list(allowed), word
-    kept.sendall(b"still")
     kept.close()
     refused = engine.tare("update", "--egress", "allow=nonsense:x", "live", check=False)
     assert refused.returncode == 1 and policy(engine, "live") == ["default=allow", f"deny={THERE}:443"]
@@ -442,6 +441,52 @@ def test_update_changes_it_live(engine, run):
     assert is_refused(space, OTHER, 80)
     engine.tare("restart", "-t", "0", "live")
     assert is_refused(inside(engine, "live"), OTHER, 80)
+
+
+def says(side, other):
+    """Whether what one sends reaches the other."""
+    side.sendall(b"word")
+    return other.recv(4) == b"word"
+
+
+def is_ended(side):
+    side.sendall(b"word")
+    try:
+        return side.recv(4) == b"reset"
+    except ConnectionError:
+        return True
+
+
+@pytest.mark.parametrize("by", ["tare", "api"])
+def test_a_stricter_policy_ends_connections(engine, run, outside, host, by):
+    """That were begun before it, and no others: what it still has goes on, and so does what others began."""
+    space = run("strict", "-p", "7199:80", "--egress", f"deny={THIRD}")
+    pairs, listeners = {}, []
+    for name, begins, address, ends, listens, port in (
+            ("ended", space, THERE, outside, "0.0.0.0", 7180), ("ended6", space, THERE6, outside, "::", 7182), ("host", space, HERE, host, HERE, 7198),
+            ("kept", space, THERE, outside, "0.0.0.0", 7181), ("came", outside, HERE, space, "0.0.0.0", 7199)):
+        listeners.append(ends.listen(listens, 80 if name == "came" else port))
+        near = begins.connect(address, port)
+        assert isinstance(near, socket.socket), (name, near)
+        far, _ = listeners[-1].accept()
+        pairs[name] = near, far
+        for one in pairs[name]:
+            one.settimeout(20)
+        assert says(near, far) and says(far, near)
+    words = [f"deny={THERE}:7180", f"deny={THERE6}", f"deny={HERE}"]
+    try:
+        if by == "api":
+            assert engine.api("POST", "/containers/strict/update", {"Egress": words})[0] == 200
+        else:
+            engine.tare("update", *(part for word in words for part in ("--egress", word)), "strict")
+        pairs["host"][1].sendall(b"who speaks first would begin it anew")
+        for name, (near, far) in pairs.items():
+            assert is_ended(near) if name in ("ended", "ended6", "host") else says(near, far) and says(far, near), name
+        assert engine.api("POST", "/containers/strict/update", {"Egress": ["default=audit"]})[0] == 200
+        assert says(*pairs["kept"])
+    finally:
+        for one in [end for pair in pairs.values() for end in pair] + listeners:
+            one.close()
 
 
 # --- names

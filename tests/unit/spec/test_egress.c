@@ -1,5 +1,7 @@
 #include <string.h>
 
+#include <netinet/in.h>
+
 #include "../unit.h"
 #include "base/strv.h"
 #include "spec/egress.h"
@@ -71,6 +73,46 @@ static void there_are_not_too_many(void **state)
 	}
 }
 
+static void places_are_looked_up(void **state)
+{
+	static const struct {
+		const char *words, *address;
+		uint8_t protocol;
+		uint16_t port;
+		bool is_let;
+	} cases[] = {
+		{ "", "10.0.0.1", IPPROTO_TCP, 80, true },
+		{ "default=deny", "10.0.0.1", IPPROTO_TCP, 80, false },
+		{ "default=audit", "10.0.0.1", IPPROTO_TCP, 80, true },
+		{ "allow=10.0.0.0/8:80-90", "10.0.0.1", IPPROTO_TCP, 90, true },
+		{ "allow=10.0.0.0/8:80-90", "10.0.0.1", IPPROTO_UDP, 80, true },
+		{ "allow=10.0.0.0/8:80-90", "10.0.0.1", IPPROTO_SCTP, 80, false },
+		{ "allow=10.0.0.0/8:80-90", "10.0.0.1", IPPROTO_TCP, 91, false },
+		{ "allow=10.0.0.0/8:80-90", "11.0.0.1", IPPROTO_TCP, 80, false },
+		{ "allow=10.0.0.0/8 deny=10.0.0.1:80/tcp", "10.0.0.1", IPPROTO_TCP, 80, false },
+		{ "allow=10.0.0.0/8 deny=10.0.0.1:80/tcp", "10.0.0.1", IPPROTO_UDP, 80, true },
+		{ "deny=10.0.0.1 allow=10.0.0.1", "10.0.0.1", IPPROTO_ICMP, 0, false },
+		{ "allow=*/icmp", "10.0.0.1", IPPROTO_ICMP, 0, true },
+		{ "allow=*/icmp", "fd00::1", IPPROTO_ICMPV6, 0, true },
+		{ "allow=*/icmp", "fd00::1", IPPROTO_TCP, 80, false },
+		{ "allow=*:443", "fd00::1", IPPROTO_TCP, 443, true },
+		{ "allow=10.0.0.1", "fd00::1", IPPROTO_TCP, 443, false },
+		{ "allow=x.y:80", "10.0.0.1", IPPROTO_TCP, 80, false },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_autofree_(strv) char **list = NULL;
+		struct egress egress;
+		struct inet_address address;
+		assert_int_equal(egress_split(cases[i].words, &list), 0);
+		assert_int_equal(egress_parse(list, &egress, NULL), 0);
+		assert_int_equal(inet_parse(cases[i].address, &address), 0);
+		if (egress_lets(&egress, &address, cases[i].protocol, cases[i].port) != cases[i].is_let)
+			fail_msg("%s: %s %u %u", cases[i].words, cases[i].address, cases[i].protocol, cases[i].port);
+		egress_finish(&egress);
+	}
+}
+
 static void names_match(void **state)
 {
 	(void)state;
@@ -89,6 +131,7 @@ int main(void)
 		cmocka_unit_test(policies_are_shown),
 		cmocka_unit_test(bad_ones_are_refused),
 		cmocka_unit_test(there_are_not_too_many),
+		cmocka_unit_test(places_are_looked_up),
 		cmocka_unit_test(names_match),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
