@@ -183,6 +183,8 @@ static int put_security(struct object *host, const struct container_options *opt
 		if (ret < 0)
 			return ret;
 	}
+	if (options->systemd && json_array_append_new(security, object_string("writable-cgroups=true")) < 0)
+		return err_oom(reterr);
 	object_put_filled(host, "SecurityOpt", TAKE(security));
 	return 0;
 }
@@ -217,7 +219,7 @@ static int put_namespaces(struct object *host, const struct container_options *o
 	object_put_string(host, "PidMode", options->pid);
 	object_put_string(host, "UTSMode", options->uts);
 	object_put_string(host, "UsernsMode", options->userns);
-	object_put_string(host, "CgroupnsMode", options->cgroupns);
+	object_put_string(host, "CgroupnsMode", options->cgroupns ?: options->systemd ? "private" : NULL);
 	return ret;
 }
 
@@ -334,6 +336,11 @@ static int put_tmpfs(struct object *host, const struct container_options *option
 {
 	struct object tmpfs;
 	object_init(&tmpfs);
+	if (options->systemd) {
+		object_put_string(&tmpfs, "/run", "exec,mode=755");
+		object_put_string(&tmpfs, "/run/lock", "");
+		object_put_string(&tmpfs, "/tmp", "exec");
+	}
 	strv_foreach (spec, options->tmpfs) {
 		_cleanup_free_ char *path = strdup(*spec);
 		if (!path) {
@@ -437,6 +444,11 @@ static int put_environment(struct object *config, const struct container_options
 		ret = text_read_labels(options->label_files, options->labels, &labels, reterr);
 	if (ret < 0)
 		return ret;
+	bool has_word = false;
+	strv_foreach (variable, env)
+		has_word |= strncmp(*variable, "container=", 10) == 0;
+	if (options->systemd && !has_word && strv_append(&env, "container=tare") < 0)
+		return err_oom(reterr);
 	object_put_array(config, "Env", env);
 	object_put_map(config, "Labels", labels);
 	return 0;
@@ -457,7 +469,7 @@ static void put_config(struct object *config, const struct container_options *op
 	object_put_string(config, "Image", args[0]);
 	object_put_array(config, "Cmd", args + 1);
 	object_put_string(config, "WorkingDir", options->workdir);
-	object_put_string(config, "StopSignal", options->stop_signal);
+	object_put_string(config, "StopSignal", options->stop_signal ?: options->systemd ? "SIGRTMIN+3" : NULL);
 	if (options->entrypoint) /* given but empty: [""] resets the image's */
 		object_put(config, "Entrypoint", json_pack("[o]", object_string(options->entrypoint)));
 	if (options->stop_timeout.set)

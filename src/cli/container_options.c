@@ -136,6 +136,8 @@ static const struct option_spec specs[] = {
 	OPTION("storage-opt", 0, OPTION_LIST, storage_options, "Set an option of the container's storage (key=value)"),
 	OPTION("sysctl", 0, OPTION_LIST, sysctls, "Set a kernel parameter of the container's namespaces (key=value)",
 		.word = "map"),
+	OPTION("systemd", 0, OPTION_BOOL, systemd,
+		"The command is systemd: give it tmpfs at /run, /run/lock and /tmp, its own writable cgroups, and its signal to stop"),
 	OPTION("tmpfs", 0, OPTION_LIST, tmpfs, "Mount a tmpfs (path[:options])"),
 	OPTION("tty", 't', OPTION_BOOL, tty, "Give the container a terminal"),
 	OPTION("ulimit", 0, OPTION_LIST, ulimits, "Set a resource limit (name=soft[:hard])", .word = "ulimit"),

@@ -94,6 +94,7 @@ struct container_options {
 	char **sysctls;
 	char **ulimits;
 	const char *cgroupns;
+	bool systemd;
 	const char *ipc;
 	const char *pid;
 	const char *userns;

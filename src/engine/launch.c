@@ -529,6 +529,7 @@ int launch_make(struct container *container, struct launch *out, struct err **re
 	int r = security_parse(container->record.host.security_opt, &security, reterr);
 	if (r < 0)
 		return r;
+	out->writable_cgroups = security.writable_cgroups;
 	r = fill_plain(container, out);
 	if (r == 0)
 		r = fill_oci(container, &security, out);

@@ -45,11 +45,11 @@ static int parse_pair(const char *option, const char *separator, struct security
 			       ? 0
 			       : err_set(reterr, ERR_INVALID, 0,
 					 "invalid --security-opt 2: \"%s\": SELinux labels are not supported", option);
-	if (len == 17 && strncmp(option, "no-new-privileges", len) == 0) {
-		if (parse_bool(value, &ret->no_new_privileges) < 0)
-			return err_set(reterr, ERR_INVALID, 0, "invalid --security-opt 2: \"%s\"", option);
+	bool *flag = len == 17 && strncmp(option, "no-new-privileges", len) == 0  ? &ret->no_new_privileges
+		     : len == 16 && strncmp(option, "writable-cgroups", len) == 0 ? &ret->writable_cgroups
+										  : NULL;
+	if (flag && parse_bool(value, flag) == 0)
 		return 0;
-	}
 	return err_set(reterr, ERR_INVALID, 0, "invalid --security-opt 2: \"%s\"", option);
 }
 

@@ -1,4 +1,4 @@
-/* --security-opt: seccomp, no-new-privileges, label, apparmor. */
+/* --security-opt: seccomp, no-new-privileges, writable-cgroups, label, apparmor. */
 #pragma once
 
 #include <stdbool.h>
@@ -8,6 +8,7 @@
 
 struct security {
 	bool no_new_privileges;
+	bool writable_cgroups;
 	bool seccomp_unconfined;
 	json_t *seccomp_profile; /* NULL: the default, unless unconfined */
 	const char *apparmor;    /* borrowed; NULL: none asked for */

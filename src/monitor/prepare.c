@@ -52,6 +52,7 @@ static void fill_options(const struct monitor *monitor, struct prepared *prepare
 	options->group_add = launch->group_add;
 	options->seccomp_fd = prepared->seccomp_fd;
 	options->init_fd = prepared->init_fd;
+	options->writable_cgroups = launch->writable_cgroups;
 	options->files = prepared->files;
 	options->joins = prepared->joins;
 	options->sources = prepared->sources;

@@ -20,6 +20,8 @@ static int view_mount(struct child *child, const struct plan_cgroup_view *view, 
 	const struct mount_attrs change = { .set = attrs };
 	int fd = -EPERM;
 
+	if (view->is_writable)
+		attrs &= ~(uint64_t)MOUNT_ATTR_RDONLY;
 	if (child->plan->new_cgroup_namespace)
 		fd = mount_new(type, type, view->options, view->option_count, attrs, NULL);
 	if (fd >= 0)

@@ -135,6 +135,9 @@ struct container_options {
 	unsigned preserve_fds; /* 3 .. 3 + n - 1 of the caller stay open inside */
 	bool no_pivot;
 	bool no_new_keyring;
+	/* Groups that init may make its own below, as systemd does, on a /sys/fs/cgroup that is otherwise read-only: v2's, or v1's
+	 * hierarchy without a controller. In neither is a limit of the container's own. Refused where v2 is not mounted with nsdelegate. */
+	bool writable_cgroups;
 	/* A listening SOCK_SEQPACKET socket on which init waits for container_start_remote, when another process than the
 	 * creator will start it; -1: container_start. Borrowed. */
 	int start_listen_fd;

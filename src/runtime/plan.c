@@ -541,6 +541,36 @@ static int fill_view(struct plan_cgroup_view *view, const struct cgroup_hierarch
 	return 0;
 }
 
+/* In the hierarchy that init may write to no limit is the container's own to change. Beside v1, v2 goes out of sight, so that
+ * systemd takes v1's. */
+static int fill_writable_view(struct plan *plan, const struct cgroup_host *host, struct err **reterr)
+{
+	if (!plan->new_cgroup_namespace)
+		return err_set(reterr, ERR_INVALID, 0,
+			"writable cgroups take a cgroup namespace of the container's own");
+	for (size_t i = 0; i < plan->cgroup_view_count; i++) {
+		const struct cgroup_hierarchy *hierarchy = cgroup_host_get(host, i);
+		struct plan_cgroup_view *view = &plan->cgroup_views[i];
+		if (!hierarchy->is_v2) {
+			view->is_writable = strncmp(hierarchy->name, "name=", 5) == 0;
+		} else if (!plan->cgroup_v2_only) {
+			view->name = NULL;
+		} else if (hierarchy->is_delegating) {
+			view->is_writable = true;
+		} else {
+			return err_set(reterr, ERR_UNSUPPORTED, 0,
+				"cgroups can't be made writable: the host's are mounted without nsdelegate, so the container "
+				"could raise its own limits (mount -o remount,nsdelegate %s)",
+				hierarchy->mount);
+		}
+		if (view->is_writable)
+			return 0;
+	}
+	return err_set(reterr, ERR_UNSUPPORTED, 0,
+		"cgroups can't be made writable: this host has neither cgroup v2 alone nor a v1 hierarchy without a controller "
+		"(name=systemd)");
+}
+
 static int fill_cgroup_views(struct plan *plan, struct cgroup *group, const struct cgroup_host *host)
 {
 	plan->cgroup_v2_only = cgroup_host_is_unified(host);
@@ -653,6 +683,8 @@ int plan_container(const struct oci_spec *spec, const struct container_options *
 		r = fill_devices(plan, spec, reterr);
 	if (r == 0 && fill_cgroup_views(plan, group, host) < 0)
 		r = err_oom(reterr);
+	if (r == 0 && options->writable_cgroups)
+		r = fill_writable_view(plan, host, reterr);
 	if (r == 0)
 		r = plan_rootfs(plan, spec, options, reterr);
 	if (r == 0)

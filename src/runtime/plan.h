@@ -63,6 +63,7 @@ struct plan_cgroup_view {
 	size_t option_count;
 	char **aliases; /* "cpu" for "cpu,cpuacct" */
 	bool is_v2;
+	bool is_writable; /* though the mount is read-only */
 };
 
 #define INIT_PID_ARGUMENT 2 /* of init_args: the child's to fill in */

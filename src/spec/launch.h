@@ -114,8 +114,9 @@ struct launch {
 	char *user;       /* "", "1000", "name:group" */
 	char **group_add; /* names or numbers */
 	bool open_stdin;
-	bool stdin_once;  /* closed when the first attached client leaves */
-	bool init;        /* our own init as PID 1 above the command */
+	bool stdin_once; /* closed when the first attached client leaves */
+	bool init;       /* our own init as PID 1 above the command */
+	bool writable_cgroups;
 	bool privileged;  /* all the host's devices; an exec with Privileged asks for capabilities itself */
 	bool auto_remove; /* no restart policy then; the engine removes */
 	struct launch_restart_policy restart_policy;

@@ -31,6 +31,7 @@ struct cgroup_hierarchy {
 	char **controllers; /* v1: of this mount; v2: of its root's cgroup.controllers */
 	char *own;          /* this process's group, relative to the mount ("/" or "/a/b") */
 	bool is_v2;
+	bool is_delegating; /* v2 mounted with nsdelegate: a namespace can't change the limits of its own root */
 };
 
 /* What /proc/self/mountinfo and /proc/self/cgroup say now. -ENODEV: no hierarchy is mounted. */

@@ -83,12 +83,16 @@ static int set_v1_controllers(struct cgroup_hierarchy *hierarchy, const char *su
 	return hierarchy->name ? 0 : -ENOMEM;
 }
 
-static int set_v2_controllers(struct cgroup_hierarchy *hierarchy)
+static int set_v2_controllers(struct cgroup_hierarchy *hierarchy, const char *super_options)
 {
 	_cleanup_(buf_finish) struct buf text = BUF_INIT(CGROUP_FILE_MAX);
+	_autofree_(strv) char **options = strv_split(super_options, ',');
 	char path[CGROUP_PATH_MAX];
 
+	if (!options)
+		return -ENOMEM;
 	hierarchy->is_v2 = true;
+	hierarchy->is_delegating = strv_has(options, "nsdelegate");
 	hierarchy->name = strdup("");
 	if (!hierarchy->name)
 		return -ENOMEM;
@@ -138,7 +142,7 @@ static int add_hierarchy(struct cgroup_host *host, const char *root, const char 
 	int r = new.mount &&root_copy ? 0 : -ENOMEM;
 
 	if (r == 0)
-		r = is_v2 ? set_v2_controllers(&new) : set_v1_controllers(&new, super_options);
+		r = is_v2 ? set_v2_controllers(&new, super_options) : set_v1_controllers(&new, super_options);
 	if (r < 0 || is_known(host, &new) || host->count == CGROUP_HIERARCHIES) {
 		hierarchy_finish(&new);
 		free(root_copy);

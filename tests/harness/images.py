@@ -95,13 +95,18 @@ def busybox(kind="docker-archive"):
     return packed("busybox", busybox_root(), "busybox:latest", kind, {"Cmd": ["sh"], "Env": ["PATH=/bin"]})
 
 
-def debian_root():
-    path = CACHE / "debian-root.tar"
+def debian_root(name="debian", *options):
+    path = CACHE / f"{name}-root.tar"
     if not path.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root", "bookworm", f"{path}.tmp.tar"], check=True)
+        subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root", *options, "bookworm", f"{path}.tmp.tar"], check=True)
         os.rename(f"{path}.tmp.tar", path)
     return path
+
+
+def system_root():
+    """With an init system, nothing about it changed."""
+    return debian_root("system", "--include=systemd-sysv,dbus")
 
 
 def debian(kind="docker-archive"):
