@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include <linux/seccomp.h>
 #include <linux/securebits.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -117,6 +118,16 @@ static void set_labels(const struct child *child)
 		child_fail(child, STAGE_LABEL, r, "%s", process->selinux);
 }
 
+/* The creator fetches it: whoever serves it has it before the first call of ours that may wait for an answer. It ends with execve. */
+static void hand_over_listener(const struct child *child, int listener)
+{
+	struct report report = { .type = REPORT_LISTENER, .errnum = listener };
+
+	if (report_write(child->sync, &report) < 0 || report_read(child->sync, &report) != 1 ||
+		report.type != REPORT_GO)
+		_exit(125);
+}
+
 static void install_filter(const struct child *child)
 {
 	const struct plan_process *process = &child->plan->process;
@@ -126,6 +137,8 @@ static void install_filter(const struct child *child)
 	int r = seccomp_install(process->filter, process->filter_count, process->filter_flags);
 	if (r < 0)
 		child_fail(child, STAGE_SECCOMP, r, "%s", "");
+	if (process->filter_flags & SECCOMP_FILTER_FLAG_NEW_LISTENER)
+		hand_over_listener(child, r);
 }
 
 /* What the host itself has not got, nobody can be given. */

@@ -15,6 +15,8 @@
 #include "base/io.h"
 #include "base/parse.h"
 #include "base/strv.h"
+#include "runtime/command_state.h"
+#include "runtime/hooks.h"
 #include "runtime/seccomp_cache.h"
 #include "spec/oci_validate.h"
 
@@ -80,6 +82,22 @@ int bundle_seccomp(const char *root, const struct oci_spec *spec, int *ret_fd, s
 	if (!profile)
 		return err_oom(reterr);
 	return seccomp_cache_open(cache, "/proc/self/exe", &request, ret_fd, reterr);
+}
+
+int command_listener(const struct oci_spec *spec, const struct saved_state *state, const char *status,
+	struct container_listener *ret, char **ret_state, struct err **reterr)
+{
+	const struct oci_seccomp *seccomp = spec->linux_config.seccomp;
+
+	if (!seccomp || !seccomp->listener_path)
+		return 0;
+	*ret_state = hooks_state_json(state->id, status, state->pid, state->bundle, state->annotations);
+	if (!*ret_state)
+		return err_oom(reterr);
+	*ret = (struct container_listener){
+		.path = seccomp->listener_path, .metadata = seccomp->listener_metadata, .state = *ret_state
+	};
+	return 0;
 }
 
 int command_write_pid_file(const char *path, pid_t pid, struct err **reterr)

@@ -17,6 +17,11 @@ int bundle_read_config(int folder, const char *name, struct oci_spec *out, struc
 int bundle_seccomp(const char *root, const struct oci_spec *spec, int *ret_fd, struct err **reterr);
 
 /* Writes the pid, replacing the file; and connects to a console socket. */
+/* Who listens to the filter of the spec, for a container that is `status`; all is borrowed but *ret_state. */
+struct saved_state;
+int command_listener(const struct oci_spec *spec, const struct saved_state *state, const char *status,
+	struct container_listener *ret, char **ret_state, struct err **reterr);
+
 int command_write_pid_file(const char *path, pid_t pid, struct err **reterr);
 int command_connect_console(const char *path, int *ret_fd, struct err **reterr);
 

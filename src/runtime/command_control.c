@@ -26,27 +26,23 @@
 static const struct verb_line start_line = { "start", "<container-id>", "start the process of a created container",
 	NULL, 0, 1, 1 };
 
-static void run_hooks(struct command *command, const struct opened *opened, bool poststop)
+static void run_hooks(struct command *command, const struct opened *opened, const struct oci_spec *spec, bool poststop)
 {
-	_cleanup_(buf_finish) struct buf text = BUF_INIT(OCI_DOCUMENT_MAX);
 	_autofree_(err) struct err *error = NULL;
-	struct oci_spec spec = { 0 };
-
-	if (bundle_read_spec(opened->folder, &spec, &text, &error) < 0)
-		return;
-	const struct oci_hook *hooks = poststop ? spec.hooks.poststop : spec.hooks.poststart;
-	size_t count = poststop ? spec.hooks.poststop_count : spec.hooks.poststart_count;
+	const struct oci_hook *hooks = poststop ? spec->hooks.poststop : spec->hooks.poststart;
+	size_t count = poststop ? spec->hooks.poststop_count : spec->hooks.poststart_count;
 	_cleanup_free_ char *state = count ? hooks_state_json(opened->state.id, poststop ? "stopped" : "running",
 						     poststop ? 0 : opened->state.pid, opened->state.bundle,
 						     opened->state.annotations)
 					   : NULL;
 	if (state && hooks_run(hooks, count, poststop ? "poststop" : "poststart", state, &error) < 0)
 		command_warn(err_message(error), command);
-	oci_spec_finish(&spec);
 }
 
-static int start(struct opened *opened, struct err **reterr)
+static int start(struct opened *opened, const struct oci_spec *spec, struct err **reterr)
 {
+	_cleanup_free_ char *state = NULL;
+	struct container_listener listener = { .path = NULL };
 	int fd = -1;
 
 	if (opened->status == STATE_STOPPED)
@@ -56,7 +52,12 @@ static int start(struct opened *opened, struct err **reterr)
 	int r = channel_connect(opened->folder, STATE_START_SOCKET, &fd);
 	if (r < 0)
 		return err_errno(reterr, r, "cannot reach the container's first process");
-	r = container_start_remote(fd, reterr);
+	r = command_listener(spec, &opened->state, "created", &listener, &state, reterr);
+	if (r < 0) {
+		fd_close(&fd);
+		return r;
+	}
+	r = container_start_remote(fd, opened->container, &listener, reterr);
 	if (r < 0)
 		return err_wrap(reterr, r, "unable to start container process");
 	unlinkat(opened->folder, STATE_START_SOCKET, 0);
@@ -66,6 +67,8 @@ static int start(struct opened *opened, struct err **reterr)
 int command_start(struct command *command, struct err **reterr)
 {
 	_cleanup_(state_close) struct opened opened = { .folder = -1 };
+	_cleanup_(buf_finish) struct buf text = BUF_INIT(OCI_DOCUMENT_MAX);
+	_cleanup_(oci_spec_finish) struct oci_spec spec = { 0 };
 	int first;
 	int r = verb_line_parse(&start_line, command->argc, command->argv, NULL, &first, reterr);
 
@@ -73,9 +76,11 @@ int command_start(struct command *command, struct err **reterr)
 		return r;
 	r = state_open(command->root, command->argv[first], &opened, reterr);
 	if (r == 0)
-		r = start(&opened, reterr);
+		r = bundle_read_spec(opened.folder, &spec, &text, reterr);
 	if (r == 0)
-		run_hooks(command, &opened, false);
+		r = start(&opened, &spec, reterr);
+	if (r == 0)
+		run_hooks(command, &opened, &spec, false);
 	return r;
 }
 
@@ -193,6 +198,9 @@ static int clear_remains(struct command *command, const char *id, bool force, st
 
 static int destroy(struct command *command, struct opened *opened, const char *id, bool force, struct err **reterr)
 {
+	_cleanup_(buf_finish) struct buf text = BUF_INIT(OCI_DOCUMENT_MAX);
+	_cleanup_(oci_spec_finish) struct oci_spec spec = { 0 };
+	_autofree_(err) struct err *error = NULL;
 	bool is_alive = opened->status != STATE_STOPPED;
 
 	if (is_alive && !force && opened->status != STATE_CREATED)
@@ -201,7 +209,8 @@ static int destroy(struct command *command, struct opened *opened, const char *i
 	int r = container_destroy(opened->container, DESTROY_TIMEOUT_MS, reterr);
 	if (r < 0)
 		return r;
-	run_hooks(command, opened, true);
+	if (bundle_read_spec(opened->folder, &spec, &text, &error) == 0)
+		run_hooks(command, opened, &spec, true);
 	state_folder_remove(command->root, id);
 	return 0;
 }

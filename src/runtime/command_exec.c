@@ -234,7 +234,14 @@ static int prepare(struct execution *self, const char *id, char *const *args, st
 static int execute(struct execution *self, struct container_process *started, struct err **reterr)
 {
 	struct container_exec_options options = CONTAINER_EXEC_OPTIONS_INIT;
+	_cleanup_free_ char *state = NULL;
+	struct container_listener listener = { .path = NULL };
+	int r = command_listener(&self->spec, &self->opened.state, state_status_name(self->opened.status), &listener,
+		&state, reterr);
 
+	if (r < 0)
+		return r;
+	options.listener = &listener;
 	for (int fd = 0; fd < 3; fd++)
 		options.stdio.fds[fd] = fcntl(fd, F_GETFD) < 0 ? -1 : fd;
 	options.stdio.console_socket = self->console_socket;
@@ -249,7 +256,7 @@ static int execute(struct execution *self, struct container_process *started, st
 	options.subgroups = self->values.cgroups;
 	options.ignore_paused = self->values.ignore_paused;
 	command_debug(self->command, "nsexec container setup");
-	int r = container_exec(self->opened.container, self->process, &options, started, reterr);
+	r = container_exec(self->opened.container, self->process, &options, started, reterr);
 	if (r < 0)
 		return r;
 	command_debug(self->command, "child process in init()");

@@ -405,7 +405,7 @@ int command_features(struct command *command, struct err **reterr)
 	static char *hooks[] = { (char *)"prestart", (char *)"createRuntime", (char *)"createContainer",
 		(char *)"startContainer", (char *)"poststart", (char *)"poststop", NULL };
 	static char *namespaces[] = { (char *)"cgroup", (char *)"ipc", (char *)"mount", (char *)"network",
-		(char *)"pid", (char *)"user", (char *)"uts", NULL };
+		(char *)"pid", (char *)"time", (char *)"user", (char *)"uts", NULL };
 	const struct json_opt_bool yes = { true, true }, no = { true, false };
 	char *caps[65] = { NULL };
 	int first;
@@ -419,8 +419,11 @@ int command_features(struct command *command, struct err **reterr)
 	struct oci_features_seccomp seccomp = { .enabled = yes,
 		.actions = (char **)seccomp_known_actions(),
 		.operators = (char **)seccomp_known_operators(),
-		.archs = (char **)seccomp_known_archs() };
-	struct oci_features_flag apparmor = { yes }, selinux = { yes }, off = { no };
+		.archs = (char **)seccomp_known_archs(),
+		.known_flags = (char **)seccomp_known_flags(),
+		.supported_flags = (char **)seccomp_known_flags() };
+	struct oci_features_flag apparmor = { yes }, selinux = { yes }, off = { no }, on = { yes };
+	struct oci_features_mount_extensions extensions = { .idmap = &on };
 	struct oci_features_linux linux_features = { .namespaces = namespaces,
 		.capabilities = caps,
 		.cgroup = &cgroup,
@@ -428,7 +431,8 @@ int command_features(struct command *command, struct err **reterr)
 		.apparmor = &apparmor,
 		.selinux = &selinux,
 		.intel_rdt = &off,
-		.memory_policy = &off,
+		.memory_policy = &on,
+		.mount_extensions = &extensions,
 		.net_devices = &off };
 	struct oci_features features = { .version_min = (char *)OCI_VERSION_MIN,
 		.version_max = (char *)OCI_VERSION,

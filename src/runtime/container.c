@@ -38,6 +38,7 @@
 #include "runtime/container_internal.h"
 #include "runtime/hooks.h"
 #include "runtime/id_maps.h"
+#include "runtime/listener.h"
 #include "runtime/resources.h"
 #include "runtime/resources_saved.h"
 #include "spec/oci_check.h"
@@ -285,7 +286,17 @@ struct conversation {
 	int *console_fd;
 	container_warn_fn *on_warn;
 	void *user_data;
+	pid_t pid;
+	int pidfd;
+	const struct container_listener *listener;
 };
+
+static int hear_listener(const struct conversation *talk, const struct report *report, struct err **reterr)
+{
+	int r = listener_hand_over(talk->listener, talk->pid, talk->pidfd, report->errnum, reterr);
+
+	return r < 0 ? r : say(talk->sync, REPORT_GO, reterr);
+}
 
 /* Handles what may come at any time. Returns 1 with a message of another kind in `report`, 0 at end of file, -errno. */
 static int hear(const struct conversation *talk, struct report *report, struct err **reterr)
@@ -302,6 +313,12 @@ static int hear(const struct conversation *talk, struct report *report, struct e
 			continue;
 		}
 		fd_close(&fd);
+		if (r == 1 && report->type == REPORT_LISTENER) {
+			r = hear_listener(talk, report, reterr);
+			if (r < 0)
+				return r;
+			continue;
+		}
 		if (r == 1 && report->type == REPORT_WARN) {
 			if (talk->on_warn)
 				talk->on_warn(report->detail, talk->user_data);
@@ -390,12 +407,20 @@ static int bring_up(struct container *container, struct plan *plan, const struct
 
 /* ---- create, start ---- */
 
-/* Annotations and the hooks that run later, as a copy of the document with nothing else in it. */
+/* Annotations, the hooks that run later and who listens to the filter, as a copy of the document with nothing else in it. */
 static int keep_hooks(struct container *container, const struct oci_spec *spec)
 {
+	const struct oci_seccomp *seccomp = spec->linux_config.seccomp;
+	struct oci_seccomp listener = { .default_action = (char *)"" };
+
+	if (seccomp) {
+		listener.listener_path = seccomp->listener_path;
+		listener.listener_metadata = seccomp->listener_metadata;
+	}
 	const struct oci_spec part = { .version = spec->version,
 		.hooks = { .poststart = spec->hooks.poststart, .poststart_count = spec->hooks.poststart_count },
-		.annotations = spec->annotations };
+		.annotations = spec->annotations,
+		.linux_config = { .seccomp = seccomp ? &listener : NULL } };
 	int r = json_clone(&oci_spec_table, &part, &container->hooks_spec);
 
 	container->hooks_copied = r == 0;
@@ -528,7 +553,15 @@ static int run_poststart(const struct container *container, struct err **reterr)
 
 int container_start(struct container *container, struct err **reterr)
 {
-	struct conversation talk = { .sync = container->init.sync,
+	const struct oci_seccomp *seccomp = container->hooks_spec.linux_config.seccomp;
+	_cleanup_free_ char *state = seccomp ? state_text(container, "created") : NULL;
+	const struct container_listener listener = { .path = seccomp ? seccomp->listener_path : NULL,
+		.metadata = seccomp ? seccomp->listener_metadata : NULL,
+		.state = state };
+	struct conversation talk = { .pid = container->init.pid,
+		.pidfd = container->init.pidfd,
+		.listener = &listener,
+		.sync = container->init.sync,
 		.console_socket = -1,
 		.console_fd = &container->console_fd,
 		.on_warn = container->on_warn,
@@ -544,10 +577,16 @@ int container_start(struct container *container, struct err **reterr)
 	return r < 0 ? r : run_poststart(container, reterr);
 }
 
-int container_start_remote(int fd, struct err **reterr)
+int container_start_remote(int fd, const struct container *container, const struct container_listener *listener,
+	struct err **reterr)
 {
 	int console = -1;
-	const struct conversation talk = { .sync = fd, .console_socket = -1, .console_fd = &console };
+	const struct conversation talk = { .sync = fd,
+		.console_socket = -1,
+		.console_fd = &console,
+		.pid = container->init.pid,
+		.pidfd = container->init.pidfd,
+		.listener = listener };
 	int r = io_set_nonblock(fd, false);
 
 	r = r < 0 ? err_errno(reterr, r, "cannot use the start socket") : hear_start(&talk, false, reterr);
@@ -696,6 +735,9 @@ static int hear_exec(const struct container_exec_options *options, struct birth 
 	struct err **reterr)
 {
 	const struct conversation talk = { .sync = birth->sync,
+		.pid = birth->pid,
+		.pidfd = birth->pidfd,
+		.listener = options->listener,
 		.console_socket = options->stdio.console_socket,
 		.console_fd = console_fd,
 		.on_warn = options->on_warn,

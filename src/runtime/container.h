@@ -32,6 +32,13 @@ struct oci_spec;
 struct oci_process;
 struct oci_resources;
 
+/* Who gets the listener of a seccomp filter that has SCMP_ACT_NOTIFY; the strings are borrowed. */
+struct container_listener {
+	const char *path;     /* a unix socket; NULL: nobody, and such a filter is refused */
+	const char *metadata; /* or NULL */
+	const char *state;    /* the container's, as JSON */
+};
+
 enum container_rootfs_kind {
 	CONTAINER_ROOTFS_PATH,    /* a folder */
 	CONTAINER_ROOTFS_OVERLAY, /* layers below, "upper" and "work" in one folder of ours */
@@ -189,7 +196,8 @@ int container_create(const struct oci_spec *spec, const struct container_options
  */
 int container_start(struct container *container, struct err **reterr);
 /* The same from another process, over a connection to the creator's start_listen_fd. Takes `fd`. */
-int container_start_remote(int fd, struct err **reterr);
+int container_start_remote(int fd, const struct container *container, const struct container_listener *listener,
+	struct err **reterr);
 
 /*
  * A container made by another process, or before a crash: its groups, and init if it still lives (pidfd -1 otherwise,
@@ -209,6 +217,7 @@ int container_take_console(struct container *container);
 char *const *container_groups(const struct container *container);
 
 struct container_exec_options {
+	const struct container_listener *listener; /* or NULL */
 	struct container_stdio stdio;
 	const char *user; /* as in container_options */
 	char *const *group_add;

@@ -74,6 +74,26 @@ int report_send(int sync, const struct report *report, int fd)
 	return sent < 0 ? -errno : 0;
 }
 
+int report_write(int sync, const struct report *report)
+{
+	ssize_t len;
+
+	do {
+		len = write(sync, report, sizeof(*report));
+	} while (len < 0 && errno == EINTR);
+	return len < 0 ? -errno : 1;
+}
+
+int report_read(int sync, struct report *report)
+{
+	ssize_t len;
+
+	do {
+		len = read(sync, report, sizeof(*report));
+	} while (len < 0 && errno == EINTR);
+	return len < 0 ? -errno : len == sizeof(*report);
+}
+
 static void take_fd(struct msghdr *message, int *ret_fd)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {

@@ -28,7 +28,8 @@ enum report_type {
 	REPORT_HOOKS,
 	REPORT_READY,
 	REPORT_FAILED,
-	REPORT_SPAWNED, /* a joiner's child: pid in `errnum`, its pidfd attached */
+	REPORT_LISTENER, /* the filter's listener: its number in `errnum`; by write alone, and answered by GO */
+	REPORT_SPAWNED,  /* a joiner's child: pid in `errnum`, its pidfd attached */
 };
 
 /* What was being done; report_sentence has the words. */
@@ -85,6 +86,9 @@ struct report {
 	char detail[REPORT_DETAIL_MAX];
 };
 
+/* Of who has a seccomp filter already: by write and read. 1, 0 at end of file, -errno. */
+int report_write(int sync, const struct report *report);
+int report_read(int sync, struct report *report);
 /* Sends; the child has nobody to tell if it fails. `fd` -1: none. */
 int report_send(int sync, const struct report *report, int fd);
 /* Blocks for the next one. 1, 0 at end of file, -errno. *ret_fd gets the descriptor it carried, or -1; may be NULL. */

@@ -38,6 +38,7 @@ static const struct {
 	{ "SCMP_ACT_TRACE", SCMP_ACT_TRACE(0) },
 	{ "SCMP_ACT_ALLOW", SCMP_ACT_ALLOW },
 	{ "SCMP_ACT_LOG", SCMP_ACT_LOG },
+	{ "SCMP_ACT_NOTIFY", SCMP_ACT_NOTIFY },
 };
 
 static const struct {
@@ -77,6 +78,12 @@ static const struct {
 	{ "SCMP_ARCH_PARISC", SCMP_ARCH_PARISC, AUDIT_ARCH_PARISC },
 	{ "SCMP_ARCH_PARISC64", SCMP_ARCH_PARISC64, AUDIT_ARCH_PARISC64 },
 	{ "SCMP_ARCH_RISCV64", SCMP_ARCH_RISCV64, AUDIT_ARCH_RISCV64 },
+#ifdef SCMP_ARCH_LOONGARCH64 /* libseccomp 2.6 has these four */
+	{ "SCMP_ARCH_LOONGARCH64", SCMP_ARCH_LOONGARCH64, AUDIT_ARCH_LOONGARCH64 },
+	{ "SCMP_ARCH_M68K", SCMP_ARCH_M68K, AUDIT_ARCH_M68K },
+	{ "SCMP_ARCH_SH", SCMP_ARCH_SH, AUDIT_ARCH_SHEL },
+	{ "SCMP_ARCH_SHEB", SCMP_ARCH_SHEB, AUDIT_ARCH_SH },
+#endif
 };
 
 static const struct {
@@ -86,6 +93,7 @@ static const struct {
 	{ "SECCOMP_FILTER_FLAG_TSYNC", 0 }, /* one thread is all there is */
 	{ "SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG },
 	{ "SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW },
+	{ "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV },
 };
 
 struct arch_limit {
@@ -97,6 +105,7 @@ struct arch_limit {
 struct compiler {
 	scmp_filter_ctx ctx;
 	uint32_t default_action;
+	bool notifies;
 	struct arch_limit limits[ARCHS_MAX];
 	size_t limit_count;
 };
@@ -105,8 +114,6 @@ static int find_action(const char *name, const struct json_opt_int *errno_ret, u
 {
 	int64_t value = errno_ret->set ? errno_ret->value : EPERM;
 
-	if (name && strcmp(name, "SCMP_ACT_NOTIFY") == 0)
-		return err_set(reterr, ERR_UNSUPPORTED, 0, "seccomp action SCMP_ACT_NOTIFY is not supported yet");
 	for (size_t i = 0; name && i < ARRAY_SIZE(actions); i++) {
 		if (strcmp(actions[i].name, name) != 0)
 			continue;
@@ -219,6 +226,10 @@ static int add_syscall(struct compiler *compiler, const struct oci_seccomp_sysca
 	uint32_t action;
 	int r = find_action(spec->action, &spec->errno_ret, &action, reterr);
 
+	/* With which the process tells of the listener, before anybody listens. */
+	if (r == 0 && action == SCMP_ACT_NOTIFY && strv_has(spec->names, "write"))
+		r = err_set(reterr, ERR_INVALID, 0, "SCMP_ACT_NOTIFY cannot be used for the write syscall");
+	compiler->notifies = compiler->notifies || (r == 0 && action == SCMP_ACT_NOTIFY);
 	if (r == 0 && spec->arg_count > ARRAY_SIZE(args))
 		r = err_set(reterr, ERR_INVALID, 0, "seccomp: more than %zu conditions in a rule", ARRAY_SIZE(args));
 	for (size_t i = 0; i < spec->arg_count && r == 0; i++)
@@ -330,6 +341,8 @@ int seccomp_compile(const struct oci_seccomp *profile, struct buf *out, unsigned
 
 	if (r == 0)
 		r = find_action(profile->default_action, &profile->default_errno_ret, &compiler.default_action, reterr);
+	if (r == 0 && compiler.default_action == SCMP_ACT_NOTIFY)
+		r = err_set(reterr, ERR_INVALID, 0, "SCMP_ACT_NOTIFY cannot be used as default action");
 	if (r < 0)
 		return r;
 	compiler.ctx = seccomp_init(compiler.default_action);
@@ -339,6 +352,12 @@ int seccomp_compile(const struct oci_seccomp *profile, struct buf *out, unsigned
 	if (r == 0)
 		r = export_program(&compiler, out, reterr);
 	seccomp_release(compiler.ctx);
+	if (r == 0 && compiler.notifies && (!profile->listener_path || !*profile->listener_path))
+		return err_set(reterr, ERR_INVALID, 0, "seccomp: SCMP_ACT_NOTIFY needs a listenerPath");
+	if (compiler.notifies)
+		*ret_flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
+	else
+		*ret_flags &= ~(unsigned)SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV; /* refused without a listener */
 	return r;
 }
 
@@ -423,8 +442,8 @@ int seccomp_compile_main(int input, int output)
 const char *const *seccomp_known_actions(void)
 {
 	static const char *const known[] = { "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL",
-		"SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_LOG", "SCMP_ACT_TRACE", "SCMP_ACT_TRAP",
-		NULL };
+		"SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_LOG", "SCMP_ACT_NOTIFY", "SCMP_ACT_TRACE",
+		"SCMP_ACT_TRAP", NULL };
 
 	return known;
 }
@@ -443,6 +462,14 @@ const char *const *seccomp_known_archs(void)
 		"SCMP_ARCH_MIPS64N32", "SCMP_ARCH_MIPSEL", "SCMP_ARCH_MIPSEL64", "SCMP_ARCH_MIPSEL64N32",
 		"SCMP_ARCH_PPC", "SCMP_ARCH_PPC64", "SCMP_ARCH_PPC64LE", "SCMP_ARCH_RISCV64", "SCMP_ARCH_S390",
 		"SCMP_ARCH_S390X", "SCMP_ARCH_X32", "SCMP_ARCH_X86", "SCMP_ARCH_X86_64", NULL };
+
+	return known;
+}
+
+const char *const *seccomp_known_flags(void)
+{
+	static const char *const known[] = { "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
+		"SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", NULL };
 
 	return known;
 }

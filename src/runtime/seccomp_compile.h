@@ -17,3 +17,4 @@ int seccomp_compile_main(int input, int output);
 const char *const *seccomp_known_actions(void);
 const char *const *seccomp_known_operators(void);
 const char *const *seccomp_known_archs(void);
+const char *const *seccomp_known_flags(void);

@@ -1,9 +1,17 @@
 """tare-runtime and the rarer keys of the runtime specification: what was asked for is what a process in the container sees."""
+import array
+import contextlib
+import errno
+import fcntl
 import json
 import os
 import pathlib
 import re
+import selectors
+import socket
+import struct
 import subprocess
+import threading
 
 import pytest
 
@@ -201,3 +209,109 @@ def test_mounts_are_listed_in_the_documents_order(box):
             assert "unbindable" in line[6:-4], line
         if "shared" in line[4]:
             assert any(word.startswith("shared:") for word in line[6:-4]), line
+
+
+# ---- a filter with a listener ----
+
+RECEIVE, SEND, CONTINUE = 0xC0502100, 0xC0182101, 1  # of linux/seccomp.h
+MKDIR = (83, 258)
+
+
+class Agent:
+    """Refuses to make folders, lets all else go on; keeps the documents it gets."""
+
+    def __init__(self, path):
+        self.documents, self.path = [], path
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(str(path))
+        self.socket.listen()
+        self.wake = socket.socketpair()
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def take(self, selector):
+        connection, _ = self.socket.accept()
+        with connection:
+            text, control, _, _ = connection.recvmsg(1 << 16, socket.CMSG_SPACE(4))
+        fds = array.array("i")
+        fds.frombytes(control[0][2])
+        self.documents.append(json.loads(text))
+        selector.register(fds[0], selectors.EVENT_READ, "listener")
+
+    @staticmethod
+    def answer(listener):
+        note = bytearray(80)
+        fcntl.ioctl(listener, RECEIVE, note)
+        identifier, _, _, number = struct.unpack_from("=QIIi", note)
+        reply = (identifier, 0, -errno.EDQUOT, 0) if number in MKDIR else (identifier, 0, 0, CONTINUE)
+        with contextlib.suppress(FileNotFoundError):  # it was killed meanwhile
+            fcntl.ioctl(listener, SEND, struct.pack("=QqiI", *reply))
+
+    def serve(self):
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.socket, selectors.EVENT_READ, "new")
+            selector.register(self.wake[1], selectors.EVENT_READ, "end")
+            while True:
+                for key, events in selector.select():
+                    if key.data == "end":
+                        return
+                    if key.data == "new":
+                        self.take(selector)
+                        continue
+                    try:
+                        self.answer(key.fd)
+                    except OSError:  # nobody has the filter any more
+                        selector.unregister(key.fd)
+                        os.close(key.fd)
+
+    def close(self):
+        self.wake[0].send(b"x")
+        self.thread.join()
+        self.socket.close()
+
+
+@pytest.fixture
+def agent(box):
+    agent = Agent(box.top / "agent")
+    yield agent
+    agent.close()
+
+
+def notifying(box, agent, no_new_privileges, names=("mkdir", "mkdirat")):
+    box.spec["process"]["noNewPrivileges"] = no_new_privileges
+    box.spec["linux"]["seccomp"] = {
+        "defaultAction": "SCMP_ACT_ALLOW", "listenerPath": str(agent.path), "listenerMetadata": "for the test",
+        "architectures": ["SCMP_ARCH_X86_64"], "flags": ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"],
+        "syscalls": [{"names": list(names), "action": "SCMP_ACT_NOTIFY"}]}
+
+
+@pytest.mark.parametrize("no_new_privileges", [True, False])
+def test_seccomp_listener(box, agent, no_new_privileges):
+    box.spec["annotations"] = {"org.test": "yes"}
+    notifying(box, agent, no_new_privileges, ["mkdir", "mkdirat", "execve", "openat", "read", "close", "fcntl", "capset", "prctl"])
+    result = box.run("mkdir /tmp/x")
+    assert "exceeded" in result.stderr.lower(), result.stderr
+    document = agent.documents[0]
+    assert document["fds"] == ["seccompFd"] and document["metadata"] == "for the test" and document["pid"] == document["state"]["pid"]
+    assert document["state"]["id"] == "c0" and document["state"]["annotations"] == {"org.test": "yes"}
+
+
+def test_seccomp_listener_of_start_and_exec(box, agent):
+    notifying(box, agent, True)
+    identifier = box.start(["sleep", "1000"])
+    assert agent.documents[0]["pid"] == box.pid(identifier)
+    assert "exceeded" in box.rt("exec", identifier, "mkdir", "/tmp/x").stderr.lower()
+    assert agent.documents[1]["pid"] != box.pid(identifier) and agent.documents[1]["state"]["status"] == "running"
+
+
+def test_seccomp_listener_that_can_not_be(box, agent):
+    notifying(box, agent, True, ["write"])
+    assert "SCMP_ACT_NOTIFY cannot be used for the write syscall" in box.run("true").stderr
+    notifying(box, agent, True)
+    box.spec["linux"]["seccomp"]["listenerPath"] = "/nowhere/agent"
+    assert "failed to connect with seccomp agent" in box.run("true").stderr
+    del box.spec["linux"]["seccomp"]["listenerPath"]
+    assert "needs a listenerPath" in box.run("true").stderr
+    box.spec["linux"]["seccomp"]["defaultAction"] = "SCMP_ACT_NOTIFY"
+    assert "cannot be used as default action" in box.run("true").stderr
+    assert not agent.documents
