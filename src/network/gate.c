@@ -42,6 +42,7 @@ enum gate_set {
 	AUDITED,
 	REFUSED, /* counted */
 	NOTED,
+	BUDGET, /* of what is new in these two: who is at it */
 	SOURCE, /* of the bridge's table: the port, and what may come from it */
 	SET_COUNT,
 };
@@ -71,6 +72,7 @@ struct family {
   [AUDITED] = { "audited" N, 0, { T } },                                                              \
   [REFUSED] = { "refused" N, COUNTED, PLACE(T), .size = GATE_SEEN_MAX, .timeout_ms = GATE_SEEN_MS },  \
   [NOTED] = { "noted" N, COUNTED, PLACE(T), .size = GATE_SEEN_MAX, .timeout_ms = GATE_SEEN_MS },      \
+  [BUDGET] = { "budget" N, COUNTED, { T }, .size = GATE_SEEN_MAX, .timeout_ms = GATE_SEEN_MS },       \
   [SOURCE] = { "source" N, INTERVAL, { NFT_TYPE_INTERFACE, T } },                                     \
  }
 
@@ -183,30 +185,54 @@ static void match_elsewhere(struct nft_batch *batch)
 	nft_compare(batch, 0, NFT_CMP_NEQ, &local, sizeof(local));
 }
 
-/* A rule for each protocol that has ports, and one for the rest, whose key has port 0. `which` is a set of sources, or none. */
+/* The place in slots 0 on; of the protocol that has ports, or of the rest, whose port is 0. */
+static void load_counted(struct nft_batch *batch, const struct family *family, bool is_rest)
+{
+	const uint16_t no_port = 0;
+	if (!is_rest) {
+		load_place(batch, family);
+		return;
+	}
+	uint8_t slot = load_pair(batch, family);
+	nft_load_meta(batch, NFT_META_L4PROTO, slot);
+	nft_load_immediate(batch, (uint8_t)(slot + 1), &no_port, sizeof(no_port));
+}
+
+/* A look-up that finds an element counts it; one that is not in the set yet takes of the budget. */
+static void count_one(struct nft_batch *batch, const struct family *family, enum gate_set counted, bool is_rest,
+	bool is_new)
+{
+	load_counted(batch, family, is_rest);
+	nft_lookup(batch, 0, family->sets[counted].name, !is_new);
+	if (is_new) {
+		nft_load_payload(batch, NFT_PAYLOAD_NETWORK_HEADER, family->source, family->size, 0);
+		nft_update_limited(batch, &family->sets[BUDGET], 0, GATE_SEEN_OWN, GATE_SEEN_OWN);
+		load_counted(batch, family, is_rest);
+		nft_add_counted(batch, &family->sets[counted], 0);
+	}
+	nft_rule_end(batch, NULL);
+}
+
+/* Two rules for each protocol that has ports, and two for the rest: what is known first, or it would be counted again as new.
+ * `sources` is a set of them, or none. */
 static void count(struct nft_batch *batch, const struct family *family, const char *chain, enum gate_set counted,
 	const char *sources)
 {
 	const uint8_t with_ports[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP };
-	const uint16_t no_port = 0;
-	for (size_t i = 0; i <= ARRAY_SIZE(with_ports); i++) {
+	const size_t kinds = ARRAY_SIZE(with_ports) + 1;
+	for (size_t rule = 0; rule < 2 * kinds; rule++) {
+		size_t i = rule / 2;
 		bool is_rest = i == ARRAY_SIZE(with_ports);
 		nft_rule_begin(batch, chain);
 		for (size_t k = 0; is_rest && k < i; k++)
 			match_protocol(batch, NFT_CMP_NEQ, with_ports[k]);
 		if (!is_rest)
 			match_protocol(batch, NFT_CMP_EQ, with_ports[i]);
-		uint8_t slot = load_pair(batch, family);
-		if (sources)
+		if (sources) {
+			load_pair(batch, family);
 			nft_lookup(batch, 0, sources, true);
-		nft_load_meta(batch, NFT_META_L4PROTO, slot);
-		if (is_rest)
-			nft_load_immediate(batch, (uint8_t)(slot + 1), &no_port, sizeof(no_port));
-		else
-			nft_load_payload(batch, NFT_PAYLOAD_TRANSPORT_HEADER, offsetof(struct udphdr, dest), 2,
-				(uint8_t)(slot + 1));
-		nft_update_counted(batch, &family->sets[counted], 0);
-		nft_rule_end(batch, NULL);
+		}
+		count_one(batch, family, counted, is_rest, rule % 2);
 	}
 }
 
@@ -957,11 +983,23 @@ int gate_seen_each(struct netlink *netlink, const struct gate *gate, gate_seen_f
 	return look(netlink, &(struct looking){ .gate = gate, .fn = fn, .user = user });
 }
 
+/* Deleted whether it is there or not. */
+static void forget_budget(const struct lease_endpoint *endpoint, const struct inet_address *source, void *user)
+{
+	const struct family *family = family_of(source);
+	struct nft_element element = { 0 };
+	(void)endpoint;
+	nft_value_add(&element.key, family->type, source->bytes);
+	nft_put_elements(user, &family->sets[BUDGET], &element, 1);
+	nft_put_elements_delete(user, &family->sets[BUDGET], &element, 1);
+}
+
 int gate_seen_forget(struct netlink *netlink, const struct gate *gate)
 {
 	_cleanup_(nft_batch_finish) struct nft_batch batch;
 	nft_batch_begin(&batch, NFPROTO_INET, gate->table);
 	int r = look(netlink, &(struct looking){ .gate = gate, .forget = &batch });
+	each_source(gate, forget_budget, &batch);
 	if (r == 0)
 		r = nft_batch_commit(&batch, netlink);
 	return r == -ENOENT ? 0 : r;

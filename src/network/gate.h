@@ -15,7 +15,8 @@
  * What the host itself sends to a held container as the middle of a connection that nobody knows is dropped ("cut"), or a connection
  * that was ended (gate_cut) would begin anew the other way round.
  *
- * What was refused, or only noted, is counted by the kernel by address, protocol and port, in sets of their own. Who is refused is
+ * What was refused, or only noted, is counted by the kernel by address, protocol and port, in sets of their own; what is new there
+ * takes of a budget that each container's address has, so that one can't fill them for all. Who is refused is
  * told at once.
  *
  * Elements of one container are disjoint: nf_tables takes no others in an interval set, and finds an element by its first
@@ -28,9 +29,11 @@
 #include "spec/lease.h"
 #include "sys/nftables.h"
 
-/* Refused addresses, of all containers together, and how long each is remembered. */
+/* Refused addresses, of all containers together, and how long each is remembered. One address of a container's has at most twice
+ * GATE_SEEN_OWN of them, however hard it tries: so many at once, and so many more an hour. */
 #define GATE_SEEN_MAX   16384
 #define GATE_SEEN_MS    (60 * 60 * 1000)
+#define GATE_SEEN_OWN   512
 #define GATE_OPENED_MAX 256 /* addresses behind names, of one container */
 
 /* How long: as the answer says, within these; and a little more, since who heard it late counts from then. */

@@ -508,17 +508,44 @@ void nft_counter(struct nft_batch *batch)
 	expression_end(batch);
 }
 
-void nft_update_counted(struct nft_batch *batch, const struct nft_set *set, uint8_t slot)
+static size_t begin_update(struct netlink_request *request, const struct nft_set *set, enum nft_dynset_ops op,
+	uint8_t slot, const char *expression)
 {
-	struct netlink_request *request = expression_begin(batch, "dynset");
 	netlink_put_text(request, NFTA_DYNSET_SET_NAME, set->name);
-	netlink_put_be32(request, NFTA_DYNSET_OP, NFT_DYNSET_OP_UPDATE);
+	netlink_put_be32(request, NFTA_DYNSET_OP, op);
 	put_slot(request, NFTA_DYNSET_SREG_KEY, slot);
 	if (set->timeout_ms > 0)
 		netlink_put_be64(request, NFTA_DYNSET_TIMEOUT, set->timeout_ms);
 	size_t nest = netlink_nest(request, NFTA_DYNSET_EXPR);
-	netlink_put_text(request, NFTA_EXPR_NAME, "counter");
+	netlink_put_text(request, NFTA_EXPR_NAME, expression);
+	return nest;
+}
+
+void nft_add_counted(struct nft_batch *batch, const struct nft_set *set, uint8_t slot)
+{
+	struct netlink_request *request = expression_begin(batch, "dynset");
+	size_t nest = begin_update(request, set, NFT_DYNSET_OP_ADD, slot, "counter");
 	netlink_nest_end(request, netlink_nest(request, NFTA_EXPR_DATA));
+	netlink_nest_end(request, nest);
+	expression_end(batch);
+}
+
+static void put_limit(struct netlink_request *request, uint64_t rate, uint64_t unit_s, uint32_t burst)
+{
+	netlink_put_be64(request, NFTA_LIMIT_RATE, rate);
+	netlink_put_be64(request, NFTA_LIMIT_UNIT, unit_s);
+	netlink_put_be32(request, NFTA_LIMIT_BURST, burst);
+	netlink_put_be32(request, NFTA_LIMIT_TYPE, NFT_LIMIT_PKTS);
+}
+
+void nft_update_limited(struct nft_batch *batch, const struct nft_set *set, uint8_t slot, uint64_t per_hour,
+	uint32_t burst)
+{
+	struct netlink_request *request = expression_begin(batch, "dynset");
+	size_t nest = begin_update(request, set, NFT_DYNSET_OP_UPDATE, slot, "limit");
+	size_t data = netlink_nest(request, NFTA_EXPR_DATA);
+	put_limit(request, per_hour, 3600, burst);
+	netlink_nest_end(request, data);
 	netlink_nest_end(request, nest);
 	expression_end(batch);
 }
@@ -526,10 +553,7 @@ void nft_update_counted(struct nft_batch *batch, const struct nft_set *set, uint
 void nft_limit(struct nft_batch *batch, uint64_t per_s, uint32_t burst)
 {
 	struct netlink_request *request = expression_begin(batch, "limit");
-	netlink_put_be64(request, NFTA_LIMIT_RATE, per_s);
-	netlink_put_be64(request, NFTA_LIMIT_UNIT, 1);
-	netlink_put_be32(request, NFTA_LIMIT_BURST, burst);
-	netlink_put_be32(request, NFTA_LIMIT_TYPE, NFT_LIMIT_PKTS);
+	put_limit(request, per_s, 1, burst);
 	expression_end(batch);
 }
 

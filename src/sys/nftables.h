@@ -156,9 +156,12 @@ void nft_lookup_map(struct nft_batch *batch, uint8_t slot, const char *map, uint
 
 void nft_verdict(struct nft_batch *batch, int verdict, const char *chain);
 void nft_counter(struct nft_batch *batch);
-/* The key in the slot comes into a set with NFT_SET_EVAL, or its time begins anew, and a counter of its own counts. If the set is
- * full, the rule ends. */
-void nft_update_counted(struct nft_batch *batch, const struct nft_set *set, uint8_t slot);
+/* The key in the slot comes into a set with NFT_SET_EVAL, unless it is there, and a counter of its own counts. If the set is full, the
+ * rule ends. */
+void nft_add_counted(struct nft_batch *batch, const struct nft_set *set, uint8_t slot);
+/* The same with a limit of its own in place of the counter: the rule goes on for so many packets an hour with this key. */
+void nft_update_limited(struct nft_batch *batch, const struct nft_set *set, uint8_t slot, uint64_t per_hour,
+	uint32_t burst);
 /* The rule goes on for so many packets a second. */
 void nft_limit(struct nft_batch *batch, uint64_t per_s, uint32_t burst);
 /* To whoever listens to that group (sys/nflog.h): the beginning of the packet, and `prefix`. */

@@ -400,6 +400,31 @@ def test_what_was_refused_is_shown(engine, run):
     assert engine.tare("egress", "curious").stdout == f"default=deny\nallow={THERE}:443\n"
 
 
+def test_one_container_can_t_fill_what_is_shown(engine, run):
+    """It has so many places at once; who comes after it is shown all the same."""
+    space, other = run("loud", "--egress", "default=deny"), run("quiet", "--egress", "default=deny")
+    budget = 512
+
+    def shout():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for port in range(1, 1201):
+                try:
+                    sender.sendto(b"", (OTHER, port))
+                except ConnectionRefusedError:  # of one before
+                    sender.sendto(b"", (OTHER, port))
+    space.do(shout)
+    loud = seen(engine, "loud")
+    assert budget // 2 < len(loud) <= budget + 64, len(loud)
+    space.do(shout)  # what is known is counted on
+    again = seen(engine, "loud")
+    assert len(again) <= budget + 128 and sum(again.values()) > sum(loud.values())
+    assert is_refused(other, THERE, 80) and seen(engine, "quiet") == {(THERE, 80, "tcp", True): 1}
+    engine.tare("restart", "-t", "0", "loud")
+    space = inside(engine, "loud")
+    assert is_refused(space, THERE, 80) and seen(engine, "loud") == {(THERE, 80, "tcp", True): 1}
+    space.close()
+
+
 def test_audit_only_notes(engine, run):
     space = run("audited", "--egress", "default=audit", "--egress", f"allow={THERE}:443", "--egress", f"deny={OTHER}")
     assert reaches(space, THERE, 443) and reaches(space, THERE, 80) and reaches(space, THERE6, 80) and is_refused(space, OTHER, 80)
