@@ -14,6 +14,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include <sys/random.h>
+
 #include "base/parse.h"
 #include "codec/json_types.h"
 
@@ -174,6 +176,14 @@ static json_t *load_wide(const char *text, size_t len, json_error_t *error)
 	if (widen_naturals(text, len, &wide) < 0)
 		return NULL;
 	return json_loadb(wide.data, wide.len, JSON_DECODE_ANY, error);
+}
+
+void json_seed(void)
+{
+	size_t seed;
+
+	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) == (ssize_t)sizeof(seed) && seed)
+		json_object_seed(seed);
 }
 
 int json_load(const char *text, size_t len, json_t **ret, struct err **reterr)

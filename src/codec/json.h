@@ -53,6 +53,9 @@ enum json_flags {
 	JSON_EMPTYNULL = 1 << 3, /* a NULL vector is written as [], a NULL map or set as {} , a NULL string as "" */
 };
 
+/* jansson opens a file for the seed of its tables, once: here is one that costs less. Best effort. */
+void json_seed(void);
+
 struct json_opt_bool {
 	bool set;
 	bool value;

@@ -29,40 +29,48 @@ static int open_dev(struct child *child)
 	return fd;
 }
 
-/* The folder in which the node goes, and its name. */
+/* The folder in which the node goes, which may be `dev` itself, and its name. */
 static int device_parent(struct child *child, const struct plan_device *device, int dev, const char **ret_name)
 {
 	bool in_dev = strncmp(device->path, "/dev/", 5) == 0;
-	int fd = inroot_parent(in_dev ? dev : child->root_fd, in_dev ? device->path + 5 : device->path, 0755, ret_name);
+	const char *path = in_dev ? device->path + 5 : device->path;
 
+	if (in_dev && *path && *path != '.' && !strchr(path, '/')) {
+		*ret_name = path;
+		return dev;
+	}
+	int fd = inroot_parent(in_dev ? dev : child->root_fd, path, 0755, ret_name);
 	if (fd < 0)
 		child_fail(child, STAGE_DEVICE, fd, "%s", device->path);
 	return fd;
 }
 
-static bool is_the_device(const struct plan_device *device, int fd)
+static bool is_the_device(const struct plan_device *device, int fd, struct stat *st)
 {
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == (device->mode & S_IFMT) &&
-	       (S_ISFIFO(st.st_mode) || st.st_rdev == device->device);
+	return fstat(fd, st) == 0 && (st->st_mode & S_IFMT) == (device->mode & S_IFMT) &&
+	       (S_ISFIFO(st->st_mode) || st->st_rdev == device->device);
 }
 
 static void make_node(struct child *child, const struct plan_device *device, int parent, const char *name)
 {
+	struct stat st;
+
 	if (mknodat(parent, name, device->mode, device->device) < 0 && errno != EEXIST)
 		child_fail(child, STAGE_DEVICE, errno, "%s", device->path);
 	int fd = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (fd >= 0 && !is_the_device(device, fd)) {
+	bool is_device = fd >= 0 && is_the_device(device, fd, &st);
+	if (fd >= 0 && !is_device) {
 		/* Some file of the image's by that name. */
 		fd_close(&fd);
 		if (unlinkat(parent, name, 0) < 0 || mknodat(parent, name, device->mode, device->device) < 0)
 			child_fail(child, STAGE_DEVICE, errno, "%s", device->path);
 		fd = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		is_device = fd >= 0 && is_the_device(device, fd, &st);
 	}
-	if (fd < 0 || !is_the_device(device, fd))
+	if (!is_device)
 		child_fail(child, STAGE_DEVICE, fd < 0 ? errno : EEXIST, "%s", device->path);
-	if (fchownat(fd, "", device->uid, device->gid, AT_EMPTY_PATH) < 0)
+	bool is_owned = st.st_uid == device->uid && st.st_gid == device->gid;
+	if (!is_owned && fchownat(fd, "", device->uid, device->gid, AT_EMPTY_PATH) < 0)
 		child_fail(child, STAGE_DEVICE, errno, "%s", device->path);
 	fd_close(&fd);
 }
@@ -109,7 +117,8 @@ void child_devices(struct child *child)
 			bind_node(child, device, parent, name);
 		else
 			make_node(child, device, parent, name);
-		fd_close(&parent);
+		if (parent != dev)
+			fd_close(&parent);
 	}
 	make_links(child, dev);
 	fd_close(&dev);

@@ -145,7 +145,7 @@ static int note_groups(char *const *folders, void *user)
 	return state_write_groups(creation->folder, folders);
 }
 
-/* Both need something unmounted, and so wait for RCU: not when the new process waits for us. */
+/* The view's end waits for RCU: not when the new process waits for us. */
 static void note_birth(pid_t pid, void *user)
 {
 	struct creation *creation = user;

@@ -171,6 +171,7 @@ int command_main(int argc, char **argv)
 	if (r < 0)
 		err_errno(&error, r, "cannot protect the runtime's own program");
 	signal(SIGPIPE, SIG_IGN);
+	json_seed();
 	if (r == 0)
 		r = run(&command, argc, argv, &error);
 	if (r < 0)

@@ -173,7 +173,7 @@ int state_read_groups(int folder, char ***ret)
 
 int64_t process_start_time(pid_t pid)
 {
-	_autoclose_ int proc = procfs_open(1);
+	_autoclose_ int proc = procfs_open_host();
 	char path[32], text[1024];
 	int64_t value = -EINVAL;
 

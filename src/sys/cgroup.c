@@ -215,18 +215,18 @@ static int check_reusable(struct cgroup_member *member)
 
 static int make_level(struct cgroup_member *member, const char *parent, const char *folder, bool is_last)
 {
-	if (mkdir(folder, 0755) < 0) {
-		if (errno != EEXIST)
-			return -errno;
-		if (is_last) {
-			int r = check_reusable(member);
-			if (r < 0)
-				return r;
-		}
+	bool is_new = mkdir(folder, 0755) == 0;
+
+	if (!is_new && errno != EEXIST)
+		return -errno;
+	if (!is_new && is_last) {
+		int r = check_reusable(member);
+		if (r < 0)
+			return r;
 	}
 	if (is_last)
 		member->is_made = true;
-	return ops_of(member)->prepare(member, parent, folder);
+	return ops_of(member)->prepare(member, parent, folder, is_new);
 }
 
 /* Below a parent that is there and usable, as it is from the second container on. -ENOENT: it is not. */

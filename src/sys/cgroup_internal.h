@@ -27,7 +27,7 @@ struct cgroup_ops {
 	int (*oom_open)(struct cgroup_member *member);
 	int (*oom_kills)(struct cgroup_member *member, uint64_t *ret);
 	/* Makes a new folder usable: `parent` is one level up. */
-	int (*prepare)(struct cgroup_member *member, const char *parent, const char *folder);
+	int (*prepare)(struct cgroup_member *member, const char *parent, const char *folder, bool is_new);
 };
 
 /* Lets the children of `parent` have every controller that it has itself and can hand on. */

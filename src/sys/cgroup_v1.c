@@ -64,17 +64,17 @@ static int v1_oom_kills(struct cgroup_member *member, uint64_t *ret)
 	return cgroup_file_read_key(member->folder, "memory.oom_control", "oom_kill", ret);
 }
 
-/* A new cpuset is empty, and nothing can join an empty one. */
-static int v1_prepare(struct cgroup_member *member, const char *parent, const char *folder)
+/* A new cpuset is empty (or has what its parent has), and nothing can join an empty one. */
+static int v1_prepare(struct cgroup_member *member, const char *parent, const char *folder, bool is_new)
 {
 	static const char *const files[] = { "cpuset.cpus", "cpuset.mems" };
-	char value[4096];
+	char value[4096] = "";
 
 	if (!cgroup_member_has(member, "cpuset"))
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		int r = cgroup_file_read(folder, files[i], value, sizeof(value));
-		if (r == 0 && value[0] == '\0') {
+		int r = is_new ? 0 : cgroup_file_read(folder, files[i], value, sizeof(value));
+		if (r == 0 && (is_new || value[0] == '\0')) {
 			r = cgroup_file_read(parent, files[i], value, sizeof(value));
 			if (r == 0 && value[0] == '\0')
 				r = -ENOENT; /* it has to be made usable first */

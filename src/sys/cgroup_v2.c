@@ -108,9 +108,10 @@ void cgroup_v2_hand_on(const char *parent)
 }
 
 /* Beside v1 the few controllers of v2 stay where they are until a limit asks for one: see cgroup_write. */
-static int v2_prepare(struct cgroup_member *member, const char *parent, const char *folder)
+static int v2_prepare(struct cgroup_member *member, const char *parent, const char *folder, bool is_new)
 {
 	(void)folder;
+	(void)is_new;
 	if (member->is_alone)
 		cgroup_v2_hand_on(parent);
 	return 0;

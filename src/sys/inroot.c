@@ -240,12 +240,39 @@ int inroot_resolve(int root_fd, const char *path, char *out, size_t size)
 	return snprintf(out, size, "/%s", walk.done) >= (int)size ? -ENAMETOOLONG : 0;
 }
 
-int inroot_mkdir_p(int root_fd, const char *path, mode_t mode)
+static int walk_making(int root_fd, const char *path, mode_t mode)
 {
 	struct walk walk;
+
+	return walk_run(&walk, root_fd, path, mode, WALK_DIR);
+}
+
+/* Most often the last folder alone is missing, and a walk is not needed. -ENOENT: it is, or somebody is at work here, too. */
+static int make_last(int root_fd, const char *path, mode_t mode)
+{
+	char parent[NAME_MAX + 1];
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+	size_t len = (size_t)(name - path);
+
+	if (*name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || len >= sizeof(parent))
+		return -ENOENT;
+	memcpy(parent, path, len);
+	parent[len] = '\0';
+	_autoclose_ int fd = inroot_open(root_fd, parent, O_PATH | O_DIRECTORY);
+	if (fd < 0 || mkdirat(fd, name, mode) < 0)
+		return -ENOENT;
+	int made = inroot_plain_dir(fd, name);
+	return made < 0 ? -ENOENT : made;
+}
+
+int inroot_mkdir_p(int root_fd, const char *path, mode_t mode)
+{
 	int fd = inroot_open(root_fd, path, O_PATH | O_DIRECTORY);
 
-	return fd == -ENOENT ? walk_run(&walk, root_fd, path, mode, WALK_DIR) : fd;
+	if (fd == -ENOENT)
+		fd = make_last(root_fd, path, mode);
+	return fd == -ENOENT ? walk_making(root_fd, path, mode) : fd;
 }
 
 int inroot_create(int root_fd, const char *path, mode_t mode)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,12 +20,34 @@
 #include "base/io.h"
 #include "sys/mounts.h"
 
+#define ROOT_INODE 1
+
 int procfs_open(int pid_only)
 {
 	const struct mount_option subset = { .key = "subset", .value = "pid" };
 
 	return mount_new("proc", "proc", &subset, pid_only ? 1 : 0,
 		MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, NULL);
+}
+
+/* Its very root, and the one that knows us by our own number. */
+static bool is_own_root(int fd)
+{
+	struct statfs fs;
+	struct stat st;
+	char own[16], seen[16];
+	int len = snprintf(own, sizeof(own), "%d", getpid());
+
+	return fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC && fstat(fd, &st) == 0 &&
+	       st.st_ino == ROOT_INODE && readlinkat(fd, "self", seen, sizeof(seen)) == len &&
+	       memcmp(own, seen, (size_t)len) == 0;
+}
+
+int procfs_open_host(void)
+{
+	_autoclose_ int fd = open("/proc", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd >= 0 && is_own_root(fd) ? TAKE_FD(fd) : procfs_open(1);
 }
 
 static int mount_id(int fd, uint64_t *ret)

@@ -12,6 +12,10 @@
 /* `pid_only`: without /proc/sys and the other system-wide files. */
 int procfs_open(int pid_only);
 
+/* The host's, if it is mounted at /proc and of our own pid namespace, else a private one: to read what nobody but the host could fake.
+ * A private one costs more: its end waits for RCU. */
+int procfs_open_host(void);
+
 /* `path` relative to the instance, without symlinks; checked to be procfs and of this very mount. */
 int procfs_open_file(int proc_fd, const char *path, int flags);
 int procfs_write(int proc_fd, const char *path, const char *text);
