@@ -15,9 +15,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <linux/magic.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 
 #include "base/buf.h"
@@ -180,6 +182,13 @@ static int mount_from_layers(const struct container_rootfs *rootfs, int *ret_fd)
 	return r == 1 ? mount_by_string(rootfs, ret_fd) : r;
 }
 
+static bool is_on_overlay(int fd)
+{
+	struct statfs status;
+
+	return fd >= 0 && fstatfs(fd, &status) == 0 && status.f_type == OVERLAYFS_SUPER_MAGIC;
+}
+
 int overlay_mount(const struct container_rootfs *rootfs, int *ret_fd, struct err **reterr)
 {
 	_autoclose_ int cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -195,5 +204,9 @@ int overlay_mount(const struct container_rootfs *rootfs, int *ret_fd, struct err
 	int r = mount_from_layers(rootfs, ret_fd);
 	if (fchdir(cwd) < 0 && r == 0)
 		r = -errno;
+	if (r == -EINVAL && is_on_overlay(rootfs->upper_fd))
+		return err_set(reterr, ERR_UNSUPPORTED, 0,
+			"the data folder is itself on an overlay (tare in a container?), which can't hold what a container changes: "
+			"give it a volume (-v NAME:/var/lib/tare), or --data-root a folder on a disk");
 	return r < 0 ? err_errno(reterr, r, "cannot mount the root filesystem from %zu layers", count) : 0;
 }

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from harness import images
-from harness.engine import wait_for
+from harness.engine import PROGRAMS, wait_for
 
 pytestmark = pytest.mark.slow  # nothing in it that the sanitized programs do only here
 
@@ -65,3 +65,31 @@ def test_what_it_takes_is_said(system):
     assert refused.returncode == 125 and 'nvalid --security-opt: "writable-cgroups"' in refused.stderr
     refused = system.docker("run", "--rm", "--cgroupns", "host", "--security-opt", "writable-cgroups=true", "busybox", "true", check=False)
     assert refused.returncode == 125 and "writable cgroups take a cgroup namespace of the container's own" in refused.stderr
+
+
+INSIDE = """
+    export PATH=/tare:$PATH TARE_LIBEXEC=/tare
+    tared >/tmp/log 2>&1 & engine=$!
+    for try in $(seq 300); do tare ps >/dev/null 2>&1 && break; sleep 0.1; done
+    tare load -q -i /busybox.tar || { cat /tmp/log; exit 9; }
+    tare run --rm -m 32m busybox echo two deep
+    tare run -d --name inner --health-cmd true -p 8080:80 busybox httpd -f -h /etc >/dev/null
+    tare exec inner sh -c 'cat /proc/self/cgroup | cut -d: -f3 | sort -u; wget -qO- http://127.0.0.1/hostname | wc -l'
+    tare rm -f inner
+    kill $engine; wait $engine; echo ended $?
+"""
+
+
+def nested(system, *options):
+    return system.tare("run", "--rm", "--privileged", "-v", f"{PROGRAMS}:/tare:ro", "-v", "/usr/lib/x86_64-linux-gnu:/usr/lib/x86_64-linux-gnu:ro",
+                       "-v", f"{images.busybox()}:/busybox.tar:ro", *options, "system", "bash", "-c", INSIDE, check=False)
+
+
+def test_tare_in_tare(system):
+    """An engine of its own in a container, with networks and limits; the other's groups are out of its sight."""
+    done = nested(system, "-v", "/var/lib/tare")
+    assert done.stdout.split("\n") == ["Loaded image: busybox:latest", "two deep", "/", "1", "inner", "ended 0", ""], done
+
+
+def test_tare_in_tare_says_what_it_lacks(system):
+    assert "the data folder is itself on an overlay (tare in a container?)" in nested(system).stderr
