@@ -32,8 +32,8 @@ struct command {
 typedef int command_fn(struct command *command, struct err **reterr);
 
 command_fn command_checkpoint, command_create, command_delete, command_events, command_exec, command_features,
-	command_kill, command_list, command_pause, command_ps, command_resume, command_run, command_spec, command_start,
-	command_state, command_update;
+	command_kill, command_list, command_pause, command_restore, command_ps, command_resume, command_run,
+	command_spec, command_start, command_state, command_update;
 
 /* Degradations, from the library: to stderr and the log. `user` is the struct command. */
 void command_warn(const char *message, void *user);

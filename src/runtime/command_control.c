@@ -196,23 +196,29 @@ static int clear_remains(struct command *command, const char *id, bool force, st
 	return 0;
 }
 
-static int destroy(struct command *command, struct opened *opened, const char *id, bool force, struct err **reterr)
+int command_destroy(struct command *command, struct opened *opened, struct err **reterr)
 {
 	_cleanup_(buf_finish) struct buf text = BUF_INIT(OCI_DOCUMENT_MAX);
 	_cleanup_(oci_spec_finish) struct oci_spec spec = { 0 };
 	_autofree_(err) struct err *error = NULL;
+	int r = container_destroy(opened->container, DESTROY_TIMEOUT_MS, reterr);
+
+	if (r < 0)
+		return r;
+	if (bundle_read_spec(opened->folder, &spec, &text, &error) == 0)
+		run_hooks(command, opened, &spec, true);
+	state_folder_remove(command->root, opened->state.id);
+	return 0;
+}
+
+static int destroy(struct command *command, struct opened *opened, const char *id, bool force, struct err **reterr)
+{
 	bool is_alive = opened->status != STATE_STOPPED;
 
 	if (is_alive && !force && opened->status != STATE_CREATED)
 		return err_set(reterr, ERR_CONFLICT, 0, "cannot delete container %s that is not stopped: %s", id,
 			state_status_name(opened->status));
-	int r = container_destroy(opened->container, DESTROY_TIMEOUT_MS, reterr);
-	if (r < 0)
-		return r;
-	if (bundle_read_spec(opened->folder, &spec, &text, &error) == 0)
-		run_hooks(command, opened, &spec, true);
-	state_folder_remove(command->root, id);
-	return 0;
+	return command_destroy(command, opened, reterr);
 }
 
 int command_delete(struct command *command, struct err **reterr)
@@ -374,15 +380,13 @@ int command_update(struct command *command, struct err **reterr)
 		r = read_resources(values.resources, &resources, reterr);
 	else
 		take_flags(&values, &resources);
+	/* No limit of memory is none of memory and swap: v1 would refuse it above that. */
+	if (resources.memory.limit.set && resources.memory.limit.value == -1 && !resources.memory.swap.set)
+		resources.memory.swap = resources.memory.limit;
 	if (r == 0)
 		r = oci_resources_validate(&resources, "resources", reterr);
 	if (r == 0)
 		r = container_resources_set(opened.container, &resources, reterr);
 	json_finish(&oci_resources_table, &resources);
 	return r;
-}
-
-int command_checkpoint(struct command *command, struct err **reterr)
-{
-	return err_set(reterr, ERR_UNSUPPORTED, 0, "%s is not supported yet", command->argv[0]);
 }

@@ -39,7 +39,7 @@ static const struct {
 	command_fn *run;
 	const char *summary;
 } verbs[] = {
-	{ "checkpoint", command_checkpoint, "checkpoint a running container (not supported yet)" },
+	{ "checkpoint", command_checkpoint, "checkpoint a running container" },
 	{ "create", command_create, "create a container" },
 	{ "delete", command_delete, "delete any resources held by the container" },
 	{ "events", command_events, "display container events such as OOM notifications and usage statistics" },
@@ -49,7 +49,7 @@ static const struct {
 	{ "list", command_list, "list containers started with the given root" },
 	{ "pause", command_pause, "suspend all processes inside the container" },
 	{ "ps", command_ps, "show the processes running inside a container" },
-	{ "restore", command_checkpoint, "restore a container from a checkpoint (not supported yet)" },
+	{ "restore", command_restore, "restore a container from a checkpoint" },
 	{ "resume", command_resume, "resume all processes that have been paused" },
 	{ "run", command_run, "create and run a container" },
 	{ "spec", command_spec, "create a new specification file" },

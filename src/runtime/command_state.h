@@ -63,6 +63,11 @@ struct opened {
 int state_open(const char *root, const char *id, struct opened *ret, struct err **reterr);
 void state_close(struct opened *opened);
 
+struct command;
+
+/* Whatever is left of the container, its hooks of the end, and its folder. */
+int command_destroy(struct command *command, struct opened *opened, struct err **reterr);
+
 const char *state_status_name(enum state_status status);
 
 /* Start time of a process, or -errno. */

@@ -254,8 +254,7 @@ static int run_create_hooks(const struct container *container, const struct oci_
 		     : hooks_run(hooks->create_runtime, hooks->create_runtime_count, "createRuntime", creating, reterr);
 }
 
-/* The pty's master goes to whoever listens on the console socket, with its name as runc's message. */
-static int deliver_console(int console_socket, int master, int *keep, struct err **reterr)
+int console_deliver(int console_socket, int master, int *keep, struct err **reterr)
 {
 	static const char name[] = "/dev/pts/ptmx";
 
@@ -307,7 +306,7 @@ static int hear(const struct conversation *talk, struct report *report, struct e
 		if (r < 0)
 			return err_errno(reterr, r, "lost the container's first process");
 		if (r == 1 && report->type == REPORT_CONSOLE && fd >= 0) {
-			r = deliver_console(talk->console_socket, fd, talk->console_fd, reterr);
+			r = console_deliver(talk->console_socket, fd, talk->console_fd, reterr);
 			if (r < 0)
 				return r;
 			continue;

@@ -1,4 +1,4 @@
-/* What a container handle holds; for container.c alone and its tests. */
+/* What a container handle holds; for what of the runtime has to do with its groups, and for tests. */
 #pragma once
 
 #include "runtime/birth.h"
@@ -19,3 +19,7 @@ struct container {
 	container_warn_fn *on_warn;
 	void *user_data;
 };
+
+/* The pty's master goes to whoever listens on the console socket, with its name as runc's message; without one (-1), into `keep`.
+ * Takes `master`. */
+int console_deliver(int console_socket, int master, int *keep, struct err **reterr);

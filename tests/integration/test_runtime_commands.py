@@ -3,8 +3,10 @@ import json
 import os
 import pathlib
 import select
+import shutil
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -26,6 +28,13 @@ def no_parent_groups():
     yield
     for folder in cgroup_folders(PARENT):
         remove_groups(folder)
+
+
+def wait_until_stopped(box, identifier):
+    deadline = time.monotonic() + 60 * SLOW
+    while box.status(identifier) != "stopped":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def follow_events(box, identifier, *options):
@@ -69,6 +78,13 @@ def test_options_among_the_arguments(box):
     assert "not defined" in box.rt("delete", identifier, "--forced").stderr
 
 
+def test_update_takes_limits_back(box):
+    box.spec["linux"]["resources"]["memory"] = {"limit": 64 << 20, "swap": 128 << 20}
+    identifier = box.start(["sleep", "100"])
+    box.rt("update", "--memory", "-1", identifier, check=True)
+    assert json.loads(box.rt("events", "--stats", identifier, check=True).stdout)["data"]["memory"]["usage"]["limit"] > 1 << 50
+
+
 def test_proc_of_the_host(box):
     """Bound whole where the host's processes are shared; what only looks like it is not."""
     for mount in box.spec["mounts"]:
@@ -107,11 +123,9 @@ def test_spec_for_a_user_without_rights(box):
 def test_kill(box):
     identifier = box.start(["sleep", "100"])
     assert box.rt("kill", identifier, "0").returncode == 0
-    pidfd = os.pidfd_open(box.pid(identifier))
     box.rt("pause", identifier, check=True)
     box.rt("kill", identifier, "KILL", check=True)
-    assert select.select([pidfd], [], [], 60 * SLOW)[0]
-    os.close(pidfd)
+    wait_until_stopped(box, identifier)
     assert "container not running" in box.rt("kill", identifier, "0").stderr
     assert box.rt("kill", "-a", identifier, "0").returncode == 0
 
@@ -240,3 +254,70 @@ def test_events_of_oom(box):
             pytest.fail("no oom event")
         box.rt("kill", identifier, "KILL", check=True)
         events.communicate(timeout=60 * SLOW)
+
+
+# ---- checkpoint and restore ----
+
+
+def criu_works():
+    if not shutil.which("criu"):
+        return False
+    return subprocess.run(["criu", "check"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                          check=False).returncode == 0
+
+
+def test_checkpoint_without_criu(box):
+    """It says so, and the container lives on."""
+    identifier = box.start(["sleep", "100"])
+    box.env = {**os.environ, "PATH": "/nowhere"}
+    result = box.rt("checkpoint", "--image-path", box.top / "image", identifier)
+    assert result.returncode == 1 and 'criu is needed for this: exec: "criu": executable file not found in $PATH' in result.stderr.replace("\\", "")
+    assert box.status(identifier) == "running"
+    for words, options in (("invalid --parent-path", ["--parent-path", "../other"]), ("invalid --parent-path", ["--parent-path", "/"]),
+                           ("Invalid manage-cgroups-mode", ["--manage-cgroups-mode", "hard"]),
+                           ("ADDRESS:PORT", ["--page-server", "nowhere"]), ("not supported", ["--empty-ns", "uts"])):
+        assert words in box.rt("checkpoint", "--image-path", box.top / "image", *options, identifier).stderr
+    box.rt("kill", identifier, "KILL", check=True)
+    wait_until_stopped(box, identifier)
+    assert "cannot be checkpointed in stopped state" in box.rt("checkpoint", identifier, cwd=box.top).stderr
+
+
+def test_restore_of_nothing(box):
+    box.write("x")
+    for folder in (box.top / "nothing", box.top):
+        assert box.rt("restore", "-d", "-b", box.bundle, "--image-path", folder, "x").returncode == 1
+    assert box.status("x") is None and not (box.state / "x").exists()
+    assert str(box.root) not in pathlib.Path("/proc/self/mountinfo").read_text()
+
+
+@pytest.mark.skipif(not criu_works(), reason="no criu here that works on this kernel")
+def test_checkpoint_and_restore(box):
+    """What is inside goes on where it was: with its memory, its pid, a bound folder, and the pipes it had."""
+    (box.top / "bound").mkdir()
+    (box.root / "real").mkdir()
+    (box.root / "link").symlink_to("/real")
+    box.spec["mounts"].append({"destination": "/bound", "type": "bind", "source": str(box.top / "bound"), "options": ["bind"]})
+    box.spec["mounts"].append({"destination": "/link/below", "source": ".", "options": ["bind"]})
+    box.spec["process"]["args"] = ["sh", "-c", "n=0; while read word; do n=$((n + 1)); echo $n $word | tee /bound/said; done"]
+    identifier = box.new_id()
+    box.write(identifier)
+    (stdin, feed), (answers, stdout) = os.pipe(), os.pipe()
+    ends = {"stdin": stdin, "stdout": stdout, "stderr": stdout}
+    box.rt("run", "-d", "-b", box.bundle, identifier, check=True, **ends)
+    reader = os.fdopen(answers)
+    os.write(feed, b"one\n")
+    assert reader.readline() == "1 one\n"
+    for count, word in ((2, "two"), (3, "three")):
+        box.rt("checkpoint", "--image-path", box.top / "image", identifier, check=True)
+        assert box.status(identifier) is None
+        box.rt("restore", "-d", "-b", box.bundle, "--image-path", box.top / "image", identifier, check=True, **ends)
+        assert box.status(identifier) == "running"
+        os.write(feed, word.encode() + b"\n")
+        assert reader.readline() == f"{count} {word}\n"
+        assert (box.top / "bound/said").read_text() == f"{count} {word}\n"
+        assert box.rt("exec", identifier, "cat", "/proc/1/comm", check=True).stdout == "sh\n"
+    box.rt("checkpoint", "--leave-running", "--image-path", box.top / "other", identifier, check=True)
+    assert box.status(identifier) == "running"
+    for fd in (stdin, stdout, feed):
+        os.close(fd)
+    reader.close()
