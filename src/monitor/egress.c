@@ -128,8 +128,7 @@ static int change(struct monitor *monitor, const struct held *after, struct err 
 	if (r < 0)
 		return r;
 	const struct gate old = gate_of(&monitor->held, &table), new = gate_of(after, &table);
-	r = gate_change(&table.netlink, &old, &new, reterr);
-	netlink_close(&table.netlink);
+	r = gate_change(table.netlink, &old, &new, reterr);
 	return r;
 }
 
@@ -159,9 +158,7 @@ int egress_cut(struct monitor *monitor, struct err **reterr)
 	if (r < 0)
 		return r;
 	const struct gate gate = gate_of(&monitor->held, &table);
-	r = gate_cut(&table.netlink, &gate, reterr);
-	netlink_close(&table.netlink);
-	return r;
+	return gate_cut(table.netlink, &gate, reterr);
 }
 
 /* --- names --- */
@@ -254,14 +251,13 @@ int egress_open(struct monitor *monitor, const struct dns_told *told)
 	int r = network_table_open(monitor, &table, NULL);
 	if (r < 0)
 		return r;
-	struct opening opening = { &monitor->held, gate_of(&monitor->held, &table), &table.netlink };
+	struct opening opening = { &monitor->held, gate_of(&monitor->held, &table), table.netlink };
 	opening.until_ms = opening.gate.now_ms + life_ms(told);
 	r = note_all(&opening, told);
 	if (r == 0)
 		r = open_noted(&opening);
 	if (r < 0)
 		forget_noted(&opening);
-	netlink_close(&table.netlink);
 	return r;
 }
 
@@ -275,8 +271,7 @@ void egress_begin(struct monitor *monitor)
 	int r = prepare(&monitor->held, &monitor->legs, NULL, &first, &err);
 	if (r == 0 && is_held(&first) && (r = network_table_open(monitor, &table, &err)) == 0) {
 		const struct gate gate = gate_of(&first, &table);
-		gate_seen_forget(&table.netlink, &gate);
-		netlink_close(&table.netlink);
+		gate_seen_forget(table.netlink, &gate);
 	}
 	held_finish(&first);
 }
@@ -290,9 +285,7 @@ int egress_restore(struct monitor *monitor, struct err **reterr)
 	if (r < 0)
 		return r;
 	const struct gate gate = gate_of(&monitor->held, &table);
-	r = gate_restore(&table.netlink, &gate, reterr);
-	netlink_close(&table.netlink);
-	return r;
+	return gate_restore(table.netlink, &gate, reterr);
 }
 
 void egress_end(struct monitor *monitor)
@@ -309,10 +302,8 @@ void egress_clear_leftovers(struct monitor *monitor)
 	if (!monitor->state.held || is_held(&monitor->held))
 		return;
 	int r = network_table_open(monitor, &table, &err);
-	if (r == 0) {
-		r = gate_owner_remove(&table.netlink, table.name, table.owner, &err);
-		netlink_close(&table.netlink);
-	}
+	if (r == 0)
+		r = gate_owner_remove(table.netlink, table.name, table.owner, &err);
 	if (r < 0)
 		log_error("rules of the egress policy are left behind: %s", err_message(err));
 	monitor->state.held = false;
@@ -355,8 +346,7 @@ int egress_describe(struct monitor *monitor, json_t **ret, bool *ret_is_cut, str
 		if (r < 0)
 			return r;
 		const struct gate gate = gate_of(&monitor->held, &table);
-		r = gate_seen_each(&table.netlink, &gate, add_seen, list);
-		netlink_close(&table.netlink);
+		r = gate_seen_each(table.netlink, &gate, add_seen, list);
 	}
 	if (r < 0)
 		return err_errno(reterr, r, "cannot read what the egress policy has refused");

@@ -214,6 +214,7 @@ static void init_members(struct monitor *monitor)
 {
 	monitor->run_fd = monitor->lock_fd = monitor->root_lock_fd = monitor->mounts_fd = monitor->oom_fd =
 		monitor->seccomp_fd = monitor->network_fd = monitor->foreign_fd = -1;
+	monitor->netfilter = (struct netlink)NETLINK_NONE;
 	monitor->state.started_at_ns = monitor->state.finished_at_ns = CLOCK_NEVER;
 	list_init(&monitor->attaches);
 	list_init(&monitor->waits);
@@ -285,6 +286,7 @@ void monitor_free(struct monitor *monitor)
 	cgroup_host_free(monitor->cgroup_host);
 	end_drop_mounts(monitor);
 	fd_close(&monitor->foreign_fd);
+	netlink_close(&monitor->netfilter);
 	if (monitor->has_launch)
 		launch_finish(&monitor->launch);
 	runstate_finish(&monitor->state);

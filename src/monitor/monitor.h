@@ -37,6 +37,7 @@
 #include "spec/launch.h"
 #include "spec/runstate.h"
 #include "sys/loop.h"
+#include "sys/netlink.h"
 
 /* Clients at a time, of all kinds. */
 #define MONITOR_CLIENTS_MAX 1000
@@ -76,6 +77,7 @@ struct monitor {
 	struct launch_network legs;      /* what it has now, whatever launch.json has become */
 	struct published published;      /* its ports of the host */
 	bool is_published;               /* the table has its elements */
+	struct netlink netfilter;        /* the way to that table, once it was needed (network_table.h) */
 	struct shape shape;              /* what was made for its limits of bandwidth */
 	struct held held;                /* what of its network is held back */
 	bool is_foreign;                 /* plugins have attached it (foreign.h) */

@@ -42,17 +42,18 @@ int network_check_home(int r)
 
 /* --- ports --- */
 
-int network_table_open(const struct monitor *monitor, struct network_table *table, struct err **reterr)
+int network_table_open(struct monitor *monitor, struct network_table *table, struct err **reterr)
 {
 	table_name(monitor->options.exec_root, table->name);
 	snprintf(table->owner, sizeof(table->owner), "%s", monitor->options.id);
-	int r = netlink_open(&table->netlink, NETLINK_NETFILTER);
+	table->netlink = &monitor->netfilter;
+	int r = monitor->netfilter.fd < 0 ? netlink_open(&monitor->netfilter, NETLINK_NETFILTER) : 0;
 	return r < 0 ? err_errno(reterr, r, "cannot talk to the kernel about packet filters") : 0;
 }
 
 static int put(struct monitor *monitor, struct network_table *table, struct err **reterr)
 {
-	return table_container_add(&table->netlink, table->name, table->owner, monitor->legs.endpoints,
+	return table_container_add(table->netlink, table->name, table->owner, monitor->legs.endpoints,
 		monitor->legs.endpoint_count, reterr);
 }
 
@@ -65,7 +66,7 @@ static int put_in_spite(struct monitor *monitor, struct network_table *table, st
 		*reterr = TAKE(err);
 		return r;
 	}
-	r = port_owner_clear(monitor, &table->netlink, table->name, table->owner, true, &monitor->legs, reterr);
+	r = port_owner_clear(monitor, table->netlink, table->name, table->owner, true, &monitor->legs, reterr);
 	return r < 0 ? r : put(monitor, table, reterr);
 }
 
@@ -79,30 +80,30 @@ static int publish(struct monitor *monitor, struct err **reterr)
 		return r;
 	r = put_in_spite(monitor, &table, reterr);
 	monitor->is_published = r == 0;
-	netlink_close(&table.netlink);
 	return r;
 }
 
-static void forget_connections(struct netlink *netlink, const struct launch_network *network)
+static void forget_connections(const struct launch_network *network)
 {
+	struct netlink netlink;
+	if (netlink_open(&netlink, NETLINK_NETFILTER) < 0)
+		return;
 	for (size_t i = 0; i < network->endpoint_count; i++) {
 		const char *const own[] = { network->endpoints[i].ipv4.address, network->endpoints[i].ipv6.address };
 		for (size_t k = 0; k < ARRAY_SIZE(own); k++) {
 			struct inet_address address;
 			if (own[k] && inet_parse(own[k], &address) == 0)
-				conntrack_forget(netlink, &address);
+				conntrack_forget(&netlink, &address);
 		}
 	}
 }
 
-/* The kernel looks through all connections that it has for it, and the container's end does not wait for that. The last close of
- * `netlink`, which waits for what was deleted by it, is the child's: so there is one even if there are no connections. */
+/* The kernel looks through all connections that it has for it, and the container's end does not wait for that. */
 static void forget_aside(struct netlink *netlink, const struct launch_network *network)
 {
-	if (spawn_aside(netlink->fd) != 0)
+	if (conntrack_is_empty(netlink) || spawn_aside(STDERR_FILENO) != 0)
 		return;
-	if (!conntrack_is_empty(netlink))
-		forget_connections(netlink, network);
+	forget_connections(network);
 	_exit(EXIT_SUCCESS);
 }
 
@@ -115,11 +116,10 @@ static void unpublish(struct monitor *monitor)
 	monitor->is_published = false;
 	int r = network_table_open(monitor, &table, &err);
 	if (r == 0) {
-		r = table_container_remove(&table.netlink, table.name, table.owner, monitor->legs.endpoints,
+		r = table_container_remove(table.netlink, table.name, table.owner, monitor->legs.endpoints,
 			monitor->legs.endpoint_count, &err);
 		published_release(&monitor->published); /* else the child would have them too, for a moment */
-		forget_aside(&table.netlink, &monitor->legs);
-		netlink_close(&table.netlink);
+		forget_aside(table.netlink, &monitor->legs);
 	}
 	if (r < 0)
 		log_error("published ports are left behind: %s", err_message(err));
@@ -217,19 +217,18 @@ static int change_table(struct monitor *monitor, const struct launch_network *af
 	int r = network_table_open(monitor, &table, reterr);
 	if (r < 0)
 		return r;
-	r = table_container_change(&table.netlink, table.name, table.owner, before->endpoints, before->endpoint_count,
+	r = table_container_change(table.netlink, table.name, table.owner, before->endpoints, before->endpoint_count,
 		after->endpoints, after->endpoint_count, &err);
 	if (r == -EEXIST) {
-		r = port_owner_clear(monitor, &table.netlink, table.name, table.owner, false, after, reterr);
+		r = port_owner_clear(monitor, table.netlink, table.name, table.owner, false, after, reterr);
 		if (r == 0)
-			r = table_container_change(&table.netlink, table.name, table.owner, before->endpoints,
+			r = table_container_change(table.netlink, table.name, table.owner, before->endpoints,
 				before->endpoint_count, after->endpoints, after->endpoint_count, reterr);
 	} else {
 		*reterr = TAKE(err);
 	}
 	if (r == 0)
 		monitor->is_published = needs;
-	netlink_close(&table.netlink);
 	return r;
 }
 
@@ -318,10 +317,8 @@ void network_clear_leftovers(struct monitor *monitor)
 	if (monitor->state.port_count == 0 || monitor->is_published)
 		return;
 	int r = network_table_open(monitor, &table, &err);
-	if (r == 0) {
-		r = table_owner_remove(&table.netlink, table.name, table.owner, &err);
-		netlink_close(&table.netlink);
-	}
+	if (r == 0)
+		r = table_owner_remove(table.netlink, table.name, table.owner, &err);
 	if (r < 0)
 		log_error("published ports are left behind: %s", err_message(err));
 	runstate_set_ports(&monitor->state, NULL, 0);

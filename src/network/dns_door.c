@@ -71,19 +71,15 @@ static void put_port(struct nft_batch *batch, uint8_t protocol, uint16_t port)
 	put_rule(batch, protocol, IP_SOURCE, SOURCE_PORT, port, known);
 }
 
-static int make_table(uint16_t udp_port, uint16_t tcp_port)
+static int make_table(struct netlink *netlink, uint16_t udp_port, uint16_t tcp_port, bool is_first)
 {
 	_cleanup_(nft_batch_finish) struct nft_batch batch;
-	struct netlink netlink = NETLINK_NONE;
-	int r = netlink_open(&netlink, NETLINK_NETFILTER);
-
-	if (r < 0)
-		return r;
 	nft_batch_begin(&batch, NFPROTO_IPV4, DNS_DOOR_TABLE);
-	/* Of a resolver before us: of a container that shares the namespace, and had it first. */
-	nft_put_table(&batch);
-	nft_put_table_delete(&batch);
-	nft_put_table(&batch);
+	if (!is_first) {
+		nft_put_table(&batch);
+		nft_put_table_delete(&batch);
+	}
+	nft_put_new_table(&batch);
 	nft_put_chain(&batch, &(struct nft_chain){ .name = CHAIN,
 				      .type = "filter",
 				      .hook = NF_INET_LOCAL_OUT,
@@ -91,7 +87,19 @@ static int make_table(uint16_t udp_port, uint16_t tcp_port)
 				      .policy = NF_ACCEPT });
 	put_port(&batch, IPPROTO_UDP, udp_port);
 	put_port(&batch, IPPROTO_TCP, tcp_port);
-	r = nft_batch_commit(&batch, &netlink);
+	return nft_batch_commit(&batch, netlink);
+}
+
+/* There may be one of a resolver before us: of a container that shares the namespace, and had it first. It is deleted only then, since
+ * the close of the socket waits for RCU (4 ms and more) as long as anything that was deleted is on its way out. */
+static int replace_table(uint16_t udp_port, uint16_t tcp_port)
+{
+	struct netlink netlink = NETLINK_NONE;
+	int r = netlink_open(&netlink, NETLINK_NETFILTER);
+	if (r == 0)
+		r = make_table(&netlink, udp_port, tcp_port, true);
+	if (r == -EEXIST)
+		r = make_table(&netlink, udp_port, tcp_port, false);
 	netlink_close(&netlink);
 	return r;
 }
@@ -109,7 +117,7 @@ int dns_door_open(struct dns_door *ret)
 	if (r == 0)
 		r = open_one(SOCK_STREAM, &door.tcp_fd, &tcp_port);
 	if (r == 0)
-		r = make_table(udp_port, tcp_port);
+		r = replace_table(udp_port, tcp_port);
 	if (r < 0)
 		dns_door_close(&door);
 	else

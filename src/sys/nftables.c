@@ -112,10 +112,20 @@ void nft_batch_describe(const struct nft_batch *batch, const struct netlink *net
 
 /* --- tables and chains --- */
 
+static void put_table(struct nft_batch *batch, uint16_t flags)
+{
+	begin(batch, NFT_MSG_NEWTABLE, flags);
+	netlink_put_text(&batch->request, NFTA_TABLE_NAME, batch->table);
+}
+
 void nft_put_table(struct nft_batch *batch)
 {
-	begin(batch, NFT_MSG_NEWTABLE, NLM_F_CREATE);
-	netlink_put_text(&batch->request, NFTA_TABLE_NAME, batch->table);
+	put_table(batch, NLM_F_CREATE);
+}
+
+void nft_put_new_table(struct nft_batch *batch)
+{
+	put_table(batch, NLM_F_CREATE | NLM_F_EXCL);
 }
 
 void nft_put_table_delete(struct nft_batch *batch)

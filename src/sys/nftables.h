@@ -57,6 +57,8 @@ struct nft_chain {
 };
 
 void nft_put_table(struct nft_batch *batch);
+/* -EEXIST if it is there. */
+void nft_put_new_table(struct nft_batch *batch);
 /* With all in it; there must be one. */
 void nft_put_table_delete(struct nft_batch *batch);
 void nft_put_chain(struct nft_batch *batch, const struct nft_chain *chain);

@@ -338,6 +338,17 @@ static void failures_name_their_object(void **state)
 	nft_batch_finish(&batch);
 	assert_int_equal(nft_table_exists(netlink, NFPROTO_INET, "unit"), -ENOENT);
 
+	/* A new one is refused where there is one, unless the same batch takes that away. */
+	for (int i = 0; i < 3; i++) {
+		nft_batch_begin(&batch, NFPROTO_INET, "unit");
+		if (i == 2)
+			nft_put_table_delete(&batch);
+		nft_put_new_table(&batch);
+		assert_int_equal(nft_batch_commit(&batch, netlink), i == 1 ? -EEXIST : 0);
+		nft_batch_finish(&batch);
+	}
+	drop_table(netlink);
+
 	nft_batch_begin(&batch, NFPROTO_INET, "unit");
 	nft_put_table_delete(&batch);
 	r = nft_batch_commit(&batch, netlink);
