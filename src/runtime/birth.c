@@ -148,11 +148,18 @@ static int clone_here(void *user)
 	struct newborn *newborn = user;
 	struct plan *plan = newborn->plan;
 
+	/* Whose maps an ordinary user is to write must be seen to be his: until it has them. Nobody else is in its namespaces. */
+	bool is_seen = plan->has_no_right && plan->new_namespaces & CLONE_NEWUSER && !newborn->joins;
+
+	if (is_seen)
+		prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	newborn->pid = process_clone(newborn->joins ? 0 : plan->new_namespaces, plan->cgroup_fd, &newborn->pidfd);
 	if (newborn->pid == 0 && newborn->joins)
 		run_joiner(plan, newborn->sync, newborn->keep, newborn->keep_count);
 	if (newborn->pid == 0)
 		child_run(plan, newborn->sync, newborn->keep, newborn->keep_count);
+	if (is_seen)
+		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	return newborn->pid < 0 ? newborn->pid : 0;
 }
 

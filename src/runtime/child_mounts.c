@@ -359,6 +359,18 @@ static void make_cwd(struct child *child)
 	fd_close(&fd);
 }
 
+static void make_late_trees(const struct child *child)
+{
+	for (size_t i = 0; i < child->plan->late_count; i++) {
+		const struct plan_late *late = &child->plan->late[i];
+		int fd = mount_clone(AT_FDCWD, late->path, late->is_recursive);
+		int r = fd < 0 ? fd : plan_mount_change(fd, &late->recursive_attrs, &late->attrs);
+		if (r < 0)
+			child_fail(child, STAGE_MOUNT, r, "\"%s\"", late->path);
+		*late->slot = fd;
+	}
+}
+
 static void stop_for_hooks(struct child *child)
 {
 	const struct report report = { .type = REPORT_HOOKS };
@@ -379,6 +391,8 @@ void child_mounts(struct child *child)
 	const struct plan *plan = child->plan;
 	int null_fd = open_null(child);
 
+	make_late_trees(child);
+	child->root_fd = plan->root_fd;
 	attach_root(child);
 	for (size_t i = 0; i < plan->mount_count; i++)
 		make_mount(child, &plan->mounts[i]);

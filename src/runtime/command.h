@@ -19,6 +19,7 @@ struct command {
 	bool systemd_cgroup;
 	const char *cgroup_manager; /* crun's word for it */
 	const char *rootless;
+	bool is_rootless; /* for the groups; see command_main.c */
 	bool help;
 	bool version;
 

@@ -206,6 +206,7 @@ static int make_container(struct creation *creation, struct err **reterr)
 	options.mounts_in_order = true;
 	options.no_pivot = creation->values->no_pivot;
 	options.no_new_keyring = creation->values->no_new_keyring;
+	options.needs_no_groups = creation->command->is_rootless;
 	options.start_listen_fd = creation->listener;
 	options.starts_at_once = creation->starts_at_once;
 	options.on_groups = note_groups;

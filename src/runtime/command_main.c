@@ -1,10 +1,15 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include <sys/stat.h>
+
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/parse.h"
@@ -119,17 +124,61 @@ static int fail(const struct command *command, const struct err *error)
 	return command->error_code;
 }
 
+/* ---- rootless ---- */
+
+static bool in_user_namespace(void)
+{
+	static const char all[] = "         0          0 4294967295\n"; /* the kernel's format */
+	char text[sizeof(all)];
+	_autoclose_ int fd = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
+	ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof(text));
+
+	return len >= 0 && ((size_t)len != sizeof(all) - 1 || memcmp(text, all, sizeof(all) - 1) != 0);
+}
+
+/* Who is not the host's root can't be sure of his groups: he does without them, unless he says otherwise. */
+static int decide_rootless(struct command *command, struct err **reterr)
+{
+	const char *text = command->rootless;
+
+	if (text && *text && strcmp(text, "auto") != 0)
+		return parse_bool(text, &command->is_rootless) < 0
+			       ? err_set(reterr, ERR_INVALID, 0, "invalid rootless: %s (it is auto, true or false)",
+					 text)
+			       : 0;
+	command->is_rootless = geteuid() != 0 || in_user_namespace();
+	return 0;
+}
+
+/* A user's own folder, marked so that nobody clears it away as unused. Also root's, where he says by USER that he is none. */
+static int find_root(struct command *command, struct buf *path, struct err **reterr)
+{
+	const char *runtime_folder = getenv("XDG_RUNTIME_DIR"), *user = getenv("USER");
+	bool says = command->rootless && *command->rootless && strcmp(command->rootless, "auto") != 0;
+	bool is_own = says ? command->is_rootless
+			   : geteuid() != 0 || (command->is_rootless && !(user && strcmp(user, "root") == 0));
+
+	if (command->root)
+		return 0;
+	command->root = COMMAND_ROOT_DEFAULT;
+	if (!runtime_folder || !*runtime_folder || !is_own)
+		return 0;
+	if (buf_printf(path, "%s/tare-runtime", runtime_folder) < 0)
+		return err_oom(reterr);
+	command->root = path->data;
+	if ((mkdir(path->data, 0700) < 0 && errno != EEXIST) || chmod(path->data, 0700 | S_ISVTX) < 0)
+		return err_errno(reterr, -errno, "cannot make the state folder %s", path->data);
+	return 0;
+}
+
 static int dispatch(struct command *command, struct err **reterr)
 {
 	const char *manager = command->cgroup_manager;
-	bool yes;
 
 	if (manager && strcmp(manager, "cgroupfs") != 0 && strcmp(manager, "systemd") != 0)
 		return err_set(reterr, ERR_INVALID, 0, "unknown cgroup manager: %s", manager);
 	if (manager && strcmp(manager, "systemd") == 0)
 		command->systemd_cgroup = true;
-	if (command->rootless && strcmp(command->rootless, "auto") != 0 && parse_bool(command->rootless, &yes) < 0)
-		return err_set(reterr, ERR_INVALID, 0, "invalid rootless: %s", command->rootless);
 	if (command->log_format && strcmp(command->log_format, "json") != 0 && strcmp(command->log_format, "text") != 0)
 		return err_set(reterr, ERR_INVALID, 0, "invalid log-format: %s", command->log_format);
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
@@ -156,13 +205,17 @@ static int run(struct command *command, int argc, char **argv, struct err **rete
 		print_help();
 		return 0;
 	}
-	return dispatch(command, reterr);
+	_cleanup_(buf_finish) struct buf root = BUF_INIT(PATH_MAX);
+	r = decide_rootless(command, reterr);
+	if (r == 0)
+		r = find_root(command, &root, reterr);
+	return r < 0 ? r : dispatch(command, reterr);
 }
 
 /* Descriptors that a caller wants handed on are told by number: --preserve-fds and LISTEN_FDS; all are kept here, marked. */
 int command_main(int argc, char **argv)
 {
-	struct command command = { .root = COMMAND_ROOT_DEFAULT, .error_code = 1, .view_fd = -1 };
+	struct command command = { .error_code = 1, .view_fd = -1 };
 	_autofree_(err) struct err *error = NULL;
 
 	if (argc == 2 && strcmp(argv[1], "seccomp-compile") == 0)

@@ -13,6 +13,7 @@
 #include "runtime/container.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -33,14 +34,15 @@
 
 #include "base/clock.h"
 #include "base/io.h"
+#include "base/parse.h"
 #include "base/strv.h"
 #include "runtime/birth.h"
 #include "runtime/container_internal.h"
 #include "runtime/hooks.h"
-#include "runtime/id_maps.h"
 #include "runtime/listener.h"
 #include "runtime/resources.h"
 #include "runtime/resources_saved.h"
+#include "runtime/user_maps.h"
 #include "spec/oci_check.h"
 #include "sys/aside.h"
 #include "sys/namespaces.h"
@@ -124,6 +126,18 @@ static int open_host(struct cgroup_host **ret, struct err **reterr)
 	return r < 0 ? err_errno(reterr, r, "cannot look at the host's cgroups") : 0;
 }
 
+static int leave_out_forbidden(const struct cgroup_host *host, char ***folders)
+{
+	_autofree_(strv) char **allowed = NULL;
+
+	strv_foreach (folder, *folders)
+		if (cgroup_host_may_make(host, *folder) && strv_append(&allowed, *folder) < 0)
+			return -ENOMEM;
+	strv_free(*folders);
+	*folders = TAKE(allowed);
+	return 0;
+}
+
 static int name_groups(const struct oci_spec *spec, const struct container_options *options,
 	const struct cgroup_host *host, struct cgroup **ret, struct err **reterr)
 {
@@ -133,6 +147,8 @@ static int name_groups(const struct oci_spec *spec, const struct container_optio
 	if (!path || !*path)
 		path = options->id;
 	int r = cgroup_host_folders(host, path, &folders);
+	if (r == 0 && options->needs_no_groups)
+		r = leave_out_forbidden(host, &folders);
 	if (r == 0)
 		r = cgroup_new(host, folders, ret);
 	if (r == -EINVAL)
@@ -158,7 +174,11 @@ static int make_groups(struct container *container, const struct oci_spec *spec,
 	if (r < 0)
 		return err_errno(reterr, r, "cannot make the cgroup %s", failed);
 	container->groups_made = true;
-	r = resources_apply(container->group, spec->linux_config.resources, true, reterr);
+	r = resources_apply(container->group, spec->linux_config.resources,
+		options->needs_no_groups ? RESOURCES_BUT_DEVICES : RESOURCES_NEW, reterr);
+	if (r < 0 && options->needs_no_groups)
+		err_wrap(reterr, r,
+			"limits need the right to the container's cgroups, which an ordinary user has by delegation only");
 	return r < 0 ? err_wrap(reterr, r, "error setting cgroup config for procHooks process") : 0;
 }
 
@@ -173,35 +193,6 @@ static int open_join_fds(struct plan *plan, struct cgroup *group, pid_t beside, 
 }
 
 /* ---- the conversation with the child ---- */
-
-static int write_map(int proc, pid_t pid, const char *file, const struct oci_id_mapping *maps, size_t count,
-	struct err **reterr)
-{
-	_cleanup_(buf_finish) struct buf text = BUF_INIT(ID_MAP_TEXT_MAX);
-	int r = id_map_text(maps, count, &text, reterr);
-
-	if (r < 0)
-		return r;
-	r = procfs_write_pid(proc, pid, file, text.data);
-	return r < 0 ? err_errno(reterr, r, "cannot write the %s of the user namespace", file) : 0;
-}
-
-static int write_maps(const struct container *container, const struct oci_linux *config, struct err **reterr)
-{
-	/* Without any, everybody stays who he is. */
-	static const struct oci_id_mapping all = { .size = OCI_ID_MAX + 1 };
-	const struct oci_id_mapping *uids = config->uid_mapping_count ? config->uid_mappings : &all;
-	const struct oci_id_mapping *gids = config->gid_mapping_count ? config->gid_mappings : &all;
-	_autoclose_ int proc = procfs_open(1);
-
-	if (proc < 0)
-		return err_errno(reterr, proc, "cannot open a private procfs");
-	int r = write_map(proc, container->init.pid, "uid_map", uids,
-		config->uid_mapping_count ? config->uid_mapping_count : 1, reterr);
-	return r < 0 ? r
-		     : write_map(proc, container->init.pid, "gid_map", gids,
-			       config->gid_mapping_count ? config->gid_mapping_count : 1, reterr);
-}
 
 /* Who has gone already has said why, which is heard next. */
 static int say(int sync, enum report_type type, struct err **reterr)
@@ -389,7 +380,7 @@ static int bring_up(struct container *container, struct plan *plan, const struct
 	if (r == 0)
 		r = write_state_file(container, "creating", reterr);
 	if (r == 0 && own_user)
-		r = write_maps(container, &spec->linux_config, reterr);
+		r = user_maps_write(container->init.pid, &spec->linux_config, reterr);
 	if (r == 0 && (own_user || plan->wants_hook_stop))
 		r = say_ahead(container->init.sync, REPORT_GO, reterr);
 	if (r == 0 && options->on_namespaces)
@@ -752,7 +743,7 @@ int container_exec(struct container *container, const struct oci_process *proces
 {
 	_autofree_(plan) struct plan *plan = NULL;
 	struct birth birth = BIRTH_INIT;
-	_autoclose_ int console_fd = -1, proc = procfs_open(1);
+	_autoclose_ int console_fd = -1, proc = procfs_open_host();
 	int r = plan_exec(process, options, &plan, reterr);
 
 	if (r == 0 && !options->ignore_paused && cgroup_is_frozen(container->group) == 1)
@@ -800,9 +791,56 @@ int container_kill_all(struct container *container, struct err **reterr)
 	return r < 0 ? err_errno(reterr, r, "cannot kill the processes of container %s", container->id) : 0;
 }
 
+/* Who can't have groups has the pid namespace, if it is another than ours; what made one of its own inside is not seen. */
+static int namespace_pids(const struct container *container, pid_t **ret, size_t *ret_count)
+{
+	_autoclose_ int proc = procfs_open_host();
+	struct stat own, wanted, found;
+	char path[64];
+	DIR *dir = NULL;
+	int copy = proc < 0 ? proc : openat(proc, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool is_own = false;
+
+	if (copy < 0 || !(dir = fdopendir(copy))) {
+		fd_close(&copy);
+		return proc < 0 ? proc : -errno;
+	}
+	snprintf(path, sizeof(path), "%d/ns/pid", container->init.pid);
+	int r = fstatat(proc, path, &wanted, 0) < 0 || fstatat(proc, "self/ns/pid", &own, 0) < 0 ? -errno : 0;
+	is_own = r == 0 && own.st_ino == wanted.st_ino;
+	for (struct dirent *entry; r == 0 && (entry = readdir(dir));) {
+		uint64_t pid;
+		if (parse_u64(entry->d_name, INT32_MAX, &pid) < 0)
+			continue;
+		snprintf(path, sizeof(path), "%d/ns/pid", (pid_t)pid);
+		if (is_own ? (pid_t)pid != container->init.pid
+			   : fstatat(proc, path, &found, 0) < 0 || found.st_ino != wanted.st_ino)
+			continue;
+		pid_t *grown = reallocarray(*ret, *ret_count + 1, sizeof(pid_t));
+		if (!grown)
+			r = -ENOMEM;
+		else
+			(*ret = grown)[(*ret_count)++] = (pid_t)pid;
+	}
+	closedir(dir);
+	return r == -ENOENT ? 0 : r;
+}
+
+static bool has_groups(const struct container *container)
+{
+	return container->group && cgroup_folders(container->group);
+}
+
 int container_signal_all(struct container *container, int signo, struct err **reterr)
 {
-	int r = cgroup_signal(container->group, signo);
+	_cleanup_free_ pid_t *pids = NULL;
+	size_t count = 0;
+	int r = has_groups(container) ? cgroup_signal(container->group, signo)
+				      : container_pids(container, &pids, &count, NULL);
+
+	for (size_t i = 0; i < count; i++)
+		if (kill(pids[i], signo) < 0 && errno != ESRCH && r == 0)
+			r = -errno;
 
 	return r < 0 ? err_errno(reterr, r, "cannot signal the processes of container %s", container->id) : 0;
 }
@@ -836,7 +874,7 @@ int container_resources_set(struct container *container, const struct oci_resour
 {
 	struct resources_saved saved;
 	resources_save(container->group, &saved);
-	int r = resources_apply(container->group, resources, false, reterr);
+	int r = resources_apply(container->group, resources, RESOURCES_CHANGED, reterr);
 	if (r < 0)
 		resources_restore(container->group, &saved);
 	return r;
@@ -844,8 +882,14 @@ int container_resources_set(struct container *container, const struct oci_resour
 
 int container_pids(struct container *container, pid_t **ret, size_t *ret_count, struct err **reterr)
 {
-	int r = cgroup_pids(container->group, ret, ret_count);
+	*ret = NULL;
+	*ret_count = 0;
+	int r = has_groups(container)       ? cgroup_pids(container->group, ret, ret_count)
+		: container->init.pidfd < 0 ? 0
+					    : namespace_pids(container, ret, ret_count);
 
+	if (r < 0)
+		free(*ret);
 	return r < 0 ? err_errno(reterr, r, "cannot list the processes of container %s", container->id) : 0;
 }
 
@@ -875,6 +919,9 @@ int container_destroy(struct container *container, int timeout_ms, struct err **
 	if (container->init.pidfd >= 0)
 		syscall(SYS_pidfd_send_signal, container->init.pidfd, SIGKILL, NULL, 0);
 	/* Most often init was alone or took all others along, and the groups are empty. */
+	struct pollfd ended = { .fd = container->init.pidfd, .events = POLLIN };
+	if (!has_groups(container) && container->init.pidfd >= 0 && poll(&ended, 1, timeout_ms) == 0)
+		return err_set(reterr, ERR_UNAVAILABLE, EBUSY, "container %s does not die", container->id);
 	int r = cgroup_remove(container->group, 0);
 	if (r == -EBUSY) {
 		cgroup_kill(container->group);

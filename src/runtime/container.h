@@ -156,6 +156,10 @@ struct container_options {
 	/* The host's hierarchies, if the caller has looked already; NULL. Borrowed. */
 	const struct cgroup_host *cgroup_host;
 
+	/* Rootless: groups that may not be made are done without, and so are device rules, unless a limit was asked for that would
+	 * need them. */
+	bool needs_no_groups;
+
 	/* The caller will start it right after the creation in any case: it need not wait in between. */
 	bool starts_at_once;
 

@@ -62,6 +62,7 @@ void plan_free(struct plan *plan)
 	for (size_t i = 0; i < plan->device_count; i++)
 		fd_close(&plan->devices[i].tree_fd);
 	free(plan->devices);
+	free(plan->late);
 	for (size_t i = 0; i < plan->cgroup_view_count; i++) {
 		free(plan->cgroup_views[i].options);
 		strv_free(plan->cgroup_views[i].aliases);
@@ -362,6 +363,13 @@ static int fill_namespaces(struct plan *plan, const struct oci_spec *spec, const
 		joins_user = joins_user || plan->joins[i].flag == CLONE_NEWUSER;
 	plan->becomes_root = joins_user || (plan->new_namespaces & CLONE_NEWUSER);
 	plan->process.in_user_namespace = plan->becomes_root;
+	plan->has_no_right = geteuid() != 0;
+	if (plan->has_no_right && !plan->becomes_root)
+		return err_set(reterr, ERR_INVALID, EPERM, "rootless container requires user namespaces");
+	if (plan->has_no_right && plan->new_namespaces & CLONE_NEWUSER &&
+		(!spec->linux_config.uid_mapping_count || !spec->linux_config.gid_mapping_count))
+		return err_set(reterr, ERR_INVALID, 0, "rootless containers requires at least one %s mapping",
+			spec->linux_config.uid_mapping_count ? "GID" : "UID");
 	plan->loopback = plan->new_namespaces & CLONE_NEWNET;
 	plan_use_network(plan, options->network_fd);
 	return 0;
@@ -491,7 +499,28 @@ static int bind_devices(struct plan *plan, const struct oci_linux *config, struc
 	return 0;
 }
 
-static int fill_devices(struct plan *plan, const struct oci_spec *spec, struct err **reterr)
+static int bind_devices_late(struct plan *plan, const struct container_options *options, struct err **reterr)
+{
+	for (size_t i = 0; i < plan->device_count; i++) {
+		struct plan_device *device = &plan->devices[i];
+		struct plan_late *late;
+		mode_t mode;
+		if (S_ISFIFO(device->mode))
+			continue;
+		int r = plan_late_tree(plan, device->path, options, &device->tree_fd, &mode, &late, reterr);
+		if (r < 0)
+			return r;
+		if ((mode & S_IFMT) != (device->mode & S_IFMT) || late->device != device->device)
+			return err_set(reterr, ERR_FORBIDDEN, EPERM,
+				"cannot make the device %s without the right to: the host has no such %s", device->path,
+				device->path);
+		late->is_recursive = false;
+	}
+	return 0;
+}
+
+static int fill_devices(struct plan *plan, const struct oci_spec *spec, const struct container_options *options,
+	struct err **reterr)
 {
 	plan->devices = calloc(ARRAY_SIZE(default_devices) + spec->linux_config.device_count, sizeof(*plan->devices));
 	if (!plan->devices)
@@ -507,6 +536,8 @@ static int fill_devices(struct plan *plan, const struct oci_spec *spec, struct e
 		if (r < 0)
 			return r;
 	}
+	if (plan->has_no_right)
+		return bind_devices_late(plan, options, reterr);
 	return plan->becomes_root ? bind_devices(plan, &spec->linux_config, reterr) : 0;
 }
 
@@ -680,7 +711,7 @@ int plan_container(const struct oci_spec *spec, const struct container_options *
 	if (r == 0)
 		r = fill_filter(plan, spec, options->seccomp_fd, reterr);
 	if (r == 0)
-		r = fill_devices(plan, spec, reterr);
+		r = fill_devices(plan, spec, options, reterr);
 	if (r == 0 && fill_cgroup_views(plan, group, host) < 0)
 		r = err_oom(reterr);
 	if (r == 0 && options->writable_cgroups)

@@ -66,6 +66,17 @@ struct plan_cgroup_view {
 	bool is_writable; /* though the mount is read-only */
 };
 
+/* A tree that only the child can make (plan_late.c). */
+struct plan_late {
+	const char *path; /* absolute */
+	dev_t device;
+	bool is_proc_root;
+	int *slot; /* where its descriptor goes */
+	bool is_recursive;
+	struct mount_attrs recursive_attrs;
+	struct mount_attrs attrs;
+};
+
 #define INIT_PID_ARGUMENT 2 /* of init_args: the child's to fill in */
 
 struct plan_join {
@@ -150,6 +161,9 @@ struct plan {
 	struct plan_join joins[16];
 	size_t join_count;
 	bool becomes_root; /* of a user namespace, new or joined */
+	bool has_no_right; /* to mounts: its creator is an ordinary user */
+	struct plan_late *late;
+	size_t late_count;
 
 	int root_fd;     /* detached tree */
 	char *root_path; /* where it lies while hooks of the creation run; NULL: on "/" */
@@ -216,4 +230,7 @@ int plan_rootfs(struct plan *plan, const struct oci_spec *spec, const struct con
 	struct err **reterr);
 int plan_check_sysctls(const struct oci_spec *spec, uint64_t own_namespaces, struct err **reterr);
 int plan_mount_change(int tree, const struct mount_attrs *recursive, const struct mount_attrs *own);
+/* `slot`: lives as long as the plan. The result is ours, until the next. */
+int plan_late_tree(struct plan *plan, const char *path, const struct container_options *options, int *slot,
+	mode_t *ret_mode, struct plan_late **ret, struct err **reterr);
 void plan_mount_finish(struct plan_mount *mount);

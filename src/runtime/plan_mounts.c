@@ -10,10 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <linux/magic.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 
 #include "base/strv.h"
 #include "runtime/id_maps.h"
@@ -21,8 +19,7 @@
 #include "runtime/overlay.h"
 #include "runtime/plan.h"
 #include "sys/lsm.h"
-
-#define PROC_ROOT_INO 1
+#include "sys/procfs.h"
 
 static const char *const proc_allowed[] = { "/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat",
 	"/proc/swaps", "/proc/uptime", "/proc/loadavg", "/proc/slabinfo", "/proc/net/dev",
@@ -81,15 +78,6 @@ static int not_proc(const char *destination, struct err **reterr)
 }
 
 /* The whole of a procfs: the host's, where a user without rights shares the host's processes and may mount none. */
-static bool is_proc_root(int fd)
-{
-	struct statfs fs;
-	struct stat st;
-
-	return fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC && fstat(fd, &st) == 0 &&
-	       st.st_ino == PROC_ROOT_INO;
-}
-
 static int check_destination(const char *destination, const struct oci_mount *spec, bool bind, struct err **reterr)
 {
 	bool in_proc = strcmp(destination, "/proc") == 0 || strncmp(destination, "/proc/", 6) == 0;
@@ -179,7 +167,7 @@ static int fill_bind(struct plan_mount *out, const struct oci_mount *spec, const
 	if (r < 0)
 		return err_errno(reterr, r, "error mounting \"%s\" to rootfs at \"%s\"", spec->source,
 			spec->destination);
-	if (strcmp(spec->destination, "/proc") == 0 && !is_proc_root(out->tree_fd))
+	if (strcmp(spec->destination, "/proc") == 0 && !procfs_is_root(out->tree_fd))
 		return not_proc(spec->destination, reterr);
 	/* Not to share by accident what the host shares. */
 	if (!applied.attrs.propagation && !applied.recursive_attrs.propagation) {
@@ -196,6 +184,34 @@ static int fill_bind(struct plan_mount *out, const struct oci_mount *spec, const
 		return err_errno(reterr, r, "error setting the options of the mount of \"%s\" at \"%s\"", spec->source,
 			spec->destination);
 	return map_owners(out->tree_fd, spec, document, words, reterr);
+}
+
+/* The same, where the child has to make the tree. */
+static int fill_bind_late(struct plan *plan, struct plan_mount *out, const struct oci_mount *spec,
+	const struct mount_words *words, const struct container_options *options, struct err **reterr)
+{
+	struct plan_late *late;
+	mode_t mode;
+
+	if (!spec->source || !*spec->source)
+		return err_set(reterr, ERR_INVALID, 0, "the bind mount at %s has no source", spec->destination);
+	if (words->is_idmapped || spec->uid_mapping_count)
+		return err_set(reterr, ERR_FORBIDDEN, EPERM, "the mount at %s: idmapped mounts need root's rights",
+			spec->destination);
+	int r = plan_late_tree(plan, spec->source, options, &out->tree_fd, &mode, &late, reterr);
+	if (r < 0)
+		return err_wrap(reterr, r, "error mounting \"%s\" to rootfs at \"%s\"", spec->source,
+			spec->destination);
+	if (strcmp(out->destination, "/proc") == 0 && !late->is_proc_root)
+		return not_proc(out->destination, reterr);
+	out->kind = PLAN_MOUNT_TREE;
+	out->source = spec->source;
+	out->is_dir = S_ISDIR(mode);
+	late->is_recursive = words->is_recursive_bind;
+	late->attrs = words->attrs;
+	late->recursive_attrs = words->recursive_attrs;
+	late->recursive_attrs.recursive = true;
+	return 0;
 }
 
 /* procfs and sysfs label their files themselves; the kernel made mqueue's instance before us, with labels of its own. */
@@ -241,6 +257,8 @@ static int fill_mount(struct plan *plan, struct plan_mount *out, const struct oc
 	r = check_destination(destination, spec, bind, reterr);
 	if (r < 0)
 		return r;
+	if (bind && plan->has_no_right)
+		return fill_bind_late(plan, out, spec, &words, options, reterr);
 	if (bind)
 		return fill_bind(out, spec, &words, document, options, reterr);
 	if (words.is_idmapped || spec->uid_mapping_count)
@@ -356,6 +374,13 @@ static int clone_path_root(struct plan *plan, const struct oci_spec *spec, const
 		path = spec->root ? spec->root->path : NULL;
 	if (!path || !*path)
 		return err_set(reterr, ERR_INVALID, 0, "the spec has no root");
+	if (plan->has_no_right) {
+		struct plan_late *late;
+		int r = plan_late_tree(plan, path, options, &plan->root_fd, &st.st_mode, &late, reterr);
+		if (r == 0 && !S_ISDIR(st.st_mode))
+			r = err_set(reterr, ERR_INVALID, ENOTDIR, "invalid rootfs %s: not a folder", path);
+		return r;
+	}
 	int dir_fd = path[0] == '/' || options->bundle_fd < 0 ? AT_FDCWD : options->bundle_fd;
 	plan->root_fd = mount_clone(dir_fd, path, true);
 	if (plan->root_fd < 0)
@@ -377,7 +402,7 @@ int plan_rootfs(struct plan *plan, const struct oci_spec *spec, const struct con
 		r = overlay_mount(&options->rootfs, &plan->root_fd, reterr);
 	else
 		r = clone_path_root(plan, spec, options, reterr);
-	if (r < 0)
+	if (r < 0 || plan->root_fd < 0)
 		return r;
 
 	/* Shared roots stay peers of the host's mount, slaves stay its slaves; else nothing goes either way. */

@@ -525,9 +525,12 @@ static int apply_unified(struct cgroup *group, const struct oci_resources *resou
 	return 0;
 }
 
-int resources_apply(struct cgroup *group, const struct oci_resources *resources, bool is_new, struct err **reterr)
+int resources_apply(struct cgroup *group, const struct oci_resources *resources, enum resources_scope scope,
+	struct err **reterr)
 {
-	int r = is_new || (resources && resources->device_count) ? resources_devices(group, resources, reterr) : 0;
+	bool limits_devices = scope == RESOURCES_NEW ||
+			      (scope == RESOURCES_CHANGED && resources && resources->device_count);
+	int r = limits_devices ? resources_devices(group, resources, reterr) : 0;
 
 	if (r == 0 && resources)
 		r = resources_check(resources, reterr);

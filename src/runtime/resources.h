@@ -8,8 +8,14 @@
 #include "spec/oci_runtime.h"
 #include "sys/cgroup.h"
 
-/* `is_new`: also closes the groups to all devices but the listed and the usual ones, and takes v1's inherited cpusets. */
-int resources_apply(struct cgroup *group, const struct oci_resources *resources, bool is_new, struct err **reterr);
+enum resources_scope {
+	RESOURCES_CHANGED,     /* what is set in the document */
+	RESOURCES_NEW,         /* also closes the groups to all devices but the listed and the usual ones */
+	RESOURCES_BUT_DEVICES, /* which only root can limit */
+};
+
+int resources_apply(struct cgroup *group, const struct oci_resources *resources, enum resources_scope scope,
+	struct err **reterr);
 
 /* What is wrong in itself, without touching anything. */
 int resources_check(const struct oci_resources *resources, struct err **reterr);

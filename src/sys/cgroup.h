@@ -51,6 +51,9 @@ bool cgroup_host_is_unified(const struct cgroup_host *host);
  */
 int cgroup_host_folders(const struct cgroup_host *host, const char *path, char ***ret);
 
+/* Whether the folder can be made by this process and joined: by the rights of what is there above it. */
+bool cgroup_host_may_make(const struct cgroup_host *host, const char *folder);
+
 /* A handle on folders, made or not (yet, any more). Folders of hierarchies that the host does not have are an -EINVAL. Copies. */
 int cgroup_new(const struct cgroup_host *host, char *const *folders, struct cgroup **ret);
 void cgroup_free(struct cgroup *group);

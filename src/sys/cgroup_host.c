@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -306,4 +307,27 @@ int cgroup_host_folders(const struct cgroup_host *host, const char *path, char *
 	}
 	*ret = TAKE(folders);
 	return 0;
+}
+
+static bool is_of(const struct cgroup_hierarchy *hierarchy, const char *folder)
+{
+	size_t len = strlen(hierarchy->mount);
+
+	return strncmp(folder, hierarchy->mount, len) == 0 && folder[len] == '/';
+}
+
+/* Moving between two groups of v2 takes the right to the one that both are below, which is this one most often. */
+bool cgroup_host_may_make(const struct cgroup_host *host, const char *folder)
+{
+	char above[CGROUP_PATH_MAX], procs[CGROUP_PATH_MAX + 16];
+	bool is_v2 = false;
+
+	snprintf(above, sizeof(above), "%s", folder);
+	while (access(above, F_OK) < 0 && strrchr(above, '/') != above)
+		*strrchr(above, '/') = '\0';
+	for (size_t i = 0; i < host->count; i++)
+		is_v2 = is_v2 || (host->items[i].is_v2 && is_of(&host->items[i], folder));
+	snprintf(procs, sizeof(procs), "%s/%s", above, is_v2 ? "cgroup.procs" : "tasks");
+	return faccessat(AT_FDCWD, above, W_OK | X_OK, AT_EACCESS) == 0 &&
+	       (!is_v2 || faccessat(AT_FDCWD, procs, W_OK, AT_EACCESS) == 0);
 }

@@ -30,16 +30,21 @@ int procfs_open(int pid_only)
 		MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, NULL);
 }
 
-/* Its very root, and the one that knows us by our own number. */
-static bool is_own_root(int fd)
+bool procfs_is_root(int fd)
 {
 	struct statfs fs;
 	struct stat st;
+
+	return fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC && fstat(fd, &st) == 0 && st.st_ino == ROOT_INODE;
+}
+
+/* Its very root, and the one that knows us by our own number. */
+static bool is_own_root(int fd)
+{
 	char own[16], seen[16];
 	int len = snprintf(own, sizeof(own), "%d", getpid());
 
-	return fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC && fstat(fd, &st) == 0 &&
-	       st.st_ino == ROOT_INODE && readlinkat(fd, "self", seen, sizeof(seen)) == len &&
+	return procfs_is_root(fd) && readlinkat(fd, "self", seen, sizeof(seen)) == len &&
 	       memcmp(own, seen, (size_t)len) == 0;
 }
 

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <sys/types.h>
@@ -15,6 +16,9 @@ int procfs_open(int pid_only);
 /* The host's, if it is mounted at /proc and of our own pid namespace, else a private one: to read what nobody but the host could fake.
  * A private one costs more: its end waits for RCU. */
 int procfs_open_host(void);
+
+/* Whether the descriptor is on the root of a procfs. */
+bool procfs_is_root(int fd);
 
 /* `path` relative to the instance, without symlinks; checked to be procfs and of this very mount. */
 int procfs_open_file(int proc_fd, const char *path, int flags);

@@ -35,10 +35,10 @@ def containerd():
 
 
 class Docker:
-    """Podman and Docker share a command line; what each needs in addition is in `common`, in `room` for a tmpfs at /x."""
+    """Podman and Docker share a command line; what each needs in addition is in `common`."""
 
-    def __init__(self, peer, common, room):
-        self.peer, self.common, self.room, self.count = peer, common, room, 0
+    def __init__(self, peer, *common):
+        self.peer, self.common, self.count = peer, common, 0
 
     def __call__(self, *arguments, **options):
         return self.peer.run(*arguments, **options)
@@ -63,12 +63,12 @@ class Docker:
 
 @pytest.fixture(scope="module")
 def podman():
-    yield from (Docker(peer, ["--network", "none"], ["--read-only-tmpfs=false", "--tmpfs", "/x:notmpcopyup"]) for peer in opened(Podman(), "load", "-q"))
+    yield from (Docker(peer, "--network", "none") for peer in opened(Podman(), "load", "-q"))
 
 
 @pytest.fixture(scope="module")
 def dockerd():
-    yield from (Docker(peer, ["--network", "none", "--runtime", "tare"], ["--tmpfs", "/x"]) for peer in opened(Dockerd(), "load", "-q"))
+    yield from (Docker(peer, "--network", "none", "--runtime", "tare") for peer in opened(Dockerd(), "load", "-q"))
 
 
 @pytest.fixture(params=["podman", "dockerd"])
@@ -172,7 +172,7 @@ def test_life_of_a_container(docker):
 
 
 def test_what_a_container_may_see(docker):
-    text = docker.once("--read-only", *docker.room, "--cap-drop", "all", "--cap-add", "kill", "--security-opt", "no-new-privileges",
+    text = docker.once("--read-only", "--tmpfs", "/x", "--cap-drop", "all", "--cap-add", "kill", "--security-opt", "no-new-privileges",
                        "--device", "/dev/fuse", "-h", "nutshell", "busybox", "sh", "-c",
                        "touch /a || echo full; touch /x/a && echo room; ls -l /dev/fuse; hostname; grep -E 'CapEff|NoNewPrivs|Seccomp:' /proc/self/status")
     assert "full" in text and "room" in text and re.search(r"crw\S+ .* 10, 229 .*/dev/fuse", text) and "nutshell" in text
