@@ -16,6 +16,7 @@ import threading
 import pytest
 
 from harness.box import PARENT, Box, cgroup_folders, remove_groups
+from harness.engine import SLOW
 
 
 @pytest.fixture
@@ -221,7 +222,7 @@ class Agent:
     """Refuses to make folders, lets all else go on; keeps the documents it gets."""
 
     def __init__(self, path):
-        self.documents, self.path = [], path
+        self.documents, self.path, self.news = [], path, threading.Condition()
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.bind(str(path))
         self.socket.listen()
@@ -235,8 +236,15 @@ class Agent:
             text, control, _, _ = connection.recvmsg(1 << 16, socket.CMSG_SPACE(4))
         fds = array.array("i")
         fds.frombytes(control[0][2])
-        self.documents.append(json.loads(text))
+        with self.news:
+            self.documents.append(json.loads(text))
+            self.news.notify()
         selector.register(fds[0], selectors.EVENT_READ, "listener")
+
+    def document(self, index):
+        with self.news:
+            assert self.news.wait_for(lambda: len(self.documents) > index, 60 * SLOW)
+        return self.documents[index]
 
     @staticmethod
     def answer(listener):
@@ -291,7 +299,7 @@ def test_seccomp_listener(box, agent, no_new_privileges):
     notifying(box, agent, no_new_privileges, ["mkdir", "mkdirat", "execve", "openat", "read", "close", "fcntl", "capset", "prctl"])
     result = box.run("mkdir /tmp/x")
     assert "exceeded" in result.stderr.lower(), result.stderr
-    document = agent.documents[0]
+    document = agent.document(0)
     assert document["fds"] == ["seccompFd"] and document["metadata"] == "for the test" and document["pid"] == document["state"]["pid"]
     assert document["state"]["id"] == "c0" and document["state"]["annotations"] == {"org.test": "yes"}
 
@@ -299,9 +307,9 @@ def test_seccomp_listener(box, agent, no_new_privileges):
 def test_seccomp_listener_of_start_and_exec(box, agent):
     notifying(box, agent, True)
     identifier = box.start(["sleep", "1000"])
-    assert agent.documents[0]["pid"] == box.pid(identifier)
+    assert agent.document(0)["pid"] == box.pid(identifier)
     assert "exceeded" in box.rt("exec", identifier, "mkdir", "/tmp/x").stderr.lower()
-    assert agent.documents[1]["pid"] != box.pid(identifier) and agent.documents[1]["state"]["status"] == "running"
+    assert agent.document(1)["pid"] != box.pid(identifier) and agent.document(1)["state"]["status"] == "running"
 
 
 def test_seccomp_listener_that_can_not_be(box, agent):
