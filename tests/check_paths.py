@@ -72,7 +72,7 @@ FILES = {
     "doctor/rules.c": ("fopen", "procfs of the host"),
     "runtime/command_show.c": ("chdir opendir", "the runtime's state folder, and the bundle for `spec`"),
     "runtime/command_state.c": ("mkdir mkdirat open openat unlinkat", "the runtime's state folder, by checked IDs"),
-    "runtime/container.c": ("access fstatat", "ns/NAME below a /proc/PID that sys/procfs opened; a folder of a cgroup hierarchy, where there are no links"),
+    "runtime/container.c": ("openat access fstatat", "ns/NAME below a /proc/PID that sys/procfs opened; a folder of a cgroup hierarchy, where there are no links"),
     "runtime/lookup.c": ("faccessat stat", "the command, as the container's user and in its root: what execve will do"),
     "runtime/overlay.c": ("mount open readlink", "the layers' folder, of the store"),
     "runtime/plan.c": ("fchmodat fchownat mknodat", "numbers in a tmpfs that was just made"),

@@ -498,6 +498,12 @@ static void run_exec(struct child *child)
 	}
 	if (plan->becomes_root)
 		become_root(child);
+	if (plan->root_fd >= 0) {
+		int r = mount_enter(plan->root_fd);
+		if (r < 0)
+			child_fail(child, STAGE_PIVOT, r, "%s", "");
+		fd_close(&child->root_fd);
+	}
 	if (plan->process.terminal)
 		child_console(child, false);
 	become_user(child);

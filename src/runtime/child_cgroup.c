@@ -48,40 +48,47 @@ static void mount_v2(struct child *child, const struct plan_mount *mount, int ta
 	child_fail(child, STAGE_MOUNT, ENODEV, "\"cgroup2\" to rootfs at \"%s\"", mount->destination);
 }
 
-static void mount_view_below(struct child *child, const struct plan_cgroup_view *view, int tmpfs, uint64_t attrs)
+static void make_places(struct child *child, const struct plan_cgroup_view *view, int tmpfs)
 {
 	if (mkdirat(tmpfs, view->name, 0755) < 0)
 		child_fail(child, STAGE_MOUNT, errno, "cgroup %s", view->name);
+	for (char *const *alias = view->aliases; alias && *alias; alias++)
+		if (symlinkat(view->name, tmpfs, *alias) < 0 && errno != EEXIST)
+			child_fail(child, STAGE_MOUNT, errno, "cgroup %s", *alias);
+}
+
+static void mount_view_below(struct child *child, const struct plan_cgroup_view *view, int tmpfs, uint64_t attrs)
+{
 	int target = inroot_plain_dir(tmpfs, view->name);
+
 	if (target < 0)
 		child_fail(child, STAGE_MOUNT, target, "cgroup %s", view->name);
 	int fd = view_mount(child, view, attrs);
 	child_attach(child, fd, target, STAGE_MOUNT, view->name);
 	fd_close(&fd);
 	fd_close(&target);
-	for (char *const *alias = view->aliases; alias && *alias; alias++)
-		if (symlinkat(view->name, tmpfs, *alias) < 0 && errno != EEXIST)
-			child_fail(child, STAGE_MOUNT, errno, "cgroup %s", *alias);
 }
 
+/* Folders and links first, so that it is as it stays when it is attached. */
 static void mount_all(struct child *child, const struct plan_mount *mount, int target)
 {
 	static const struct mount_option options[] = { { "mode", "755" } };
+	const struct mount_attrs readonly = { .set = mount->attrs.set & MOUNT_ATTR_RDONLY };
 	uint64_t attrs = mount->attrs.set & ~(uint64_t)MOUNT_ATTR_RDONLY;
 	int tmpfs = mount_new("tmpfs", "tmpfs", options, 1, attrs, NULL);
 
 	if (tmpfs < 0)
 		child_fail(child, STAGE_MOUNT, tmpfs, "\"tmpfs\" to rootfs at \"%s\"", mount->destination);
+	for (size_t i = 0; i < child->plan->cgroup_view_count; i++)
+		if (child->plan->cgroup_views[i].name)
+			make_places(child, &child->plan->cgroup_views[i], tmpfs);
+	int r = mount_change(tmpfs, &readonly);
+	if (r < 0)
+		child_fail(child, STAGE_MOUNT, r, "\"tmpfs\" to rootfs at \"%s\"", mount->destination);
 	child_attach(child, tmpfs, target, STAGE_MOUNT, mount->destination);
 	for (size_t i = 0; i < child->plan->cgroup_view_count; i++)
 		if (child->plan->cgroup_views[i].name)
 			mount_view_below(child, &child->plan->cgroup_views[i], tmpfs, mount->attrs.set);
-	if (mount->attrs.set & MOUNT_ATTR_RDONLY) {
-		const struct mount_attrs readonly = { .set = MOUNT_ATTR_RDONLY };
-		int r = mount_change(tmpfs, &readonly);
-		if (r < 0)
-			child_fail(child, STAGE_MOUNT, r, "\"tmpfs\" to rootfs at \"%s\"", mount->destination);
-	}
 	fd_close(&tmpfs);
 }
 

@@ -24,14 +24,34 @@ void child_attach(struct child *child, int mount, int target, enum report_stage 
 {
 	int r = mount_attach(mount, target);
 
+	if (r == -EINVAL && child->plan->is_detached)
+		child_fail(child, stage, r, "%s (without a mount namespace of its own, a container needs Linux 6.15)",
+			what);
 	if (r < 0)
 		child_fail(child, stage, r, "%s", what);
+}
+
+/* A tree can be mounted on only by who is in the namespace that it was taken from. */
+static void take_joined_root(struct child *child)
+{
+	static const struct mount_attrs closed = { .propagation = MS_PRIVATE, .recursive = true };
+	const char *path = child->plan->root_path;
+
+	fd_close(&child->root_fd);
+	child->root_fd = path ? mount_clone(AT_FDCWD, path, true) : -ENOENT;
+	int r = child->root_fd < 0 ? child->root_fd : mount_change(child->root_fd, &closed);
+	if (r < 0)
+		child_fail(child, STAGE_ROOTFS, r, "(%s, in the joined mount namespace)", path ? path : "");
 }
 
 /* The new root lies on top of "/": any place in this private copy of the host's tree does, where no hook is to find it. One that
  * can't be reached (another's folder, seen from a user namespace) can't be by hooks either. */
 static void attach_root(struct child *child)
 {
+	if (child->plan->joins_mounts)
+		take_joined_root(child);
+	if (child->plan->is_detached)
+		return;
 	int r = mount_set_propagation_all(MS_PRIVATE);
 
 	if (r < 0)
@@ -338,7 +358,9 @@ static void check_in_place(struct child *child, int mount, const char *name)
 
 static void enter_root(struct child *child)
 {
-	int r = child->plan->no_pivot ? mount_move_to_root(child->root_fd) : mount_pivot(child->root_fd);
+	int r = child->plan->is_detached ? mount_enter(child->root_fd)
+		: child->plan->no_pivot  ? mount_move_to_root(child->root_fd)
+					 : mount_pivot(child->root_fd);
 
 	if (r < 0)
 		child_fail(child, STAGE_PIVOT, r, "%s", "");

@@ -706,6 +706,27 @@ static int open_subgroups(struct container *container, char *const *wishes, stru
 		     : open_join_fds(plan, group, 0, reterr);
 }
 
+static bool has_own_mounts(const struct oci_linux *config)
+{
+	for (size_t i = 0; i < config->namespace_count; i++)
+		if (strcmp(config->namespaces[i].type, "mount") == 0)
+			return !config->namespaces[i].path || !*config->namespaces[i].path;
+	return false;
+}
+
+/* Without a mount namespace of the container's own, joining leads to somebody else's root. */
+static int open_root(const struct container *container, int proc, const struct oci_linux *config, struct plan *plan,
+	struct err **reterr)
+{
+	char path[32];
+
+	if (!config || has_own_mounts(config))
+		return 0;
+	snprintf(path, sizeof(path), "%d/root", container->init.pid);
+	plan->root_fd = openat(proc, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return plan->root_fd < 0 ? err_errno(reterr, -errno, "cannot get at the container's root") : 0;
+}
+
 static int plan_joins(struct container *container, int proc, char *const *subgroups, struct plan *plan,
 	struct err **reterr)
 {
@@ -750,6 +771,8 @@ int container_exec(struct container *container, const struct oci_process *proces
 		r = err_set(reterr, ERR_CONFLICT, 0, "cannot exec in a paused container");
 	if (r == 0)
 		r = plan_joins(container, proc, options->subgroups, plan, reterr);
+	if (r == 0)
+		r = open_root(container, proc, options->config, plan, reterr);
 	if (r == 0)
 		r = birth_give(plan, &birth, reterr);
 	fd_close(&proc); /* unmounting waits for RCU: while the new process is at work, it costs nothing */

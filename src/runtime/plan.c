@@ -356,8 +356,7 @@ static int fill_namespaces(struct plan *plan, const struct oci_spec *spec, const
 	}
 	if (r < 0)
 		return r;
-	if (!(plan->new_namespaces & CLONE_NEWNS))
-		return err_set(reterr, ERR_UNSUPPORTED, 0, "a container needs a mount namespace of its own");
+	plan->is_detached = !(plan->new_namespaces & CLONE_NEWNS);
 	bool joins_user = false;
 	for (size_t i = 0; i < plan->join_count; i++)
 		joins_user = joins_user || plan->joins[i].flag == CLONE_NEWUSER;

@@ -165,8 +165,11 @@ struct plan {
 	struct plan_late *late;
 	size_t late_count;
 
-	int root_fd;     /* detached tree */
-	char *root_path; /* where it lies while hooks of the creation run; NULL: on "/" */
+	int root_fd; /* detached tree; of exec: where it goes, if the container has no mount namespace of its own; -1 */
+	/* The mount namespace is somebody else's: the tree stays detached, nothing of it is seen there. */
+	bool is_detached;
+	bool joins_mounts; /* it is a joined one, which has its own copy of the root's folder: that at root_path */
+	char *root_path;   /* where it lies while hooks of the creation run; NULL: on "/" */
 	bool root_readonly;
 	bool in_order;             /* mounts are made, and so listed, in the document's order */
 	uint64_t root_propagation; /* MS_*, of "/" in the end */

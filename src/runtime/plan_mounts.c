@@ -364,6 +364,15 @@ static int keep_root_path(struct plan *plan, const char *path, const char *bundl
 	return 0;
 }
 
+static uint64_t joined_namespaces(const struct plan *plan)
+{
+	uint64_t flags = 0;
+
+	for (size_t i = 0; i < plan->join_count; i++)
+		flags |= plan->joins[i].flag;
+	return flags;
+}
+
 static int clone_path_root(struct plan *plan, const struct oci_spec *spec, const struct container_options *options,
 	struct err **reterr)
 {
@@ -387,7 +396,9 @@ static int clone_path_root(struct plan *plan, const struct oci_spec *spec, const
 		return err_errno(reterr, plan->root_fd, "invalid rootfs %s", path);
 	if (fstat(plan->root_fd, &st) < 0 || !S_ISDIR(st.st_mode))
 		return err_set(reterr, ERR_INVALID, ENOTDIR, "invalid rootfs %s: not a folder", path);
-	return plan->wants_hook_stop ? keep_root_path(plan, path, options->bundle_path, reterr) : 0;
+	plan->joins_mounts = joined_namespaces(plan) & CLONE_NEWNS;
+	return plan->wants_hook_stop || plan->joins_mounts ? keep_root_path(plan, path, options->bundle_path, reterr)
+							   : 0;
 }
 
 int plan_rootfs(struct plan *plan, const struct oci_spec *spec, const struct container_options *options,

@@ -103,6 +103,11 @@ int mount_pivot(int root_fd)
 	return chdir("/") < 0 ? -errno : 0;
 }
 
+int mount_enter(int root_fd)
+{
+	return fchdir(root_fd) < 0 || chroot(".") < 0 || chdir("/") < 0 ? -errno : 0;
+}
+
 /* "\\040" is a space. */
 static void unescape(char *text)
 {
@@ -176,7 +181,5 @@ int mount_move_to_root(int root_fd)
 	/* The container's root was attached already; entering it by descriptor hides what is outside. */
 	if (r < 0)
 		return r;
-	if (fchdir(root_fd) < 0 || chroot(".") < 0 || chdir("/") < 0)
-		return -errno;
-	return 0;
+	return mount_enter(root_fd);
 }

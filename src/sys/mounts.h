@@ -38,6 +38,8 @@ int mount_set_propagation_all(unsigned long propagation);
 
 /* Makes the attached mount `root_fd` this process's root and lets go of the old one for good. */
 int mount_pivot(int root_fd);
+/* Only that: where the mount namespace is not ours to change, and the tree may be detached. */
+int mount_enter(int root_fd);
 /* The same where pivot_root can't work (the host's root is the initial ramfs): chroot. What this namespace still has of procfs and
  * sysfs outside is detached before or covered: else it would be the kernel's reason to let a user namespace mount them bare. */
 int mount_move_to_root(int root_fd);

@@ -212,6 +212,41 @@ def test_mounts_are_listed_in_the_documents_order(box):
             assert any(word.startswith("shared:") for word in line[6:-4]), line
 
 
+def kernel():
+    return tuple(int(part) for part in os.uname().release.split(".")[:2])
+
+
+@pytest.mark.skipif(kernel() < (6, 15), reason="before Linux 6.15 nothing can be mounted on a detached tree")
+def test_without_a_mount_namespace_of_its_own(box):
+    """It shares the runtime's and still has a root and mounts that nobody else sees."""
+    spec = box.spec["linux"]
+    spec["namespaces"] = [entry for entry in spec["namespaces"] if entry["type"] not in ("mount", "network")]
+    spec["maskedPaths"].append("/data")
+    (box.root / "data/secret").write_text("x")
+    before = pathlib.Path("/proc/self/mountinfo").read_text()
+    identifier = box.start(["sleep", "1000"])
+    assert os.readlink(f"/proc/{box.pid(identifier)}/ns/mnt") == os.readlink("/proc/self/ns/mnt")
+    said = box.rt("exec", identifier, "sh", "-c", "ls /; ls /data; cat /proc/1/comm; ls -d /sys/kernel; touch /tmp/new; stat -f -c %T /dev", check=True)
+    assert "rootfs" not in said.stdout and "secret" not in said.stdout and "sleep" in said.stdout and "tmpfs" in said.stdout
+    assert (box.root / "tmp/new").exists() and pathlib.Path("/proc/self/mountinfo").read_text() == before
+
+
+@pytest.mark.skipif(kernel() < (6, 15), reason="before Linux 6.15 nothing can be mounted on a detached tree")
+def test_in_a_joined_mount_namespace(box):
+    with subprocess.Popen(["unshare", "-m", "sh", "-c", "echo; exec sleep 1000"], stdout=subprocess.PIPE) as other:
+        try:
+            other.stdout.readline()
+            next(entry for entry in box.spec["linux"]["namespaces"] if entry["type"] == "mount")["path"] = f"/proc/{other.pid}/ns/mnt"
+            before = pathlib.Path(f"/proc/{other.pid}/mountinfo").read_text()
+            identifier = box.start(["sleep", "1000"])
+            assert os.readlink(f"/proc/{box.pid(identifier)}/ns/mnt") == os.readlink(f"/proc/{other.pid}/ns/mnt")
+            assert box.rt("exec", identifier, "cat", "/proc/1/comm", check=True).stdout == "sleep\n"
+            assert pathlib.Path(f"/proc/{other.pid}/mountinfo").read_text() == before
+            box.rt("delete", "-f", identifier, check=True)
+        finally:
+            other.kill()
+
+
 # ---- a filter with a listener ----
 
 RECEIVE, SEND, CONTINUE = 0xC0502100, 0xC0182101, 1  # of linux/seccomp.h
