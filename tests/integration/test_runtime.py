@@ -229,6 +229,15 @@ def test_rl02_oom(box):
     assert result.returncode != 0 or "67108864" not in result.stdout
 
 
+@pytest.mark.slow  # a sanitizer's own memory is larger than that
+def test_rl02_a_start_fits_in_256_kb(box):
+    """Nothing of the runtime's own that a container is charged with is large: a static program that needs little has room."""
+    shutil.copy(RUNTIME.parent.parent.parent / "bench/true", box.root / "bin/small")
+    box.spec["linux"]["resources"]["memory"] = {"limit": 256 << 10}
+    result = box.run(args=["/bin/small"])
+    assert result.returncode == 0, result.stderr
+
+
 @pytest.mark.parametrize("cpus", ["0-4294967295", "0-", "a"])
 def test_rl07_bad_cpusets(box, cpus):
     box.spec["linux"]["resources"]["cpu"] = {"cpus": cpus}
