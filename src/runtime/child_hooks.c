@@ -62,14 +62,14 @@ void child_run_hooks(struct child *child, const struct oci_hook *hooks, size_t c
 		if (pid == 0)
 			become_hook(child, &hooks[i], hooks == child->plan->hooks->start_container);
 		if (pid < 0)
-			child_fail(child, STAGE_HOOK, errno, "%s #%zu", name, i);
+			child_fail(child, STAGE_HOOK, errno, "%s hook #%zu", name, i);
 		if (!wait_hook(&hooks[i], pid)) {
 			kill(pid, SIGKILL);
 			waitpid(pid, &status, 0);
-			child_fail(child, STAGE_HOOK, ETIMEDOUT, "%s #%zu (%s)", name, i, hooks[i].path);
+			child_fail(child, STAGE_HOOK, ETIMEDOUT, "%s hook #%zu: (%s)", name, i, hooks[i].path);
 		}
 		if (waitpid(pid, &status, 0) < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
-			child_fail(child, STAGE_HOOK, ECANCELED, "%s #%zu (%s): it ended with status %d", name, i,
+			child_fail(child, STAGE_HOOK, ECANCELED, "%s hook #%zu: %s: exit status %d", name, i,
 				hooks[i].path, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 	}
 }

@@ -16,6 +16,7 @@
 #include "base/parse.h"
 #include "base/strv.h"
 #include "runtime/command_state.h"
+#include "runtime/container_internal.h"
 #include "runtime/hooks.h"
 #include "runtime/seccomp_cache.h"
 #include "spec/oci_validate.h"
@@ -115,18 +116,36 @@ int command_write_pid_file(const char *path, pid_t pid, struct err **reterr)
 	return r < 0 ? err_errno(reterr, r, "cannot write the pid file %s", path) : 0;
 }
 
-int command_connect_console(const char *path, int *ret_fd, struct err **reterr)
+static int connect_socket(const char *path, const char *what, int *ret_fd, struct err **reterr)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
 	if (strlen(path) >= sizeof(address.sun_path))
-		return err_set(reterr, ERR_INVALID, ENAMETOOLONG, "the path of the console socket is too long");
+		return err_set(reterr, ERR_INVALID, ENAMETOOLONG, "the path of the %s socket is too long", what);
 	strcpy(address.sun_path, path);
 	_autoclose_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return err_errno(reterr, -errno, "cannot connect to the console socket %s", path);
+		return err_errno(reterr, -errno, "cannot connect to the %s socket %s", what, path);
 	*ret_fd = TAKE_FD(fd);
 	return 0;
+}
+
+int command_connect_console(const char *path, int *ret_fd, struct err **reterr)
+{
+	return connect_socket(path, "console", ret_fd, reterr);
+}
+
+int command_send_pidfd(const char *path, int pidfd, struct err **reterr)
+{
+	_autoclose_ int fd = -1;
+
+	if (!path || !*path)
+		return 0;
+	int r = connect_socket(path, "pidfd", &fd, reterr);
+	if (r < 0)
+		return r;
+	r = descriptor_send(fd, "pidfd", pidfd);
+	return r < 0 ? err_errno(reterr, r, "cannot send the pidfd to %s", path) : 0;
 }
 
 int command_listen_fds(struct oci_process *process, unsigned *count, struct err **reterr)

@@ -24,6 +24,8 @@ int command_listener(const struct oci_spec *spec, const struct saved_state *stat
 
 int command_write_pid_file(const char *path, pid_t pid, struct err **reterr);
 int command_connect_console(const char *path, int *ret_fd, struct err **reterr);
+/* --pidfd-socket: to whoever listens there; no path, no deed. */
+int command_send_pidfd(const char *path, int pidfd, struct err **reterr);
 
 /* LISTEN_FDS of our own environment, for the container to inherit: their count, and the variables into process.env. */
 int command_listen_fds(struct oci_process *process, unsigned *count, struct err **reterr);

@@ -1,6 +1,7 @@
 /* create and run. Crash order: folder, groups on disk, groups, init, state.json; command_state.h says what each means. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@ struct create_values {
 	const char *config;
 	const char *console_socket;
 	const char *pid_file;
+	const char *pidfd_socket;
 	struct json_opt_int preserve_fds;
 	bool no_pivot;
 	bool no_new_keyring;
@@ -41,6 +43,8 @@ struct create_values {
 		 .help = "unix socket that gets the terminal's master"),                                        \
 	 FLAG(struct create_values, pid_file, "pid-file", 0, FLAG_STRING, .word = "value",                      \
 		 .help = "write the pid here"),                                                                 \
+	 FLAG(struct create_values, pidfd_socket, "pidfd-socket", 0, FLAG_STRING, .word = "value",              \
+		 .help = "unix socket that gets the pidfd"),                                                    \
 	 FLAG(struct create_values, no_pivot, "no-pivot", 0, FLAG_BOOL, .help = "do not use pivot_root"),       \
 	 FLAG(struct create_values, no_new_keyring, "no-new-keyring", 0, FLAG_BOOL,                             \
 		 .help = "keep the session keyring"),                                                           \
@@ -245,6 +249,8 @@ static int create(struct creation *creation, bool detached, struct err **reterr)
 		r = save(creation, reterr);
 	if (r == 0)
 		r = command_write_pid_file(creation->values->pid_file, container_pid(creation->container), reterr);
+	if (r == 0)
+		r = command_send_pidfd(creation->values->pidfd_socket, container_pidfd(creation->container), reterr);
 	if (r < 0)
 		undo(creation);
 	return r;
@@ -277,6 +283,20 @@ int command_create(struct command *command, struct err **reterr)
 	creation.remote_start = true;
 	r = create(&creation, true, reterr);
 	return r < 0 ? err_wrap(reterr, r, "create failed") : 0;
+}
+
+/* What was said on the terminal of a process that then failed: a hook's complaint, say. */
+static void show_console(struct creation *creation)
+{
+	_autoclose_ int console = container_take_console(creation->container);
+	struct pollfd ready = { .fd = console, .events = POLLIN };
+	char bytes[4096];
+
+	while (console >= 0 && poll(&ready, 1, 0) == 1 && ready.revents & POLLIN) {
+		ssize_t count = read(console, bytes, sizeof(bytes));
+		if (count <= 0 || io_write_full(1, bytes, (size_t)count) < 0)
+			break;
+	}
 }
 
 static void run_poststop(const struct creation *creation)
@@ -326,6 +346,7 @@ int command_run(struct command *command, struct err **reterr)
 		r = container_start(creation.container, reterr);
 		if (r < 0) {
 			r = err_wrap(reterr, r, "unable to start container process");
+			show_console(&creation);
 			undo(&creation);
 		}
 	}

@@ -22,6 +22,7 @@ struct exec_values {
 	const char *user;
 	const char *process;
 	const char *pid_file;
+	const char *pidfd_socket;
 	const char *apparmor;
 	const char *process_label;
 	char **env;
@@ -48,6 +49,8 @@ static const struct flag exec_flags[] = {
 	FLAG(struct exec_values, process, "process", 'p', FLAG_STRING, .word = "value", .help = "path to process.json"),
 	FLAG(struct exec_values, detach, "detach", 'd', FLAG_BOOL, .help = "do not wait for the process"),
 	FLAG(struct exec_values, pid_file, "pid-file", 0, FLAG_STRING, .word = "value", .help = "write the pid here"),
+	FLAG(struct exec_values, pidfd_socket, "pidfd-socket", 0, FLAG_STRING, .word = "value",
+		.help = "unix socket that gets the pidfd"),
 	FLAG(struct exec_values, process_label, "process-label", 0, FLAG_STRING, .word = "value",
 		.help = "SELinux label"),
 	FLAG(struct exec_values, apparmor, "apparmor", 0, FLAG_STRING, .word = "value", .help = "AppArmor profile"),
@@ -273,6 +276,8 @@ static int run_exec(struct execution *self, const char *id, char *const *args, s
 		r = execute(self, &started, reterr);
 	if (r == 0)
 		r = command_write_pid_file(self->values.pid_file, started.pid, reterr);
+	if (r == 0)
+		r = command_send_pidfd(self->values.pidfd_socket, started.pidfd, reterr);
 	if (r == 0 && !self->values.detach)
 		r = foreground_wait(started.pid, started.pidfd, started.console_fd, &self->command->exit_code, reterr);
 	fd_close(&started.pidfd);

@@ -245,27 +245,29 @@ static int run_create_hooks(const struct container *container, const struct oci_
 		     : hooks_run(hooks->create_runtime, hooks->create_runtime_count, "createRuntime", creating, reterr);
 }
 
-int console_deliver(int console_socket, int master, int *keep, struct err **reterr)
+int descriptor_send(int socket, const char *name, int fd)
 {
-	static const char name[] = "/dev/pts/ptmx";
-
-	if (console_socket < 0) {
-		fd_close(keep);
-		*keep = master;
-		return 0;
-	}
-	struct iovec iov = { .iov_base = (void *)name, .iov_len = sizeof(name) - 1 };
+	struct iovec iov = { .iov_base = (void *)name, .iov_len = strlen(name) };
 	union {
 		struct cmsghdr header;
 		char space[CMSG_SPACE(sizeof(int))];
 	} control = { .header = {
 			      .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int)) } };
-	memcpy(CMSG_DATA(&control.header), &master, sizeof(int));
+	memcpy(CMSG_DATA(&control.header), &fd, sizeof(int));
 	struct msghdr message = {
 		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
 	};
-	ssize_t sent = sendmsg(console_socket, &message, MSG_NOSIGNAL);
-	int r = sent < 0 ? -errno : 0;
+	return sendmsg(socket, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+int console_deliver(int console_socket, int master, int *keep, struct err **reterr)
+{
+	if (console_socket < 0) {
+		fd_close(keep);
+		*keep = master;
+		return 0;
+	}
+	int r = descriptor_send(console_socket, "/dev/pts/ptmx", master);
 	fd_close(&master);
 	return r < 0 ? err_errno(reterr, r, "cannot send the terminal to the console socket") : 0;
 }
@@ -673,7 +675,7 @@ static int extend_folders(struct cgroup *group, const char *wish, char **folders
 	int r = 0;
 
 	if (!is_below(path))
-		return err_set(reterr, ERR_INVALID, 0, "bad --cgroup: %s is not a sub cgroup path", path);
+		return err_set(reterr, ERR_INVALID, 0, "bad sub cgroup path: %s is not a sub cgroup path", path);
 	for (size_t i = 0; !colon && r == 0 && folders[i]; i++)
 		r = extend_folder(&folders[i], path, reterr);
 	for (const char *at = wish; colon && r == 0 && at < colon; at += strcspn(at, ",:") + 1) {

@@ -20,6 +20,8 @@ struct container {
 	void *user_data;
 };
 
+/* In runc's form: one descriptor with a name. */
+int descriptor_send(int socket, const char *name, int fd);
 /* The pty's master goes to whoever listens on the console socket, with its name as runc's message; without one (-1), into `keep`.
  * Takes `master`. */
 int console_deliver(int console_socket, int master, int *keep, struct err **reterr);

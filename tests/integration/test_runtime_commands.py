@@ -5,6 +5,7 @@ import pathlib
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import time
 
@@ -94,6 +95,46 @@ def test_proc_of_the_host(box):
     for source in ("/proc/sys", str(box.root), "/sys"):
         next(mount for mount in box.spec["mounts"] if mount["destination"] == "/proc")["source"] = source
         assert "because it is not of type proc" in box.run("true").stderr
+
+
+@pytest.mark.parametrize("verb", ["run", "exec"])
+def test_pidfd_socket(box, verb):
+    path = str(box.top / "pidfd")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(path)
+        listener.listen()
+        if verb == "run":
+            box.spec["process"]["args"] = ["sleep", "100"]
+            identifier = box.new_id()
+            box.write(identifier)
+            box.rt("run", "-d", "--pidfd-socket", path, "-b", box.bundle, identifier, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        else:
+            identifier = box.start(["sleep", "100"])
+            box.rt("exec", "-d", "--pidfd-socket", path, identifier, "sleep", "100", check=True, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL)
+        connection = listener.accept()[0]
+        name, fds, _, _ = socket.recv_fds(connection, 100, 1)
+        connection.close()
+    assert name == b"pidfd" and not select.select([fds[0]], [], [], 0)[0]
+    signal.pidfd_send_signal(fds[0], signal.SIGKILL)
+    assert select.select([fds[0]], [], [], 60 * SLOW)[0]
+    os.close(fds[0])
+    assert verb == "exec" or box.status(identifier) == "stopped"
+
+
+def test_hooks_that_fail_are_named(box):
+    for kind in ("createRuntime", "createContainer", "startContainer"):
+        box.spec["hooks"] = {kind: [{"path": "/bin/true"}, {"path": "/bin/false"}]}
+        assert f"error running {kind} hook #1: " in box.run("true").stderr
+
+
+def test_lines_of_a_terminal(box):
+    """Nobody's terminal at our end: the lines come as they were written. And what a hook said before the start failed is shown."""
+    box.spec["process"]["terminal"] = True
+    assert box.output("echo one; echo two") == "one\ntwo"
+    box.spec["hooks"] = {"startContainer": [{"path": "/bin/busybox", "args": ["cat", "/nosuchfile"]}]}
+    result = box.run("true")
+    assert result.returncode == 1 and "cat: can't open" in result.stdout
 
 
 def test_list_is_sorted(box):
