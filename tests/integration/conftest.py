@@ -1,4 +1,5 @@
 import pathlib
+import signal
 import sys
 
 import pytest
@@ -11,6 +12,7 @@ from harness.engine import Engine  # noqa: E402
 
 
 def pytest_configure(config):
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and so would all they start
     config.addinivalue_line("markers", "slow: left out of the run with sanitizers")
 
 

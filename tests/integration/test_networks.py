@@ -279,8 +279,10 @@ def test_settings_of_a_network(engine, made):
     create(engine, made, "set", "--opt", "com.docker.network.bridge.name=tr-named", "--opt", "com.docker.network.driver.mtu=1400",
            "--opt", "com.docker.network.container_iface_prefix=lan", "--label", "a=b")
     sleeper(engine, made, "net-set", "--network", "set")
-    bridge = next(link for link in networks.links() if link["ifname"] == "tr-named")
-    assert bridge["mtu"] == 1400 and bridge["operstate"] == "UP"
+    def bridge():
+        return next(link for link in networks.links() if link["ifname"] == "tr-named")
+    assert bridge()["mtu"] == 1400
+    wait_for(lambda: bridge()["operstate"] == "UP", "the bridge to be up, of which the kernel tells a moment later")
     assert "lan0" in addresses(engine, "net-set")
     assert "mtu 1400" in inside(engine, "net-set", "ip", "link")
     assert network(engine, "set")["Labels"] == {"a": "b"}
@@ -426,23 +428,24 @@ def test_several_subnets(engine, client, made):
                 for word in ("--subnet", net, "--gateway", net.split("/")[0][:-1] + "254", "--ip-range", net.split("/")[0][:-1] + part)),
                 "--aux-address", f"far=10.11{n}.0.249", f"several-{n}")
         made["networks"].append(f"several-{n}")
-        assert network(engine, f"several-{n}")["IPAM"]["Config"] == [
+        # docker's command sends them in any order.
+        assert sorted(network(engine, f"several-{n}")["IPAM"]["Config"], key=lambda pool: pool["Subnet"]) == [
             {"Subnet": f"10.10{n}.0.0/24", "IPRange": f"10.10{n}.0.248/29", "Gateway": f"10.10{n}.0.254"},
             {"Subnet": f"10.11{n}.0.0/16", "IPRange": f"10.11{n}.0.248/30", "Gateway": f"10.11{n}.0.254",
              "AuxiliaryAddresses": {"far": f"10.11{n}.0.249"}}]
     for i in range(5):  # 248 and 255 are nobody's, 254 is the gateway's
-        sleeper(engine, made, f"net-fills-{i}", "--network", "several-0")
-        assert addresses(engine, f"net-fills-{i}")["eth0"] == [f"10.100.0.{249 + i}/24"]
-    sleeper(engine, made, "net-second", "--network", "several-0")
-    assert addresses(engine, "net-second")["eth0"] == ["10.110.0.250/16"]
-    assert "default via 10.110.0.254" in inside(engine, "net-second", "ip", "route")
-    assert places(engine, "net-second")["several-0"]["Gateway"] == "10.110.0.254" and places(engine, "net-second")["several-0"]["IPPrefixLen"] == 16
-    sleeper(engine, made, "net-wish", "--network", "several-0", "--ip", "10.110.7.7")
-    assert addresses(engine, "net-wish")["eth0"] == ["10.110.7.7/16"]
-    shown = {value["Name"]: value["IPv4Address"] for value in network(engine, "several-0")["Containers"].values()}
-    assert shown["net-second"] == "10.110.0.250/16" and shown["net-fills-0"] == "10.100.0.249/24"
-    done = engine.docker("run", "--rm", "--network", "several-0", "--ip", "10.111.0.1", "busybox", "true", check=False)
-    assert done.returncode == 125 and "no configured subnet contains IP address 10.111.0.1" in done.stderr
+        sleeper(engine, made, f"net-fills-{i}", "--network", "several-1")
+        assert addresses(engine, f"net-fills-{i}")["eth0"] == [f"10.101.0.{249 + i}/24"]
+    sleeper(engine, made, "net-second", "--network", "several-1")
+    assert addresses(engine, "net-second")["eth0"] == ["10.111.0.250/16"]
+    assert "default via 10.111.0.254" in inside(engine, "net-second", "ip", "route")
+    assert places(engine, "net-second")["several-1"]["Gateway"] == "10.111.0.254" and places(engine, "net-second")["several-1"]["IPPrefixLen"] == 16
+    sleeper(engine, made, "net-wish", "--network", "several-1", "--ip", "10.111.7.7")
+    assert addresses(engine, "net-wish")["eth0"] == ["10.111.7.7/16"]
+    shown = {value["Name"]: value["IPv4Address"] for value in network(engine, "several-1")["Containers"].values()}
+    assert shown["net-second"] == "10.111.0.250/16" and shown["net-fills-0"] == "10.101.0.249/24"
+    done = engine.docker("run", "--rm", "--network", "several-1", "--ip", "10.109.0.1", "busybox", "true", check=False)
+    assert done.returncode == 125 and "no configured subnet contains IP address 10.109.0.1" in done.stderr
     own = client.networks.create("several-py", driver="macvlan", ipam=docker.types.IPAMConfig(
         pool_configs=[docker.types.IPAMPool(subnet="10.120.0.0/24"), docker.types.IPAMPool(subnet="10.121.0.0/24", gateway="10.121.0.9")]))
     made["networks"].append("several-py")
