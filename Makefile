@@ -4,7 +4,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 MESON := $(firstword $(wildcard /usr/bin/meson) meson)
 
-.PHONY: all build quickstart test bench conformance install clean format deps
+.PHONY: all build quickstart test bench conformance install uninstall clean format deps
 
 all: build
 
@@ -33,6 +33,10 @@ conformance: build
 
 install: build
 	@$(MESON) install -C $(BUILD)
+
+uninstall:
+	@$(PREFIX)/sbin/tared --cleanup
+	@ninja -C $(BUILD) uninstall
 
 format:
 	@git ls-files '*.c' '*.h' | xargs clang-format -i

@@ -37,6 +37,7 @@ FILES = {
     "engine/engine.c": ("open", "the roots, as the administrator gave them"),
     "engine/info.c": ("fopen", "procfs of the host"),
     "engine/settings.c": ("open", "the administrator's daemon.json"),
+    "holder/cleanup.c": ("access", "the run root, as the administrator gave it"),
     "holder/folders.c": ("mkdir open unlink", "the roots, as the administrator gave them"),
     "holder/holder.c": ("unlink", "the sockets, as the administrator gave them"),
     "holder/programs.c": ("open", "our own programs"),

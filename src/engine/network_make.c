@@ -100,7 +100,7 @@ static json_t *bridge_document(const struct network *network)
 
 void network_owner(const struct engine *engine, char owner[static NETWORK_OWNER_SIZE])
 {
-	snprintf(owner, NETWORK_OWNER_SIZE, "tare %.200s", engine->exec_root);
+	lease_owner(engine->exec_root, owner);
 }
 
 static json_t *job_message(const struct engine *engine, json_t *make, json_t *remove)

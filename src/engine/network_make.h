@@ -7,13 +7,14 @@
 #include "codec/json.h"
 #include "engine/networks.h"
 #include "engine/workers.h"
+#include "spec/lease.h"
 
 /* 0: its bridge is there. 1: it is being made, and `done` is called once, from the loop. `err` is borrowed. */
 typedef void network_made_fn(void *user, const struct err *err);
 int network_make(struct network *network, network_made_fn *done, void *user, struct err **reterr);
 
 /* Whose bridges are: their alias. */
-#define NETWORK_OWNER_SIZE 256
+#define NETWORK_OWNER_SIZE LEASE_OWNER_SIZE
 void network_owner(const struct engine *engine, char owner[static NETWORK_OWNER_SIZE]);
 
 /* The table whole, with the rules of all networks, and without the bridges whose names are in `strays` (or NULL; it is taken);

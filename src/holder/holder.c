@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 
 #include "base/log.h"
+#include "holder/cleanup.h"
 #include "holder/engine.h"
 #include "holder/folders.h"
 #include "holder/listeners.h"
@@ -223,7 +224,7 @@ int holder_main(int argc, char **argv)
 		return EXIT_SUCCESS;
 	}
 	log_setup("tared", holder.options.log_level);
-	r = holder_run(&holder, &err);
+	r = holder.options.cleanup ? cleanup_run(&holder.options, &err) : holder_run(&holder, &err);
 	if (r < 0)
 		log_error("%s", err_message(err));
 	holder_finish(&holder);

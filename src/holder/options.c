@@ -24,6 +24,7 @@ enum option_code {
 	OPTION_PIDFILE,
 	OPTION_CGROUP_PARENT,
 	OPTION_CONFIG_FILE,
+	OPTION_CLEANUP,
 	OPTION_VERSION,
 	OPTION_HELP,
 	OPTION_MAN,
@@ -47,6 +48,9 @@ static const struct option_text option_texts[] = {
 	{ "pidfile", "FILE", OPTION_PIDFILE, "write the process ID there" },
 	{ "cgroup-parent", "PATH", OPTION_CGROUP_PARENT, "the group containers are made below" },
 	{ "config-file", "FILE", OPTION_CONFIG_FILE, "settings (default /etc/tare/daemon.json, if it is there)" },
+	{ "cleanup", NULL, OPTION_CLEANUP,
+		"remove what networks are on the host (bridges, tables of nf_tables), which tared leaves to running containers when it "
+		"ends, and end; for a removal, when no container runs. Forwarding stays as it is" },
 	{ "version", NULL, OPTION_VERSION, "print the version" },
 	{ "help", NULL, OPTION_HELP, "print this" },
 };
@@ -185,6 +189,7 @@ static int option_apply(struct options *options, int code, const char *value, st
 	case 'H': return strv_append(&options->hosts, value) < 0 ? err_oom(reterr) : 0;
 	case OPTION_CGROUP_PARENT: return pass_on(options, "--cgroup-parent", value, reterr);
 	case OPTION_CONFIG_FILE: return pass_on_path(options, "--config-file", value, reterr);
+	case OPTION_CLEANUP: options->cleanup = true; return 0;
 	case OPTION_VERSION: options->version = true; return 0;
 	case OPTION_HELP: options->help = true; return 0;
 	case OPTION_MAN: options->man = true; return 0;

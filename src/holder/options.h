@@ -19,7 +19,8 @@ struct options {
 	enum log_level log_level;
 	bool version;
 	bool help;
-	bool man; /* not for people: the manual page is made of it */
+	bool cleanup; /* networks, for good */
+	bool man;     /* not for people: the manual page is made of it */
 };
 
 int options_parse(int argc, char **argv, struct options *ret, struct err **reterr);

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "network/bridge.h"
+#include "network/cleanup.h"
 #include "network/cni.h"
 #include "network/lacking.h"
 #include "network/parent.h"
@@ -204,18 +205,32 @@ static int one_message(const char *data_root, const char *exec_root)
 	return status;
 }
 
+static int clean_up(const char *exec_root)
+{
+	_autofree_(err) struct err *err = NULL;
+	int r = exec_root ? cleanup_networks(exec_root, &err)
+			  : err_set(&err, ERR_INVALID, 0, "--cleanup needs --exec-root");
+	if (r < 0)
+		log_error("%s", err_message(err));
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 int network_main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "data-root", required_argument, NULL, 'd' },
 		{ "exec-root", required_argument, NULL, 'e' },
+		{ "cleanup", no_argument, NULL, 'c' },
 		{ NULL, 0, NULL, 0 },
 	};
 	const char *data_root = NULL, *exec_root = NULL;
+	bool cleans = false;
 	int c;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		if (c == 'e')
 			exec_root = optarg;
+		else if (c == 'c')
+			cleans = true;
 		else if (c == 'd')
 			data_root = optarg;
 		else {
@@ -224,6 +239,8 @@ int network_main(int argc, char **argv)
 		}
 	}
 	log_setup("tare-network", LOG_LEVEL_INFO);
+	if (cleans)
+		return clean_up(exec_root);
 	fcntl(CHANNEL_FD, F_SETFD, FD_CLOEXEC);
 	return one_message(data_root, exec_root);
 }

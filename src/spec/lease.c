@@ -1,6 +1,7 @@
 #include "spec/lease.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/parse.h"
@@ -93,6 +94,11 @@ static int bad(struct err **reterr, const char *path, const char *member, const 
 static bool is_set(const char *text)
 {
 	return text && text[0];
+}
+
+void lease_owner(const char *exec_root, char out[static LEASE_OWNER_SIZE])
+{
+	snprintf(out, LEASE_OWNER_SIZE, "tare %.200s", exec_root);
 }
 
 bool lease_is_interface(const char *name)

@@ -104,6 +104,10 @@ int lease_bridge_validate(const struct lease_bridge *bridge, const char *path, s
 
 bool lease_is_cni(const struct lease_endpoint *endpoint);
 
+/* What interfaces of an engine's making have as their alias: whose they are. */
+#define LEASE_OWNER_SIZE 256
+void lease_owner(const char *exec_root, char out[static LEASE_OWNER_SIZE]);
+
 /* An interface's name as the kernel takes it: 1 to 15 bytes, no slash, no space, not "." or "..", no control character, no
  * "%" (which it would count up) and no ":" (an alias). */
 bool lease_is_interface(const char *name);

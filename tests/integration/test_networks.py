@@ -10,7 +10,7 @@ import docker
 import pytest
 
 from harness import images, networks
-from harness.engine import Engine, wait_for
+from harness.engine import PROGRAMS, Engine, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -565,6 +565,45 @@ def test_ipvlan_says_what_the_kernel_says(engine, made):
         engine.tare("rm", "-f", "net-ipv")
     finally:
         subprocess.run(["ip", "link", "delete", "wire8"], check=True)
+
+
+# --- the end
+
+def test_cleanup_takes_all_away(engine, made):
+    """Once nothing lives any more; others' bridges and tables stay, and what is taken away comes back with the next engine."""
+    def cleanup():
+        return subprocess.run([PROGRAMS / "tared", "--cleanup", "--data-root", engine.data, "--exec-root", engine.exec_root],
+                              env={"TARE_LIBEXEC": str(PROGRAMS), "PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=60)
+
+    def tables():
+        return [line for line in subprocess.check_output(["nft", "list", "tables"], text=True).splitlines() if line.endswith(" " + networks.table(engine))]
+    create(engine, made, "cleaned", "--subnet", "10.130.0.0/24")
+    create(engine, made, "cleaned-parent", "-d", "macvlan", "--subnet", "10.131.0.0/24")
+    sleeper(engine, made, "net-last", "--network", "cleaned", "--egress", "default=deny")
+    identifier = inspect(engine, "net-last")["Id"]
+    subprocess.run("ip link add stays0 type bridge; nft add table inet stays", shell=True, check=True)
+    try:
+        done = cleanup()
+        assert done.returncode != 0 and "another tared" in done.stderr, done
+        engine.holder.terminate()
+        engine.holder.wait(60)
+        done = cleanup()
+        assert done.returncode != 0 and f"container {identifier[:12]} still runs: stop all of them first" in done.stderr, done
+        assert networks.bridges(engine) and len(tables()) == 2
+        engine.start()
+        engine.tare("stop", "-t", "0", "net-last")
+        engine.holder.terminate()
+        engine.holder.wait(60)
+        wait_for(lambda: cleanup().returncode == 0, "a clean-up")  # a monitor may be about to end
+        assert not networks.bridges(engine) and not tables()
+        assert cleanup().returncode == 0
+        assert "stays0" in interfaces() and "table inet stays" in subprocess.check_output(["nft", "list", "tables"], text=True)
+    finally:
+        subprocess.run("ip link delete stays0; nft delete table inet stays", shell=True, check=True)
+        if engine.holder.poll() is not None:
+            engine.start()
+    engine.tare("start", "net-last")
+    assert addresses(engine, "net-last")["eth0"] == ["10.130.0.2/24"]
 
 
 # --- errors of create
