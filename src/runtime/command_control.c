@@ -28,15 +28,14 @@ static const struct verb_line start_line = { "start", "<container-id>", "start t
 
 static void run_hooks(struct command *command, const struct opened *opened, const struct oci_spec *spec, bool poststop)
 {
-	_autofree_(err) struct err *error = NULL;
 	const struct oci_hook *hooks = poststop ? spec->hooks.poststop : spec->hooks.poststart;
 	size_t count = poststop ? spec->hooks.poststop_count : spec->hooks.poststart_count;
 	_cleanup_free_ char *state = count ? hooks_state_json(opened->state.id, poststop ? "stopped" : "running",
 						     poststop ? 0 : opened->state.pid, opened->state.bundle,
 						     opened->state.annotations)
 					   : NULL;
-	if (state && hooks_run(hooks, count, poststop ? "poststop" : "poststart", state, &error) < 0)
-		command_warn(err_message(error), command);
+	if (state)
+		hooks_run_each(hooks, count, poststop ? "poststop" : "poststart", state, command_warn, command);
 }
 
 static int start(struct opened *opened, const struct oci_spec *spec, struct err **reterr)

@@ -304,10 +304,10 @@ static void run_poststop(const struct creation *creation)
 	const struct oci_hooks *hooks = &creation->spec.hooks;
 	_cleanup_free_ char *state = hooks_state_json(creation->id, "stopped", 0, creation->bundle,
 		creation->spec.annotations);
-	_autofree_(err) struct err *error = NULL;
 
-	if (state && hooks_run(hooks->poststop, hooks->poststop_count, "poststop", state, &error) < 0)
-		command_warn(err_message(error), creation->command);
+	if (state)
+		hooks_run_each(hooks->poststop, hooks->poststop_count, "poststop", state, command_warn,
+			creation->command);
 }
 
 static int wait_and_delete(struct creation *creation, struct err **reterr)

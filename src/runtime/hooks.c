@@ -102,3 +102,13 @@ int hooks_run(const struct oci_hook *hooks, size_t count, const char *name, cons
 	}
 	return 0;
 }
+
+void hooks_run_each(const struct oci_hook *hooks, size_t count, const char *name, const char *state,
+	void (*warn)(const char *message, void *user), void *user)
+{
+	for (size_t i = 0; i < count; i++) {
+		_autofree_(err) struct err *error = NULL;
+		if (run_hook(&hooks[i], name, i, state, &error) < 0)
+			warn(err_message(error), user);
+	}
+}

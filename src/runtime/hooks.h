@@ -9,6 +9,10 @@
 /* One after the other; stops at the first failure. `state` is the JSON text. */
 int hooks_run(const struct oci_hook *hooks, size_t count, const char *name, const char *state, struct err **reterr);
 
+/* Those that run when the container has started or is gone: a failure is a warning, and the others run all the same. */
+void hooks_run_each(const struct oci_hook *hooks, size_t count, const char *name, const char *state,
+	void (*warn)(const char *message, void *user), void *user);
+
 /* state.json's text for hooks and `state`; NULL when out of memory. */
 char *hooks_state_json(const char *id, const char *status, int64_t pid, const char *bundle,
 	const struct map *annotations);

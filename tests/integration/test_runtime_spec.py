@@ -147,6 +147,17 @@ def test_hooks_without_environment(box):
     assert states == ["created", "creating"]
 
 
+def test_a_hook_that_fails_later_is_a_warning(box):
+    """Of poststart (by start) and poststop: the others run, and life goes on."""
+    seen = box.top / "seen"
+    hooks = [{"path": "/bin/false"}, {"path": "/bin/sh", "args": ["sh", "-c", f"echo ran >>{seen}"]}]
+    box.spec["hooks"] = {"poststart": hooks, "poststop": hooks}
+    identifier = box.start(["sleep", "1000"])
+    assert box.status(identifier) == "running" and seen.read_text() == "ran\n"
+    result = box.rt("delete", "-f", identifier, check=True)
+    assert "error running poststop hook #0" in result.stderr and seen.read_text() == "ran\nran\n"
+
+
 # ---- mounts ----
 
 
