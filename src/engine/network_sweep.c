@@ -23,11 +23,11 @@ struct network_sweep {
 	bool asked;  /* the helper is at it */
 };
 
-static bool is_wanted(struct engine *engine, const char *bridge)
+static bool is_wanted(struct engine *engine, const char *interface)
 {
 	struct network *network;
 	for (size_t cursor = 0; (network = networks_next(engine->networks, &cursor));) {
-		if (strcmp(network_interface(network), bridge) == 0)
+		if (strcmp(network_interface(network), interface) == 0)
 			return true;
 	}
 	return false;
@@ -42,8 +42,7 @@ struct search {
 static int look_at(const struct link_info *link, void *user)
 {
 	struct search *search = user;
-	if (strcmp(link->kind, "bridge") == 0 && strcmp(link->alias, search->owner) == 0 &&
-		!is_wanted(search->engine, link->name))
+	if (strcmp(link->alias, search->owner) == 0 && !is_wanted(search->engine, link->name))
 		json_array_append_new(search->found, json_string(link->name));
 	return 0;
 }

@@ -1,7 +1,7 @@
 /*
- * Bridges of this engine's making that belong to no network: left by a helper that was killed, or by an engine that was killed
- * before it asked for the removal. They are looked for when the engine starts and whenever the helper failed; then
- * they are removed, and the table is put whole.
+ * Interfaces of this engine's making, bridges and parents, that belong to no network: left by a helper that was killed, or by
+ * an engine that was killed before it asked for the removal. They are looked for when the engine starts and whenever the helper
+ * failed; then they are removed, and the table is put whole.
  */
 #pragma once
 

@@ -104,7 +104,7 @@ int parent_make(const struct lease_bridge *parent, const char *owner, struct err
 	return r < 0 ? failed(&netlink, r, parent, "cannot put up the interface", reterr) : 0;
 }
 
-int parent_remove(const struct lease_bridge *parent, const char *owner, struct err **reterr)
+int parent_remove(const char *name, const char *owner, struct err **reterr)
 {
 	_cleanup_(netlink_close) struct netlink netlink = NETLINK_NONE;
 	_cleanup_(netlink_request_finish) struct netlink_request request = NETLINK_REQUEST;
@@ -112,9 +112,9 @@ int parent_remove(const struct lease_bridge *parent, const char *owner, struct e
 	int r = netlink_open(&netlink, NETLINK_ROUTE);
 	if (r < 0)
 		return err_errno(reterr, r, "cannot talk to the kernel about networks");
-	if (link_find(&netlink, parent->bridge, &info) < 0 || strcmp(info.alias, owner) != 0)
+	if (link_find(&netlink, name, &info) < 0 || strcmp(info.alias, owner) != 0)
 		return 0;
 	link_put_delete(&request, info.index);
 	r = netlink_transact(&netlink, &request);
-	return r < 0 && r != -ENODEV ? failed(&netlink, r, parent, "cannot remove the interface", reterr) : 0;
+	return r < 0 && r != -ENODEV ? err_errno(reterr, r, "cannot remove the interface %s", name) : 0;
 }

@@ -8,8 +8,8 @@
 #include "spec/lease.h"
 
 int parent_make(const struct lease_bridge *parent, const char *owner, struct err **reterr);
-/* The host's own is left alone. */
-int parent_remove(const struct lease_bridge *parent, const char *owner, struct err **reterr);
+/* Of whatever kind; one that does not say it is this owner's is left alone. */
+int parent_remove(const char *name, const char *owner, struct err **reterr);
 
 /* "eth0.10": where its interface's name ends, and 10; -EINVAL. */
 int parent_parse_vlan(const char *name, size_t *ret_len, unsigned *ret_number);

@@ -42,7 +42,7 @@ static int remove_one(struct job *job, const struct lease_bridge *bridge, struct
 	if (!bridge->bridge[0])
 		return 0;
 	if (bridge->kind)
-		return parent_remove(bridge, job->owner, reterr);
+		return parent_remove(bridge->bridge, job->owner, reterr);
 	int r = bridge->foreign ? 0 : bridge_remove(bridge->bridge, job->owner, reterr);
 	return r < 0 ? r : table_network_remove(&job->netlink, job->table, bridge, reterr);
 }
@@ -100,7 +100,7 @@ static int put_rules(struct job *job, const struct message *message, struct err 
 	return r;
 }
 
-/* Bridges of networks that are no more: the engine knows nothing of them but their names. */
+/* Bridges and parents of networks that are no more: the engine knows nothing of them but their names. */
 static int remove_strays(struct job *job, const struct message *message, struct err **reterr)
 {
 	const json_t *list = json_object_get(message->body, "strays");
@@ -108,7 +108,7 @@ static int remove_strays(struct job *job, const struct message *message, struct 
 	for (size_t i = 0; r == 0 && i < json_array_size(list); i++) {
 		const char *name = json_string_value(json_array_get(list, i));
 		r = name && lease_is_interface(name)
-			    ? bridge_remove(name, job->owner, reterr)
+			    ? parent_remove(name, job->owner, reterr)
 			    : err_set(reterr, ERR_INVALID, 0, "strays[%zu]: not an interface's name", i);
 	}
 	return r;
