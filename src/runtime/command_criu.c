@@ -84,8 +84,7 @@ static const struct flag restore_flags[] = { COMMON_FLAGS,
 	TEXT(pid_file, "pid-file", "write the pid here"),
 	SWITCH(no_subreaper, "no-subreaper", "accepted, without effect"),
 	SWITCH(no_pivot, "no-pivot", "accepted, without effect"),
-	TEXT(lsm_profile, "lsm-profile", "a security profile in place of the one at the checkpoint"),
-	{ .name = "lsm-mount-context", .type = FLAG_IGNORED } };
+	TEXT(lsm_profile, "lsm-profile", "a security profile in place of the one at the checkpoint") };
 static const struct verb_line restore_line = { "restore", "<container-id>", "restore a container from a checkpoint",
 	restore_flags, ARRAY_SIZE(restore_flags), 1, 1 };
 
