@@ -231,6 +231,9 @@ static int check_modes(const struct network_create *create, struct err **reterr)
 		if (!known)
 			return err_set(reterr, ERR_INVALID, 0, "requested %s '%s' is not valid", words[i][0], mode);
 	}
+	const char *flag = option(create, "ipvlan_flag");
+	if (is_set(flag) && strcmp(flag, "bridge") != 0)
+		return err_set(reterr, ERR_UNSUPPORTED, 0, "ipvlan_flag: \"%s\" is not supported, bridge is", flag);
 	return 0;
 }
 

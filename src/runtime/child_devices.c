@@ -17,6 +17,7 @@
 
 #include "runtime/child.h"
 #include "sys/inroot.h"
+#include "sys/pty.h"
 
 static int open_dev(struct child *child)
 {
@@ -155,6 +156,9 @@ static int open_slave(struct child *child, int master)
 		child_fail(child, STAGE_CONSOLE, errno, "%s", "");
 	if ((size.ws_row || size.ws_col) && ioctl(master, TIOCSWINSZ, &size) < 0)
 		child_fail(child, STAGE_CONSOLE, errno, "(its size)");
+	int r = process->keeps_line_ends ? pty_keep_line_ends(master) : 0;
+	if (r < 0)
+		child_fail(child, STAGE_CONSOLE, r, "(its lines)");
 	return fd;
 }
 

@@ -205,6 +205,7 @@ static int make_container(struct creation *creation, struct err **reterr)
 	for (int fd = 0; fd < 3; fd++)
 		options.stdio.fds[fd] = fcntl(fd, F_GETFD) < 0 ? -1 : fd;
 	options.stdio.console_socket = creation->console_socket;
+	options.stdio.keeps_line_ends = creation->console_socket < 0;
 	options.seccomp_fd = creation->seccomp_fd;
 	options.preserve_fds = creation->preserve_fds;
 	options.mounts_in_order = true;

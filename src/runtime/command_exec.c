@@ -248,6 +248,7 @@ static int execute(struct execution *self, struct container_process *started, st
 	for (int fd = 0; fd < 3; fd++)
 		options.stdio.fds[fd] = fcntl(fd, F_GETFD) < 0 ? -1 : fd;
 	options.stdio.console_socket = self->console_socket;
+	options.stdio.keeps_line_ends = self->console_socket < 0;
 	options.seccomp_fd = self->seccomp_fd;
 	options.config = &self->spec.linux_config;
 	options.preserve_fds = (unsigned)self->values.preserve_fds.value;

@@ -53,17 +53,6 @@ static void follow_size(const struct foreground *self)
 		pty_set_size(self->console, columns, rows);
 }
 
-/* As runc: who reads the bytes finds lines that end as they were written. */
-static void keep_line_ends(const struct foreground *self)
-{
-	struct termios inner;
-
-	if (self->console < 0 || tcgetattr(self->console, &inner) < 0)
-		return;
-	inner.c_oflag &= ~(tcflag_t)ONLCR;
-	tcsetattr(self->console, TCSANOW, &inner);
-}
-
 static void make_raw(struct foreground *self)
 {
 	if (self->console < 0 || tcgetattr(0, &self->saved) < 0)
@@ -127,7 +116,6 @@ int foreground_wait(pid_t pid, int pidfd, int console_fd, int *ret_code, struct 
 	self.signals = signalfd(-1, &set, SFD_CLOEXEC);
 	if (self.signals < 0)
 		return err_errno(reterr, -errno, "cannot watch signals");
-	keep_line_ends(&self);
 	make_raw(&self);
 	serve(&self);
 	if (self.is_raw)

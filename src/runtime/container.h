@@ -76,6 +76,8 @@ struct container_stdio {
 	/* With one (process.terminal): its first size, 0 x 0 leaves it alone. */
 	uint16_t rows;
 	uint16_t columns;
+	/* With one: who reads it finds lines that end as they were written, as runc's caller does (pty_keep_line_ends). */
+	bool keeps_line_ends;
 	/* With one: a connected unix socket that gets the pty's master as runc sends it; -1: container_take_console. */
 	int console_socket;
 };

@@ -247,6 +247,7 @@ int plan_process_fill(struct plan_process *process, const struct oci_process *sp
 static void fill_stdio(struct plan_process *process, const struct container_stdio *stdio)
 {
 	memcpy(process->stdio, stdio->fds, sizeof(process->stdio));
+	process->keeps_line_ends = stdio->keeps_line_ends;
 	if (stdio->rows || stdio->columns) {
 		process->rows = stdio->rows;
 		process->columns = stdio->columns;

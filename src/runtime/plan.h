@@ -107,6 +107,7 @@ struct plan_tuning {
 /* The process part, which container_exec has too. */
 struct plan_process {
 	bool terminal;
+	bool keeps_line_ends;
 	uint16_t rows;
 	uint16_t columns;
 	int stdio[3];

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <termios.h>
 
 #include <sys/ioctl.h>
 
@@ -38,4 +39,14 @@ int pty_set_size(int fd, uint16_t columns, uint16_t rows)
 {
 	struct winsize size = { .ws_col = columns, .ws_row = rows };
 	return ioctl(fd, TIOCSWINSZ, &size) < 0 ? -errno : 0;
+}
+
+int pty_keep_line_ends(int master_fd)
+{
+	struct termios inner;
+
+	if (tcgetattr(master_fd, &inner) < 0)
+		return -errno;
+	inner.c_oflag &= ~(tcflag_t)ONLCR;
+	return tcsetattr(master_fd, TCSANOW, &inner) < 0 ? -errno : 0;
 }

@@ -550,6 +550,11 @@ def test_a_link_s_variables(engine, client, made):
     assert variables(shown) == {} and "\tmy-db" not in shown and "1 packets received" in shown
 
 
+def test_ipvlan_flags_are_not_ignored(engine):
+    done = engine.docker("network", "create", "-d", "ipvlan", "-o", "ipvlan_flag=private", "flagged", check=False)
+    assert done.returncode == 1 and 'ipvlan_flag: "private" is not supported, bridge is' in done.stderr
+
+
 def test_ipvlan_says_what_the_kernel_says(engine, made):
     """This kernel may have none: then the start fails, names it, and leaves nothing."""
     subprocess.run(["ip", "link", "add", "wire8", "type", "bridge"], check=True)

@@ -131,7 +131,7 @@ def test_hooks_that_fail_are_named(box):
 def test_lines_of_a_terminal(box):
     """Nobody's terminal at our end: the lines come as they were written. And what a hook said before the start failed is shown."""
     box.spec["process"]["terminal"] = True
-    assert box.output("echo one; echo two") == "one\ntwo"
+    assert box.run("echo one; echo two", text=False).stdout == b"one\ntwo\n"
     box.spec["hooks"] = {"startContainer": [{"path": "/bin/busybox", "args": ["cat", "/nosuchfile"]}]}
     result = box.run("true")
     assert result.returncode == 1 and "cat: can't open" in result.stdout
