@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <linux/seccomp.h>
@@ -49,12 +50,23 @@ static void set_oom_score(struct child *child)
 		child_fail(child, STAGE_OOM_SCORE, r, "%s", text);
 }
 
+/* All that the groups allow, now and later: whatever starts containers may have been given fewer for itself. */
+static void reset_cpus(void)
+{
+	struct number_set all;
+
+	memset(&all, 0xff, sizeof(all));
+	(void)scheduling_set_cpus(&all); /* a seccomp filter around all of us may say no */
+}
+
 /* While there are privileges, and in the groups, whose CPUs and nodes bound these. */
 static void tune(const struct child *child)
 {
 	const struct plan_tuning *tuning = child->plan->process.tuning;
 	int r = tuning && tuning->has_cpus ? scheduling_set_cpus(&tuning->cpus) : 0;
 
+	if (!tuning || !(tuning->has_cpus || tuning->has_first_cpus))
+		reset_cpus();
 	if (r < 0)
 		child_fail(child, STAGE_CPUS, r, "%s", "");
 	r = tuning && tuning->has_scheduling ? scheduling_set(&tuning->scheduling) : 0;

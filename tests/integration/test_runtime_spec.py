@@ -75,6 +75,19 @@ def test_cpu_affinity_is_for_exec_alone(box):
     assert said.split() == ["Cpus_allowed_list:", str(cpus[-1])]
 
 
+def test_cpus_of_the_caller_are_not_the_containers(box):
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) < 2:
+        pytest.skip("one CPU")
+    os.sched_setaffinity(0, cpus[:1])
+    try:
+        identifier = box.start()
+        said = box.rt("exec", identifier, "grep", "Cpus_allowed_list", "/proc/self/status", check=True).stdout
+    finally:
+        os.sched_setaffinity(0, cpus)
+    assert os.sched_getaffinity(box.pid(identifier)) >= set(cpus) and said.split()[1] != str(cpus[0])
+
+
 def test_personality(box):
     box.spec["linux"]["personality"] = {"domain": "LINUX32"}
     identifier = box.start()
