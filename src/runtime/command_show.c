@@ -433,7 +433,7 @@ int command_features(struct command *command, struct err **reterr)
 		.intel_rdt = &off,
 		.memory_policy = &on,
 		.mount_extensions = &extensions,
-		.net_devices = &off };
+		.net_devices = &on };
 	struct oci_features features = { .version_min = (char *)OCI_VERSION_MIN,
 		.version_max = (char *)OCI_VERSION,
 		.hooks = hooks,

@@ -40,6 +40,7 @@
 #include "runtime/container_internal.h"
 #include "runtime/hooks.h"
 #include "runtime/listener.h"
+#include "runtime/net_devices.h"
 #include "runtime/resources.h"
 #include "runtime/resources_saved.h"
 #include "runtime/user_maps.h"
@@ -387,6 +388,8 @@ static int bring_up(struct container *container, struct plan *plan, const struct
 		r = say_ahead(container->init.sync, REPORT_GO, reterr);
 	if (r == 0 && options->on_namespaces)
 		r = give_namespaces(container, spec, options, reterr);
+	if (r == 0)
+		r = net_devices_move(spec, container->init.pid, reterr);
 	/* Hooks are a conversation; without them the child reads what we said in order, and is not woken in between. */
 	if (r == 0 && options->starts_at_once && !plan->wants_hook_stop) {
 		r = say_ahead(container->init.sync, REPORT_START, reterr);

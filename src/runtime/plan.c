@@ -623,8 +623,8 @@ static int check_linux(const struct oci_spec *spec, struct err **reterr)
 {
 	const struct oci_linux *config = &spec->linux_config;
 
-	if (config->intel_rdt || (config->net_devices && map_count(config->net_devices)))
-		return err_set(reterr, ERR_UNSUPPORTED, 0, "linux.intelRdt and netDevices are not supported yet");
+	if (config->intel_rdt)
+		return err_set(reterr, ERR_UNSUPPORTED, 0, "linux.intelRdt is not supported yet");
 	return 0;
 }
 

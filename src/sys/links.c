@@ -101,6 +101,13 @@ void link_put_rename(struct netlink_request *request, int index, const char *nam
 	netlink_put_text(request, IFLA_IFNAME, name);
 }
 
+void link_put_move(struct netlink_request *request, int index, int netns_fd, const char *name)
+{
+	begin_link(request, RTM_NEWLINK, 0, index, 0, 0);
+	netlink_put_u32(request, IFLA_NET_NS_FD, (uint32_t)netns_fd);
+	netlink_put_text(request, IFLA_IFNAME, name);
+}
+
 void link_put_mtu(struct netlink_request *request, int index, unsigned mtu)
 {
 	begin_link(request, RTM_NEWLINK, 0, index, 0, 0);

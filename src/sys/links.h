@@ -43,6 +43,8 @@ void link_put_alias(struct netlink_request *request, const char *name, const cha
 void link_put_delete(struct netlink_request *request, int index);
 void link_put_up(struct netlink_request *request, int index, bool up);
 void link_put_rename(struct netlink_request *request, int index, const char *name);
+/* Into another namespace, down, without its addresses. */
+void link_put_move(struct netlink_request *request, int index, int netns_fd, const char *name);
 void link_put_mtu(struct netlink_request *request, int index, unsigned mtu);
 /* One port of a bridge that talks to no other isolated one. The interface must be at its bridge. */
 void link_put_isolated(struct netlink_request *request, int index, bool isolated);

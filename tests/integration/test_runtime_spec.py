@@ -88,6 +88,32 @@ def test_cpus_of_the_caller_are_not_the_containers(box):
     assert os.sched_getaffinity(box.pid(identifier)) >= set(cpus) and said.split()[1] != str(cpus[0])
 
 
+@pytest.fixture
+def pair():
+    subprocess.run("ip link add spare0 type veth peer name spare1; ip addr add 10.9.8.7/24 dev spare0; ip addr add fd09::7/64 dev spare0 nodad;"
+                   "ip link set spare0 mtu 1400 address 02:00:00:00:09:07; ip link set spare0 up; ip link set spare1 up", shell=True, check=True)
+    yield
+    subprocess.run(["ip", "link", "del", "spare1"], stderr=subprocess.DEVNULL)
+
+
+def test_network_devices_are_moved(box, pair):
+    box.spec["linux"]["netDevices"] = {"spare0": {"name": "eth7"}}
+    identifier = box.start()
+    said = box.rt("exec", identifier, "sh", "-c", "ip addr show eth7; cat /sys/class/net/eth7/operstate", check=True).stdout
+    for word in ("mtu 1400", "inet 10.9.8.7/24", "inet6 fd09::7/64", "02:00:00:00:09:07", "UP"):
+        assert word in said, said
+    assert subprocess.run(["ip", "link", "show", "spare0"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL).returncode == 1
+    box.rt("delete", "-f", identifier, check=True)
+
+
+def test_network_devices_are_moved_all_or_none(box, pair):
+    box.spec["linux"]["netDevices"] = {"spare0": {}, "spare9": {"name": "eth1"}}
+    assert "linux.netDevices: cannot find the network device spare9" in box.run("true").stderr
+    box.spec["linux"]["netDevices"] = {"spare0": {"name": "lo"}}
+    assert "network namespace has a device lo already" in box.run("true").stderr
+    assert subprocess.run(["ip", "link", "show", "spare0"], stdout=subprocess.DEVNULL).returncode == 0
+
+
 def test_personality(box):
     box.spec["linux"]["personality"] = {"domain": "LINUX32"}
     identifier = box.start()
