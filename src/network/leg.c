@@ -1,6 +1,7 @@
 #include "network/leg.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 
 #include <linux/if_link.h>
 
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/strv.h"
 #include "network/lacking.h"
@@ -16,7 +18,9 @@
 #include "sys/namespaces.h"
 #include "sys/spawn.h"
 
-#define BRIDGE_PORTS_MAX 1023
+#define BRIDGE_PORTS_MAX    1023
+#define PREDECESSOR_MS      3000
+#define PREDECESSOR_STEP_MS 10
 
 /* Both ends of the work: the host's namespace, which is ours, and the container's. */
 struct site {
@@ -96,12 +100,29 @@ static int find_parent(struct site *site, const struct lease_endpoint *endpoint,
 	return r < 0 ? failed(&site->host, r, endpoint, "cannot look for its interface", reterr) : 0;
 }
 
+/* On a parent the interface of before goes with its namespace, a moment after its container. Until then macvlan's passthru, which is
+ * for one, is taken (EINVAL), and so are the Ethernet address and, with ipvlan, the addresses. */
+static bool is_held_by_predecessor(const struct lease_endpoint *endpoint, int error, int64_t since_ms)
+{
+	bool is_held = !is_driver(endpoint, "bridge") &&
+		       (error == -EADDRINUSE ||
+			       (error == -EINVAL && is_set(endpoint->mode) && strcmp(endpoint->mode, "passthru") == 0));
+	if (!is_held || clock_monotonic_ms() - since_ms > PREDECESSOR_MS)
+		return false;
+	poll(NULL, 0, PREDECESSOR_STEP_MS);
+	return true;
+}
+
 static int make_link(struct site *site, const struct lease_endpoint *endpoint, const struct link_new *link,
 	struct err **reterr)
 {
 	_cleanup_(netlink_request_finish) struct netlink_request request = NETLINK_REQUEST;
+	int64_t start_ms = clock_monotonic_ms();
+	int r;
 	link_put_new(&request, link);
-	int r = netlink_transact(&site->host, &request);
+	do
+		r = netlink_transact(&site->host, &request);
+	while (is_held_by_predecessor(endpoint, r, start_ms));
 	if (r == -EXFULL)
 		return err_set(reterr, ERR_CONFLICT, EXFULL, "network %s is full: a bridge takes %d containers",
 			endpoint->network, BRIDGE_PORTS_MAX);
@@ -236,9 +257,20 @@ static void put_default(struct netlink_request *request, const struct lease_endp
 	link_put_route(request, index, &all, &gateway, 0);
 }
 
+/* What came of it is nobody's question: it is about to be said again. */
+static void take_addresses_back(struct site *site, const struct lease_endpoint *endpoint, int index)
+{
+	_cleanup_(netlink_request_finish) struct netlink_request request = NETLINK_REQUEST;
+	int results[16];
+	put_addresses(&request, endpoint, index, link_put_address_delete);
+	if (request.count <= ARRAY_SIZE(results))
+		(void)netlink_transact_each(&site->inside, &request, results);
+}
+
 static int configure(struct site *site, const struct lease_endpoint *endpoint, bool with_defaults, struct err **reterr)
 {
 	_cleanup_(netlink_request_finish) struct netlink_request request = NETLINK_REQUEST;
+	int64_t start_ms = clock_monotonic_ms();
 	struct link_info info;
 	int r = namespace_visit_network(site->netns_fd, set_sysctls, (void *)endpoint);
 	if (r < 0)
@@ -253,6 +285,10 @@ static int configure(struct site *site, const struct lease_endpoint *endpoint, b
 		put_default(&request, endpoint, &endpoint->ipv6, info.index);
 	}
 	r = netlink_transact(&site->inside, &request);
+	while (is_held_by_predecessor(endpoint, r, start_ms)) {
+		take_addresses_back(site, endpoint, info.index);
+		r = netlink_transact(&site->inside, &request);
+	}
 	return r < 0 ? failed(&site->inside, r, endpoint, "cannot set the container's addresses and routes", reterr)
 		     : 0;
 }

@@ -423,7 +423,7 @@ def test_macvlan(engine, made):
 
 def test_several_subnets(engine, client, made):
     """Of networks on a parent: each with its range, its gateway and its reserved addresses; containers get the first that has room."""
-    for n, command in enumerate((engine.tare, engine.docker)):  # docker sends them in any order
+    for n, command in enumerate((engine.docker, engine.tare)):
         command("network", "create", "-d", "macvlan", *(word for net, part in ((f"10.10{n}.0.0/24", "248/29"), (f"10.11{n}.0.0/16", "248/30"))
                 for word in ("--subnet", net, "--gateway", net.split("/")[0][:-1] + "254", "--ip-range", net.split("/")[0][:-1] + part)),
                 "--aux-address", f"far=10.11{n}.0.249", f"several-{n}")

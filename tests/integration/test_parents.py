@@ -109,6 +109,17 @@ def test_macvlan_passthru_is_for_one(engine, made, outside):
     assert pings(engine, "lane-two", "10.131.0.1")
 
 
+@pytest.mark.parametrize("mode", ["bridge", "passthru"])
+def test_macvlan_starts_again_at_once(engine, made, outside, mode):
+    """Though the interface of before, of the same address, goes with its namespace, a moment later."""
+    need("macvlan", "mode", mode)
+    create(engine, made, "lane", "-d", "macvlan", "-o", "parent=lane0", "-o", f"macvlan_mode={mode}", "--subnet", "10.131.0.0/24")
+    run(engine, made, "lane", "lane-again")
+    for _ in range(10):
+        engine.tare("restart", "-t", "0", "lane-again")
+    assert pings(engine, "lane-again", "10.131.0.1")
+
+
 def test_ipvlan_l2(engine, made, outside):
     """One Ethernet address for all, the parent's, and each with its own of the network."""
     need("ipvlan", "mode", "l2")
