@@ -700,6 +700,7 @@ def test_an_engine_killed_in_the_middle_of_connect(fresh_engine):
     os.kill(monitor, signal.SIGSTOP)  # the engine has written everything down, and waits
     connecting = engine.popen(os.environ.get("TARE_TEST_DOCKER", "docker"), "network", "connect", "mid", "victim")
     wait_for(mark.exists, "the mark of a change")
+    wait_for(lambda: "10.93.0.2" in (mark.parent / "launch.json").read_text(), "the change to be written down")
     os.kill(engine.engine_pid(), signal.SIGKILL)
     os.kill(monitor, signal.SIGCONT)
     connecting.wait(60)
