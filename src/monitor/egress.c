@@ -149,7 +149,10 @@ int egress_hold(struct monitor *monitor, const struct launch_network *network, c
 	return 0;
 }
 
-int egress_cut(struct monitor *monitor, struct err **reterr)
+typedef int gate_fn(struct netlink *netlink, const struct gate *gate, struct err **reterr);
+
+/* Nothing without a policy. */
+static int with_gate(struct monitor *monitor, gate_fn *fn, struct err **reterr)
 {
 	struct network_table table;
 	if (!is_held(&monitor->held))
@@ -158,7 +161,12 @@ int egress_cut(struct monitor *monitor, struct err **reterr)
 	if (r < 0)
 		return r;
 	const struct gate gate = gate_of(&monitor->held, &table);
-	return gate_cut(table.netlink, &gate, reterr);
+	return fn(table.netlink, &gate, reterr);
+}
+
+int egress_cut(struct monitor *monitor, struct err **reterr)
+{
+	return with_gate(monitor, gate_cut, reterr);
 }
 
 /* --- names --- */
@@ -278,14 +286,7 @@ void egress_begin(struct monitor *monitor)
 
 int egress_restore(struct monitor *monitor, struct err **reterr)
 {
-	struct network_table table;
-	if (!is_held(&monitor->held))
-		return 0;
-	int r = network_table_open(monitor, &table, reterr);
-	if (r < 0)
-		return r;
-	const struct gate gate = gate_of(&monitor->held, &table);
-	return gate_restore(table.netlink, &gate, reterr);
+	return with_gate(monitor, gate_restore, reterr);
 }
 
 void egress_end(struct monitor *monitor)

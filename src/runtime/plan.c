@@ -624,7 +624,7 @@ static int check_linux(const struct oci_spec *spec, struct err **reterr)
 	const struct oci_linux *config = &spec->linux_config;
 
 	if (config->intel_rdt)
-		return err_set(reterr, ERR_UNSUPPORTED, 0, "linux.intelRdt is not supported yet");
+		return err_set(reterr, ERR_UNSUPPORTED, 0, "linux.intelRdt is not supported");
 	return 0;
 }
 

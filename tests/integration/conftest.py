@@ -7,6 +7,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from harness import images  # noqa: E402
+from harness.box import PARENT, Box, cgroup_folders, remove_groups  # noqa: E402
 from harness.distribution import Registry, Stranger  # noqa: E402
 from harness.engine import Engine  # noqa: E402
 
@@ -68,3 +69,21 @@ def private(tmp_path_factory):
     registry.fill(f"docker-archive:{images.busybox()}", "team/busybox:1")
     yield registry
     registry.stop()
+
+
+@pytest.fixture(scope="module")
+def no_parent_groups():
+    """At a module's end no box's groups are left."""
+    yield
+    for folder in cgroup_folders(PARENT):
+        remove_groups(folder)
+
+
+@pytest.fixture
+def box(no_parent_groups):
+    """A bundle for tare-runtime, with its state."""
+    box = Box()
+    try:
+        yield box
+    finally:
+        box.close()

@@ -20,27 +20,11 @@ import time
 
 import pytest
 
-from harness.box import CAPS, PARENT, RUNTIME, Box, cgroup_folders, processes_of, remove_groups
+from harness.box import CAPS, PARENT, RUNTIME, cgroup_folders, processes_of
 from harness.engine import SLOW
 
 V2_ALONE = pathlib.Path("/sys/fs/cgroup/cgroup.controllers").exists()
 needs_v2 = pytest.mark.skipif(not V2_ALONE, reason="needs a host with cgroup v2 alone")
-
-
-@pytest.fixture
-def box():
-    box = Box()
-    try:
-        yield box
-    finally:
-        box.close()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_parent_groups():
-    yield
-    for folder in cgroup_folders(PARENT):
-        remove_groups(folder)
 
 
 # ---- what a container sees ----

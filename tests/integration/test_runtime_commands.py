@@ -11,24 +11,8 @@ import time
 
 import pytest
 
-from harness.box import PARENT, RUNTIME, Box, cgroup_folders, remove_groups
+from harness.box import PARENT, RUNTIME
 from harness.engine import SLOW
-
-
-@pytest.fixture
-def box():
-    box = Box()
-    try:
-        yield box
-    finally:
-        box.close()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_parent_groups():
-    yield
-    for folder in cgroup_folders(PARENT):
-        remove_groups(folder)
 
 
 def wait_until_stopped(box, identifier):

@@ -15,24 +15,7 @@ import threading
 
 import pytest
 
-from harness.box import PARENT, Box, cgroup_folders, remove_groups
 from harness.engine import SLOW
-
-
-@pytest.fixture
-def box():
-    box = Box()
-    try:
-        yield box
-    finally:
-        box.close()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_parent_groups():
-    yield
-    for folder in cgroup_folders(PARENT):
-        remove_groups(folder)
 
 
 def own_user_namespace(box, host_id=100000):
