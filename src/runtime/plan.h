@@ -230,6 +230,8 @@ int plan_tuning_fill(struct plan_process *process, const struct oci_process *spe
 int plan_read_filter(struct plan_process *process, int fd, struct err **reterr);
 int plan_mounts(struct plan *plan, const struct oci_spec *spec, const struct container_options *options,
 	struct err **reterr);
+int plan_devices(struct plan *plan, const struct oci_spec *spec, const struct container_options *options,
+	struct err **reterr);
 int plan_rootfs(struct plan *plan, const struct oci_spec *spec, const struct container_options *options,
 	struct err **reterr);
 int plan_check_sysctls(const struct oci_spec *spec, uint64_t own_namespaces, struct err **reterr);
