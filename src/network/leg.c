@@ -133,18 +133,21 @@ static int make_link(struct site *site, const struct lease_endpoint *endpoint, c
 	return r < 0 ? failed(&site->host, r, endpoint, "cannot make the container's interface", reterr) : 0;
 }
 
-/* The host's end: no addresses of the kernel's making, and up. */
+/* The host's end: no addresses of the kernel's making, and up. The bridge is told where the container is, and not left to learn it: the
+ * namespace of a container that had the same addresses may still be on its way out, and would go on getting what is sent to them. */
 static int put_up_outside(struct site *site, const struct lease_endpoint *endpoint, const char *name,
-	struct err **reterr)
+	const uint8_t *mac, struct err **reterr)
 {
 	_cleanup_(netlink_request_finish) struct netlink_request request = NETLINK_REQUEST;
 	struct link_info info;
-	int results[4];
+	int results[5];
 	int r = link_find(&site->host, name, &info);
 	if (r < 0)
 		return failed(&site->host, r, endpoint, "the interface that was made is not there", reterr);
 	link_put_no_autoconf(&request, info.index); /* fails where there is no IPv6 */
 	link_put_up(&request, info.index, true);
+	if (mac)
+		link_put_port_mac(&request, info.index, mac);
 	if (endpoint->isolated)
 		link_put_isolated(&request, info.index, true);
 	if (endpoint->port_count > 0)
@@ -172,7 +175,7 @@ static int make_veth(struct site *site, const struct lease_endpoint *endpoint, c
 		.mtu = (unsigned)endpoint->mtu,
 		.peer = &peer };
 	r = make_link(site, endpoint, &link, reterr);
-	return r < 0 ? r : put_up_outside(site, endpoint, name, reterr);
+	return r < 0 ? r : put_up_outside(site, endpoint, name, mac, reterr);
 }
 
 static int make_vlan(struct site *site, const struct lease_endpoint *endpoint, const uint8_t *mac, struct err **reterr)

@@ -5,6 +5,7 @@
 
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <sys/socket.h>
@@ -133,6 +134,16 @@ void link_put_isolated(struct netlink_request *request, int index, bool isolated
 void link_put_hairpin(struct netlink_request *request, int index, bool hairpin)
 {
 	put_port_flag(request, index, IFLA_BRPORT_MODE, hairpin);
+}
+
+void link_put_port_mac(struct netlink_request *request, int index, const uint8_t *mac)
+{
+	const struct ndmsg info = { .ndm_family = AF_BRIDGE,
+		.ndm_ifindex = index,
+		.ndm_state = NUD_NOARP,
+		.ndm_flags = NTF_MASTER | NTF_STICKY };
+	netlink_begin(request, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, &info, sizeof(info));
+	netlink_put(request, NDA_LLADDR, mac, INET_MAC_BYTES);
 }
 
 void link_put_no_autoconf(struct netlink_request *request, int index)

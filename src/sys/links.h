@@ -50,6 +50,8 @@ void link_put_mtu(struct netlink_request *request, int index, unsigned mtu);
 void link_put_isolated(struct netlink_request *request, int index, bool isolated);
 /* One that gets back what it sent, if that is where it has to go: with br_netfilter, a packet to one's own published port. */
 void link_put_hairpin(struct netlink_request *request, int index, bool hairpin);
+/* What is for this Ethernet address goes to this port of its bridge and to no other, whoever says that it is there. */
+void link_put_port_mac(struct netlink_request *request, int index, const uint8_t *mac);
 /* No link-local address of the kernel's own making; refused by kernels without IPv6. */
 void link_put_no_autoconf(struct netlink_request *request, int index);
 /* Without duplicate address detection, so that it can be used at once. */

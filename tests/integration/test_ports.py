@@ -269,6 +269,33 @@ def test_what_a_dead_one_left_in_the_table_stops_nobody(engine, outside, host, r
     engine.tare("rm", "-f", "next")
 
 
+def test_an_old_network_that_lives_on_gets_nothing(engine, host, outside, run):
+    """A network namespace may outlive its container, in the kernel for a moment or in somebody's hands for ever: the next container
+    with its address gets all that comes, and so it does if a neighbour says that it has that address."""
+    run("before", "-p", "8110:80")
+    own = inspect(engine, "before")["NetworkSettings"]["IPAddress"]
+    old = inside(engine, "before")
+    there = old.listen("0.0.0.0", 80)
+    assert peer_of(outside.connect(HERE, 8110), there) == THERE
+    engine.tare("rm", "-f", "before")
+    run("after", "-p", "8110:80")
+    run("third")
+    assert inspect(engine, "after")["NetworkSettings"]["IPAddress"] == own
+    new, third = inside(engine, "after"), inside(engine, "third")
+    listener = new.listen("0.0.0.0", 80)
+    mac = bytes.fromhex(inspect(engine, "after")["NetworkSettings"]["MacAddress"].replace(":", ""))
+    with third.do(socket.socket, socket.AF_PACKET, socket.SOCK_RAW) as liar:
+        liar.bind(("eth0", 0))
+        liar.send(b"\xff" * 6 + mac + b"\x88\xb5" + bytes(46))
+    for _ in range(3):
+        assert old.connect("172.17.99.99", 80, BRIEF) != "Connection refused", "it still speaks"
+        assert peer_of(outside.connect(HERE, 8110), listener) == THERE
+        peer_of(host.connect("127.0.0.1", 8110), listener)
+        peer_of(third.connect(own, 80), listener)
+    for one in (listener, there, old, new, third):
+        one.close()
+
+
 def test_a_stale_element_stops_no_change(engine, host, run):
     run("changes", "-p", "8108:80")
     run("gone")
