@@ -153,7 +153,8 @@ static void fill_counts(struct engine *engine, struct system_info *info)
 static void fill_fixed(struct engine *engine, struct system_info *info)
 {
 	static char *const volume_plugins[] = { (char *)"local", NULL };
-	static char *const network_plugins[] = { (char *)"host", (char *)"null", NULL };
+	static char *const network_plugins[] = { (char *)"bridge", (char *)"cni", (char *)"host", (char *)"ipvlan",
+		(char *)"macvlan", (char *)"null", NULL };
 	static char *const log_plugins[] = { (char *)"json-file", (char *)"local", (char *)"none", NULL };
 	static char *const security[] = { (char *)"name=seccomp,profile=builtin", NULL };
 	info->id = engine->id;

@@ -37,6 +37,7 @@ def test_version_and_info(client):
     assert output(client("version", "--format", "{{.Server.APIVersion}}")) == "1.50"
     info = json.loads(client("info", "--format", "{{json .}}").stdout)
     assert info["OSType"] == "linux" and info["NCPU"] >= 1
+    assert info["Plugins"]["Network"] == ["bridge", "cni", "host", "ipvlan", "macvlan", "null"]
 
 
 def test_run_prints_and_returns_the_code(client):
