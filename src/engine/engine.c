@@ -39,8 +39,8 @@
 
 /* --- folders and the lock --- */
 
-/* Below what tared takes for a settled engine, so that it still believes one that says another has the root. */
-#define LOCK_PATIENCE_MS 700
+/* The last engine has closed its sockets by then; what its database has yet to write is written on a slow disk too. */
+#define LOCK_PATIENCE_MS 5000
 #define LOCK_RETRY_US    5000
 
 static int open_folder(const char *path, int *ret_fd, struct err **reterr)

@@ -270,10 +270,10 @@ bool engine_reaped(struct engine *engine, pid_t pid, int status)
 		loop_quit(engine->config.loop, 0);
 		return true;
 	}
-	if (clock_monotonic_ms() - engine->started_ms >= ENGINE_SETTLED_MS)
-		engine->settled = true;
 	log_end(status);
-	if (!engine->settled && WIFEXITED(status) && WEXITSTATUS(status) == HOLDER_EXIT_CANNOT_START) {
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != HOLDER_EXIT_CANNOT_START)
+		engine->settled = engine->settled || clock_monotonic_ms() - engine->started_ms >= ENGINE_SETTLED_MS;
+	else if (!engine->settled) {
 		log_error("the engine can't serve %s, and said why", engine->config.options->data_root);
 		loop_quit(engine->config.loop, HOLDER_EXIT_CANNOT_START);
 		return true;

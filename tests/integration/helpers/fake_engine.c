@@ -111,15 +111,18 @@ static void hear(struct fake *fake)
 		message.status);
 }
 
-/* Ends as the file says, if it is there. */
+/* Ends as the file says, if it is there: with a status, at once or after so many seconds. */
 static void obey_mode(const char *exec_root)
 {
 	char path[LINE_SIZE];
 	int status;
+	unsigned seconds = 0;
 	snprintf(path, sizeof path, "%s/engine-mode", exec_root);
 	FILE *mode = fopen(path, "re");
-	if (mode && fscanf(mode, "%d", &status) == 1)
+	if (mode && fscanf(mode, "%d %u", &status, &seconds) >= 1) {
+		sleep(seconds);
 		exit(status);
+	}
 	if (mode)
 		fclose(mode);
 }
