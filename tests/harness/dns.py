@@ -1,6 +1,5 @@
 """DNS for tests: messages, clients inside of containers, and a server for the host to have."""
 import contextlib
-import ctypes
 import os
 import pathlib
 import random
@@ -9,13 +8,11 @@ import struct
 import subprocess
 import threading
 
-from .engine import SLOW
+from .nets import PATIENCE, Namespace
 
 A, PTR, TXT, AAAA, OPT = 1, 12, 16, 28, 41
 NOERROR, SERVFAIL, NXDOMAIN, REFUSED = 0, 2, 3, 5
 RESOLVER = ("127.0.0.11", 53)
-CLONE_NEWNET = 0x40000000
-WAIT = 20 * SLOW
 
 
 # --- messages
@@ -74,25 +71,12 @@ def answer_to(message, rcode=NOERROR, addresses=()):
 
 # --- clients
 
-def in_network(pid, make):
-    """What `make()` returns, called in that process's network namespace: sockets stay where they were made."""
-    result = []
-
-    def work():
-        libc = ctypes.CDLL(None, use_errno=True)
-        with open(f"/proc/{pid}/ns/net") as namespace:
-            if libc.setns(namespace.fileno(), CLONE_NEWNET):
-                raise OSError(ctypes.get_errno(), "setns")
-        result.append(make())
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    return result[0]
+def network_of(pid):
+    return Namespace(f"/proc/{pid}/ns/net")
 
 
 def client_socket(pid, kind=socket.SOCK_DGRAM):
-    made = in_network(pid, lambda: socket.socket(socket.AF_INET, kind))
-    made.settimeout(WAIT)
+    made = network_of(pid).socket(RESOLVER[0], kind)
     made.connect(RESOLVER)
     return made
 
@@ -117,8 +101,8 @@ def receive_tcp(connection):
 
 def exchange(client, message):
     """The answer to a datagram, which is sent again as every client does: nothing says that it arrives."""
-    client.settimeout(WAIT / 4)
-    for _ in range(4):
+    client.settimeout(PATIENCE / 6)
+    for _ in range(6):
         client.send(message)
         try:
             return client.recv(65535)

@@ -29,7 +29,7 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
 
-def wait_for(condition, what, timeout=30):
+def wait_for(condition, what, timeout=60):
     """Polls a condition of the outside world that nothing announces; returns its first true value."""
     timeout *= SLOW
     deadline = time.monotonic() + timeout
@@ -96,7 +96,7 @@ class Engine:
             raise AssertionError(f"tared ended with {self.holder.returncode}: {self.tail_log()}")
         try:
             return self.api("GET", "/_ping", timeout=1)[0] == 200
-        except OSError:
+        except (OSError, http.client.HTTPException):  # killed in the middle of its answer
             return False
 
     def engine_pid(self):
@@ -137,7 +137,7 @@ class Engine:
             found += leaks.find(self)
             self.holder.send_signal(signal.SIGTERM)
             try:
-                self.holder.wait(20 * SLOW)
+                self.holder.wait(TIMEOUT)
             except subprocess.TimeoutExpired:
                 found.append("tared did not end on SIGTERM")
                 self.holder.kill()

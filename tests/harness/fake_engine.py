@@ -16,7 +16,7 @@ import urllib.parse
 from .engine import SLOW
 
 ID = "0123456789abcdef" * 4
-TIMEOUT = 20 * SLOW
+TIMEOUT = 60 * SLOW
 
 
 class Request:

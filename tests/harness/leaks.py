@@ -88,7 +88,7 @@ def snapshot(engine):
     }
 
 
-def find(engine, timeout=30):
+def find(engine, timeout=60):
     """What is left although no container is; background removal gets `timeout` seconds. Groups are reported once: they go."""
     left = {}
 
@@ -122,7 +122,7 @@ def crashes(engine):
 def find_after_end(engine):
     def alive_now():
         return processes(lambda c: "tare" in c[0] and str(engine.exec_root) in c)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     alive = alive_now()
     while alive and time.monotonic() < deadline:  # helpers finish what they are at
         time.sleep(0.01)

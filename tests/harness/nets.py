@@ -1,14 +1,34 @@
 """Network namespaces that live as long as a descriptor, and sockets in them: hosts and containers for tests, without a process each."""
+import contextlib
 import ctypes
+import itertools
 import os
 import selectors
 import socket
 import subprocess
 import threading
+import time
+import weakref
+
+from .engine import SLOW
 
 CLONE_NEWNET = 0x40000000
 libc = ctypes.CDLL(None, use_errno=True)
-PATIENCE = 5
+PATIENCE = 30 * SLOW  # with what must come; nobody waits so long for what must not
+AGAIN = 2  # when a datagram is sent again that nobody answered
+opened, numbers = weakref.WeakValueDictionary(), itertools.count()  # namespaces and sockets, in the order of their making
+
+
+@contextlib.contextmanager
+def closing():
+    """What was opened meanwhile is closed: a socket that a failed test holds would keep a container's network alive beside the next."""
+    before = set(opened)
+    try:
+        yield
+    finally:
+        for number in sorted(set(opened) - before, reverse=True):
+            if left := opened.get(number):
+                left.close()
 
 
 def in_thread(function, *arguments):
@@ -34,10 +54,24 @@ def check(result):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
+class Socket(socket.socket):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.settimeout(PATIENCE)
+        opened[next(numbers)] = self
+
+    def accept(self):
+        accepted, peer = super().accept()
+        return Socket(fileno=accepted.detach()), peer
+
+
 class Namespace:
+    fd = -1
+
     def __init__(self, path=None):
         """A new one, or the one that `path` names (/proc/PID/ns/net)."""
         self.fd = os.open(path, os.O_RDONLY) if path else in_thread(self._make)
+        opened[next(numbers)] = self
         if not path:
             self.ip("link set lo up")
 
@@ -47,7 +81,11 @@ class Namespace:
         return os.open("/proc/thread-self/ns/net", os.O_RDONLY)
 
     def close(self):
-        os.close(self.fd)
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    __del__ = close
 
     def do(self, function, *arguments):
         """Calls it inside."""
@@ -72,9 +110,7 @@ class Namespace:
 
     def socket(self, address, kind=socket.SOCK_STREAM, proto=0):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        made = self.do(socket.socket, family, kind, proto)
-        made.settimeout(PATIENCE)
-        return made
+        return self.do(Socket, family, kind, proto)
 
     def listen(self, address, port):
         listener = self.socket(address)
@@ -132,8 +168,9 @@ class Echo:
     def __init__(self, inside, address, port):
         self.sockets = [inside.listen(address, port), inside.udp(address, port)]
         self.end = socket.socketpair()
-        self.thread = threading.Thread(target=self.serve)
+        self.thread = threading.Thread(target=self.serve, daemon=True)
         self.thread.start()
+        opened[next(numbers)] = self
 
     def serve(self):
         with selectors.DefaultSelector() as selector:
@@ -152,24 +189,29 @@ class Echo:
                         key.fileobj.sendto(bare(peer[0]).encode(), peer)
 
     def close(self):
-        self.end[0].send(b"x")
-        self.thread.join()
+        if self.thread.is_alive():
+            self.end[0].send(b"x")
+            self.thread.join()
         for one in (*self.sockets, *self.end):
             one.close()
 
 
 def ask(client, protocol, address, port, timeout=PATIENCE):
-    """What the server says, or the error."""
-    asker = client.socket(address, socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM)
-    asker.settimeout(timeout)
-    try:
-        asker.connect((address, port))
-        if protocol == "udp":
-            asker.send(b"who am I?")
-        return asker.recv(100).decode() or "nothing"
-    except TimeoutError:
-        return "silence"
-    except OSError as error:
-        return error.strerror
-    finally:
-        asker.close()
+    """What the server says, or the error. A datagram is sent again, since nothing says that it arrives."""
+    udp, deadline = protocol == "udp", time.monotonic() + timeout
+    with client.socket(address, socket.SOCK_DGRAM if udp else socket.SOCK_STREAM) as asker:
+        asker.settimeout(min(AGAIN, timeout) if udp else timeout)
+        try:
+            asker.connect((address, port))
+            while True:
+                if udp:
+                    asker.send(b"who am I?")
+                try:
+                    return asker.recv(100).decode() or "nothing"
+                except TimeoutError:
+                    if time.monotonic() >= deadline:
+                        return "silence"
+        except TimeoutError:
+            return "silence"
+        except OSError as error:
+            return error.strerror

@@ -26,7 +26,7 @@ class Terminal:
     def type(self, text):
         os.write(self.master, text.encode())
 
-    def expect(self, text, timeout=30, nudge=None):
+    def expect(self, text, timeout=60, nudge=None):
         """Reads until `text` was seen, calling `nudge` whenever nothing comes; returns everything up to its end and forgets it."""
         timeout *= SLOW
         wanted = text.encode()
@@ -50,7 +50,7 @@ class Terminal:
         head, self.seen = self.seen[:end], self.seen[end:]
         return head.decode(errors="replace")
 
-    def wait(self, timeout=30):
+    def wait(self, timeout=60):
         """The exit code; drains the terminal meanwhile."""
         timeout *= SLOW
         deadline = time.monotonic() + timeout

@@ -6,7 +6,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from harness import images  # noqa: E402
+from harness import images, nets  # noqa: E402
 from harness.box import PARENT, Box, cgroup_folders, remove_groups  # noqa: E402
 from harness.distribution import Registry, Stranger  # noqa: E402
 from harness.engine import Engine  # noqa: E402
@@ -15,6 +15,13 @@ from harness.engine import Engine  # noqa: E402
 def pytest_configure(config):
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and so would all they start
     config.addinivalue_line("markers", "slow: left out of the run with sanitizers")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call():
+    """A test that fails takes no later one with it."""
+    with nets.closing():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -14,15 +14,15 @@ import time
 
 import pytest
 
-from harness.engine import UnixConnection, wait_for
+from harness.engine import TIMEOUT, UnixConnection, wait_for
 
 PING = b"GET /_ping HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-def exchange(engine, data, timeout=15):
+def exchange(engine, data):
     """Sends bytes, says that it is done, and returns all that comes back."""
     client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    client.settimeout(timeout)
+    client.settimeout(TIMEOUT)
     client.connect(str(engine.socket))
     received = b""
     try:
@@ -113,7 +113,7 @@ def test_slow_heads_are_dropped_and_others_served(engine):
 
 def test_expect_continue(engine):
     client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    client.settimeout(15)
+    client.settimeout(TIMEOUT)
     client.connect(str(engine.socket))
     client.sendall(b"POST /v1.50/containers/create HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
     assert client.recv(1000).startswith(b"HTTP/1.1 100 Continue\r\n")
@@ -373,7 +373,7 @@ def test_auto_remove_while_the_engine_is_away(engine, tmp_path):
 
 def attach_and_leave(engine, identity, query):
     client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    client.settimeout(15)
+    client.settimeout(TIMEOUT)
     client.connect(str(engine.socket))
     client.sendall(f"POST /v1.50/containers/{identity}/attach?stream=1&{query} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n".encode())
     assert client.recv(1000).startswith(b"HTTP/1.1 101")

@@ -11,7 +11,7 @@ import tarfile
 import pytest
 
 from harness import images
-from harness.engine import PROGRAMS, Engine, docker_program, wait_for
+from harness.engine import PROGRAMS, TIMEOUT, Engine, docker_program, wait_for
 
 
 @pytest.fixture
@@ -246,4 +246,4 @@ def test_lost_database_removes_nothing(name, loss):
 
 def end(engine):
     engine.holder.send_signal(signal.SIGTERM)
-    engine.holder.wait(20)
+    engine.holder.wait(TIMEOUT)

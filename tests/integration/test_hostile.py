@@ -138,7 +138,7 @@ class Client:
 
 
 # Far below every time-out of the registry's side, far above what a machine with other things to do needs.
-AT_ONCE = 5 * SLOW
+AT_ONCE = 10 * SLOW
 
 
 def given_up_at_once(engine, registry, ready, path=None):

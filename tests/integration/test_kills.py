@@ -21,7 +21,7 @@ from harness.strike import HELPER, KILL, NEVER, SAMPLE, Striker, chosen
 # A sanitizer's programs can't look for leaks while they are traced.
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not HELPER.exists(), reason="no striking on this machine")]
 
-SOON = 10  # how soon when nothing else is going on is measured elsewhere
+SOON = 30  # how soon when nothing else is going on is measured elsewhere
 ERRORS = [errno.ENOMEM, errno.ENOSPC, errno.EIO, errno.EMFILE, errno.EINTR, errno.EAGAIN]
 # In any action: with fewer the wrong thing is watched. The holder and, in a load, the engine have little to do; so has a monitor
 # in an rm on cgroup v2 alone, where a container has one group and not one in each hierarchy.
@@ -89,7 +89,7 @@ class Scene:
             now[:] = [self.facts()]
             return now[0] == self.before
         try:
-            wait_for(same, f"nothing left after {what}", 20)
+            wait_for(same, f"nothing left after {what}", 60)
         except AssertionError:
             different = {kind: (was, now[0][0][kind]) for kind, was in self.before[0].items() if was != now[0][0][kind]}
             raise AssertionError(f"after {what}: {different} {self.before[1]!r} {now[0][1]!r}\n{self.engine.tail_log()}")
@@ -153,7 +153,7 @@ def remove(engine):
 
 def remove_and_empty(engine):
     done = remove(engine)
-    wait_for(lambda: not os.listdir(engine.data / "trash"), "the emptied trash", 20)
+    wait_for(lambda: not os.listdir(engine.data / "trash"), "the emptied trash")
     return done
 
 
@@ -337,7 +337,7 @@ def one(scene, action, at, error):
         wait_settled(scene)
     struck = scene.striker.disarm()
     if struck and error == KILL and scene.striker.struck_pid() == scene.engine.holder.pid:
-        scene.engine.holder.wait(20)
+        scene.engine.holder.wait(60)
     scene.revive()
     wait_for(scene.engine.answers, f"the engine's answer after {what}", SOON)
     verify(scene, done, what)

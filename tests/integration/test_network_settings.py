@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from harness import images, networks
-from harness.engine import PROGRAMS, Engine, wait_for
+from harness.engine import PROGRAMS, TIMEOUT, Engine, wait_for
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def configured(tmp_path):
 
 def end(engine):
     engine.holder.terminate()
-    engine.holder.wait(20)
+    engine.holder.wait(TIMEOUT)
 
 
 def bridge(engine):
@@ -286,7 +286,7 @@ def test_nonsense_stops_the_start(tmp_path, document, options, words):
     (tmp_path / "daemon.json").write_text(json.dumps(document))
     done = subprocess.run([PROGRAMS / "tared", "--data-root", tmp_path / "data", "--exec-root", tmp_path / "run", "-H", f"unix://{tmp_path}/s",
                            "--config-file", tmp_path / "daemon.json", *options],
-                          env={"TARE_LIBEXEC": str(PROGRAMS), "PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=20)
+                          env={"TARE_LIBEXEC": str(PROGRAMS), "PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=TIMEOUT)
     assert done.returncode != 0 and words in done.stderr, done.stderr
 
 

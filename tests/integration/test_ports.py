@@ -221,7 +221,7 @@ def test_connections_of_a_stopped_container_are_forgotten(engine, outside, run):
         return own in subprocess.run(["conntrack", "-L"], capture_output=True, text=True, check=True).stdout
     wait_for(known, "the connection")
     engine.tare("stop", "-t0", "gone")
-    wait_for(lambda: not known(), "it to be forgotten", timeout=10)
+    wait_for(lambda: not known(), "it to be forgotten", timeout=20)  # by itself it would be after 30
     sender.close()
 
 

@@ -21,7 +21,7 @@ from harness.engine import SLOW, Engine, processes, wait_for
 
 LAYER_BYTES = 12 << 20
 HALF = LAYER_BYTES // 2
-AT_ONCE = 5 * SLOW  # and the Gate stays closed for a minute
+AT_ONCE = 20 * SLOW  # and the Gate stays closed for a minute
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 
 
@@ -128,7 +128,7 @@ class Gate:
         self.open.wait(60)
 
     def arrived(self, engine, digest):
-        assert self.waiting.acquire(timeout=30)
+        assert self.waiting.acquire(timeout=60 * SLOW)
         path = engine.data / "partial" / digest.partition(":")[2]
         wait_for(lambda: path.exists() and path.stat().st_size == HALF, "the first half")
 
@@ -268,7 +268,7 @@ class Reader:
     def __init__(self, engine, name):
         repository, _, tag = name.rpartition(":")
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(30)
+        self.socket.settimeout(60 * SLOW)
         self.socket.connect(str(engine.socket))
         self.socket.sendall(f"POST /v1.50/images/create?fromImage={repository}&tag={tag} HTTP/1.0\r\nHost: x\r\n\r\n".encode())
         self.file = self.socket.makefile("r", newline="\n")
@@ -331,7 +331,7 @@ def test_an_interrupted_client_ends_its_pull(bare, source):
     start = time.monotonic()
     client.send_signal(signal.SIGINT)
     wait_for(lambda: not workers(bare), "the end of the pull")
-    client.wait(30)
+    client.wait(60 * SLOW)
     assert time.monotonic() - start < AT_ONCE
     assert partials(bare) == {source.layers[0].partition(":")[2]: HALF}
     gate.open.set()

@@ -273,4 +273,4 @@ def test_leaving(engine, registry, image):
         wait_for(lambda: registry.asked("PATCH", PATCHES), "the upload")
         start = time.monotonic()
     wait_for(lambda: not processes(lambda command: command[0].endswith("tare-transfer") and str(engine.data) in command), "the worker's end")
-    assert time.monotonic() - start < 5 * SLOW  # and the registry is silent for a minute
+    assert time.monotonic() - start < 20 * SLOW  # and the registry is silent for a minute

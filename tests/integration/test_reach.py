@@ -154,7 +154,7 @@ def advertise(inside, interface):
     """A router advertisement: a prefix, a default route, a name server."""
     prefix = struct.pack("!BBBBIII16s", 3, 4, 64, 0xc0, 86400, 86400, 0, socket.inet_pton(socket.AF_INET6, "2001:db8:bad::"))
     server = struct.pack("!BBHI16s", 25, 3, 0, 86400, socket.inet_pton(socket.AF_INET6, "2001:db8:bad::53"))
-    raw = inside.do(socket.socket, socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+    raw = inside.socket("::", socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
     index = inside.do(socket.if_nametoindex, interface)
     raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
     raw.sendto(struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0) + prefix + server, ("ff02::1", 0, 0, index))
@@ -167,8 +167,7 @@ def test_advertisements_of_a_container_are_ignored(world):
         return world[name].run("ip", "-6", "address", check=True, capture_output=True).stdout + \
             world[name].run("ip", "-6", "route", check=True, capture_output=True).stdout
     watched = ("host", "server-dual", "beside-dual", "beside-bridge")
-    sniffer = world["beside-dual"].do(socket.socket, socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
-    sniffer.settimeout(5)
+    sniffer = world["beside-dual"].socket("::", socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
     before = [said(name) for name in watched]
     advertise(world["server-dual"], "eth0")
     while sniffer.recv(1500)[0] != 134:  # it did go out
@@ -221,12 +220,11 @@ def test_sctp_reaches_the_container(engine, world):
     inside = Namespace(f"/proc/{inspect(engine, 'sctp')['State']['Pid']}/ns/net")
     try:
         assert inspect(engine, "sctp")["NetworkSettings"]["Ports"] == {"80/sctp": [{"HostIp": "0.0.0.0", "HostPort": "8420"}]}
-        receiver = inside.do(socket.socket, socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_SCTP)
-        receiver.settimeout(5)
+        receiver = inside.socket("0.0.0.0", socket.SOCK_RAW, socket.IPPROTO_SCTP)
         init = struct.pack("!BBHIIHHI", 1, 0, 20, 7, 65536, 1, 1, 1)
         head = struct.pack("!HHI", 5555, 8420, 0)
         packet = head + struct.pack("<I", crc32c(head + bytes(4) + init)) + init
-        sender = world["outside"].do(socket.socket, socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_SCTP)
+        sender = world["outside"].socket(HERE, socket.SOCK_RAW, socket.IPPROTO_SCTP)
         sender.sendto(packet, (HERE, 0))
         got, peer = receiver.recvfrom(1500)
         source, target = struct.unpack("!HH", got[20:24])

@@ -15,7 +15,7 @@ from harness.strike import HELPER, KILL, NEVER, Striker, chosen
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not HELPER.exists(), reason="no striking on this machine")]
 
 ERRORS = [errno.ENOMEM, errno.ENOSPC, errno.EIO, errno.EMFILE, errno.EINTR, errno.EAGAIN]
-SECONDS = 20 * SLOW
+SECONDS = 60 * SLOW
 
 
 def nothing(runtime):
@@ -97,7 +97,7 @@ class Runtime:
             found.update(self.left())
             return not any(found.values())
         try:
-            wait_for(gone, f"nothing left after {what}", 20)
+            wait_for(gone, f"nothing left after {what}")
         except AssertionError:
             raise AssertionError(f"left after {what}: {found}")
 
@@ -132,8 +132,11 @@ def runtime(tmp_path):
 
 
 def sweep(runtime, name, errors):
-    assert not runtime.one(name, NEVER, KILL)
-    total = runtime.striker.count()
+    counts = []
+    for _ in range(3):  # the least: a wait for a slow machine is calls too
+        assert not runtime.one(name, NEVER, KILL)
+        counts.append(runtime.striker.count())
+    total = min(counts)
     points = chosen(total)
     print(f"tare-runtime {name}: {len(points)} of {total}", flush=True)
     assert total >= COMMANDS[name][2], (name, total)

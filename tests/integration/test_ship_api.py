@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from harness.distribution import Registry
-from harness.engine import PROGRAMS, Engine, wait_for
+from harness.engine import PROGRAMS, TIMEOUT, Engine, wait_for
 
 STAND_IN = pathlib.Path(__file__).parent / "helpers/transfer.py"
 
@@ -163,7 +163,7 @@ def test_wrong_settings_stop_the_start(folder, tmp_path_factory, text, options, 
     root = tmp_path_factory.mktemp("root")
     done = subprocess.run([folder / "tared", "--data-root", root / "data", "--exec-root", root / "run", "-H", f"unix://{root}/s",
                            "--config-file", folder / "daemon.json", *options],
-                          env={**os.environ, "TARE_LIBEXEC": str(folder)}, capture_output=True, text=True, timeout=20)
+                          env={**os.environ, "TARE_LIBEXEC": str(folder)}, capture_output=True, text=True, timeout=TIMEOUT)
     assert done.returncode != 0 and words in done.stderr and (options or "daemon.json" in done.stderr), done.stderr
 
 

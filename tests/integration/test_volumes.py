@@ -142,7 +142,7 @@ def test_all_answer_during_the_copying(engine, whole, program):
     command = str(PROGRAMS / "tare") if program == "tare" else docker_program()
 
     def ask(*arguments, **options):
-        return engine.run(command, *arguments, timeout=10, **options)
+        return engine.run(command, *arguments, **options)
     assert ask("inspect", "-f", "{{.State.Status}} {{.State.Running}}", copy.id).stdout == "created false\n"
     assert copy.id[:12] in ask("ps", "-a").stdout
     refused = ask("kill", copy.id, check=False)
@@ -155,14 +155,14 @@ def test_all_answer_during_the_copying(engine, whole, program):
     out, _ = copy.end("\n")
     assert out == f"{FILES}\n"
     if second:
-        second.communicate(timeout=20 * SLOW)
+        second.communicate(timeout=60 * SLOW)
     assert picture(copy.data) == whole
     ask("rm", copy.id)
 
 
 def test_removal_cancels_the_copying(engine, whole):
     copy = Copy(engine, "cancelled")
-    engine.tare("rm", "-f", copy.id, timeout=10)
+    engine.tare("rm", "-f", copy.id)
     out, err = copy.end()
     assert copy.client.returncode != 0 and err and not out
     wait_for(lambda: not processes(lambda c: "tare-monitor" in c[0] and copy.id in c), "the end of its monitor")
