@@ -296,14 +296,17 @@ static int memory_v2(struct cgroup *group, const struct oci_resources *resources
 
 static bool pids_asked(const struct oci_resources *resources)
 {
-	return resources->pids.limit.set && resources->pids.limit.value;
+	return resources->pids.limit.set;
 }
 
 static int pids(struct cgroup *group, const struct oci_resources *resources, struct err **reterr)
 {
-	if (resources->pids.limit.value < 0)
+	int64_t limit = resources->pids.limit.value;
+
+	if (limit < 0)
 		return resources_set(group, reterr, "pids", "pids.max", "max");
-	return resources_set(group, reterr, "pids", "pids.max", "%lld", (long long)resources->pids.limit.value);
+	/* 0 is a limit too. As systemd can't have it, all runtimes take it for 1: what is there already stays, and nothing is added. */
+	return resources_set(group, reterr, "pids", "pids.max", "%lld", limit ? (long long)limit : 1LL);
 }
 
 static bool block_asked(const struct oci_resources *resources)

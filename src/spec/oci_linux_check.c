@@ -13,6 +13,8 @@
 #include "spec/oci_check.h"
 #include "spec/oci_validate.h"
 
+#define MEMORY_NODES_MAX 1024 /* the kernel's most */
+
 #define INTERFACE_NAME_MAX 15
 #define ERRNO_MAX          4095
 
@@ -531,19 +533,34 @@ static int check_intel_rdt(const struct oci_intel_rdt *rdt, struct err **reterr)
 	return 0;
 }
 
+/* Two modes take no nodes, three need some. The words are runc's. */
+static int check_memory_nodes(const struct oci_memory_policy *policy, struct err **reterr)
+{
+	unsigned long nodes[MEMORY_NODES_MAX / (8 * sizeof(unsigned long))] = { 0 };
+	unsigned count = 0;
+
+	if (policy->nodes && oci_number_list_bits(policy->nodes, nodes, MEMORY_NODES_MAX) < 0)
+		return oci_bad(reterr, "invalid memory policy nodes", "linux.memoryPolicy.nodes");
+	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++)
+		count += (unsigned)__builtin_popcountl(nodes[i]);
+	if (count && OCI_IS_ONE_OF(policy->mode, "MPOL_DEFAULT", "MPOL_LOCAL"))
+		return err_set(reterr, ERR_INVALID, 0, "memory policy mode requires 0 nodes but got %u", count);
+	if (!count && !OCI_IS_ONE_OF(policy->mode, "MPOL_DEFAULT", "MPOL_LOCAL", "MPOL_PREFERRED"))
+		return err_set(reterr, ERR_INVALID, 0, "memory policy mode requires at least one node but got 0");
+	return 0;
+}
+
 static int check_memory_policy(const struct oci_memory_policy *policy, struct err **reterr)
 {
 	if (!policy)
 		return 0;
 	if (!OCI_IS_ONE_OF(policy->mode, "MPOL_DEFAULT", "MPOL_BIND", "MPOL_INTERLEAVE", "MPOL_WEIGHTED_INTERLEAVE",
 		    "MPOL_PREFERRED", "MPOL_PREFERRED_MANY", "MPOL_LOCAL"))
-		return oci_bad(reterr, "is no memory policy", "linux.memoryPolicy.mode");
-	if (policy->nodes && !oci_is_number_list(policy->nodes))
-		return oci_bad(reterr, "is no list of memory nodes", "linux.memoryPolicy.nodes");
+		return oci_bad(reterr, "invalid memory policy mode", "linux.memoryPolicy.mode");
 	strv_foreach (flag, policy->flags)
 		if (!OCI_IS_ONE_OF(*flag, "MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"))
-			return oci_bad(reterr, "has a word that is no flag", "linux.memoryPolicy.flags");
-	return 0;
+			return oci_bad(reterr, "invalid memory policy flag", "linux.memoryPolicy.flags");
+	return check_memory_nodes(policy, reterr);
 }
 
 static int check_personality(const struct oci_personality *personality, struct err **reterr)

@@ -199,8 +199,8 @@ static int check_mounts(const struct oci_spec *spec, struct err **reterr)
 {
 	for (size_t i = 0; i < spec->mount_count; i++) {
 		const struct oci_mount *mount = &spec->mounts[i];
-		if (!oci_is_absolute(mount->destination))
-			return oci_bad(reterr, "is not an absolute path", "mounts[%zu].destination", i);
+		if (!mount->destination || !*mount->destination) /* a relative one counts from "/" */
+			return oci_bad(reterr, "must not be empty", "mounts[%zu].destination", i);
 		if (is_bind(mount) && (!mount->source || !*mount->source))
 			return oci_bad(reterr, "is required for a bind mount", "mounts[%zu].source", i);
 		int r = oci_check_mappings(mount->uid_mappings, mount->uid_mapping_count, reterr,

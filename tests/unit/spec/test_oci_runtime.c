@@ -189,7 +189,7 @@ static const struct {
 	{ PROCESS("\"consoleSize\":{\"height\":65536,\"width\":1}"),
 		"process.consoleSize: is not between 0 and 65535" },
 
-	{ DOCUMENT("\"mounts\":[{\"destination\":\"proc\"}]"), "mounts[0].destination: is not an absolute path" },
+	{ DOCUMENT("\"mounts\":[{\"destination\":\"\"}]"), "mounts[0].destination: must not be empty" },
 	{ DOCUMENT("\"mounts\":[{\"destination\":\"/a\",\"type\":\"bind\"}]"),
 		"mounts[0].source: is required for a bind mount" },
 	{ DOCUMENT("\"mounts\":[{\"destination\":\"/a\",\"options\":[\"rbind\"],\"source\":\"\"}]"),
@@ -287,7 +287,15 @@ static const struct {
 	{ LINUX("\"intelRdt\":{\"memBwSchema\":\"MB:0=1\\nL3:0=1\"}"),
 		"linux.intelRdt.memBwSchema: is not one line that begins with MB:" },
 	{ LINUX("\"personality\":{\"domain\":\"SOLARIS\"}"), "linux.personality.domain: is neither LINUX nor LINUX32" },
-	{ LINUX("\"memoryPolicy\":{\"mode\":\"MPOL_X\"}"), "linux.memoryPolicy.mode: is no memory policy" },
+	{ LINUX("\"memoryPolicy\":{\"mode\":\"MPOL_X\"}"), "linux.memoryPolicy.mode: invalid memory policy mode" },
+	{ LINUX("\"memoryPolicy\":{\"mode\":\"MPOL_BIND\",\"nodes\":\"0-9876543210\"}"),
+		"linux.memoryPolicy.nodes: invalid memory policy nodes" },
+	{ LINUX("\"memoryPolicy\":{\"mode\":\"MPOL_BIND\",\"nodes\":\"0\",\"flags\":[\"MPOL_F_X\"]}"),
+		"linux.memoryPolicy.flags: invalid memory policy flag" },
+	{ LINUX("\"memoryPolicy\":{\"mode\":\"MPOL_LOCAL\",\"nodes\":\"0-7\"}"),
+		"memory policy mode requires 0 nodes but got 8" },
+	{ LINUX("\"memoryPolicy\":{\"mode\":\"MPOL_INTERLEAVE\",\"nodes\":\"\"}"),
+		"memory policy mode requires at least one node but got 0" },
 };
 
 static void values_are_checked(void **state)
