@@ -409,6 +409,22 @@ _Noreturn static void execute(struct child *child)
 	child_fail(child, STAGE_EXEC, errno, "exec %s: %s", child->command, exec_errno_text(errno));
 }
 
+static void end_early(int signo)
+{
+	_exit(128 + signo);
+}
+
+/* The first process of a pid namespace hears of no signal that it does not handle. Whoever asks a container to end that is not even
+ * started means it; execve takes the handlers away. */
+static void heed_signals(void)
+{
+	static const int heeded[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
+	const struct sigaction action = { .sa_handler = end_early };
+
+	for (size_t i = 0; i < ARRAY_SIZE(heeded); i++)
+		sigaction(heeded[i], &action, NULL);
+}
+
 /* A start may come from another process; one that goes away before it said START does not count. */
 static void wait_for_start(struct child *child)
 {
@@ -422,6 +438,7 @@ static void wait_for_start(struct child *child)
 	int r = io_set_nonblock(child->plan->start_listen_fd, false);
 	if (r < 0)
 		child_fail(child, STAGE_SYNC, r, "(start socket)");
+	heed_signals();
 	say(child, REPORT_READY);
 	fd_close(&child->sync);
 	for (;;) {
@@ -431,6 +448,19 @@ static void wait_for_start(struct child *child)
 		if (child->sync >= 0 && report_receive(child->sync, &report, NULL) == 1 && report.type == REPORT_START)
 			return;
 		fd_close(&child->sync);
+	}
+}
+
+/* Where nothing of the caller's was open there may be something of ours, which is always marked. */
+static void close_marked(unsigned end, const int *keep, size_t keep_count)
+{
+	for (unsigned fd = 3; fd < end; fd++) {
+		int flags = fcntl((int)fd, F_GETFD);
+		bool is_kept = flags < 0 || !(flags & FD_CLOEXEC);
+		for (size_t i = 0; i < keep_count; i++)
+			is_kept = is_kept || keep[i] == (int)fd;
+		if (!is_kept)
+			close((int)fd);
 	}
 }
 
@@ -447,8 +477,7 @@ static void close_all_but(const struct child *child)
 			keep[k - 1] = swap;
 		}
 	unsigned next = 3 + child->plan->process.preserve_fds;
-	for (unsigned fd = 3; fd < next; fd++)
-		fcntl((int)fd, F_SETFD, 0); /* marked at our start, with all that was inherited */
+	close_marked(next, keep, 5);
 	for (int i = 0; i < 5; i++) {
 		if (keep[i] < (int)next)
 			continue;

@@ -145,6 +145,16 @@ def test_spec_for_a_user_without_rights(box):
     assert "exists" in box.rt("spec", "-b", folder).stderr
 
 
+@pytest.mark.parametrize("word", ["TERM", "INT", "HUP", "QUIT"])
+def test_kill_before_start(box, word):
+    """Nothing runs yet that could have a say in it."""
+    identifier = box.new_id()
+    box.write(identifier)
+    box.rt("create", "-b", box.bundle, identifier, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    box.rt("kill", identifier, word, check=True)
+    wait_until_stopped(box, identifier)
+
+
 def test_kill(box):
     identifier = box.start(["sleep", "100"])
     assert box.rt("kill", identifier, "0").returncode == 0
