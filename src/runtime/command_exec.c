@@ -12,7 +12,9 @@
 #include "runtime/command_line.h"
 #include "runtime/command_state.h"
 #include "runtime/command_wait.h"
+#include "spec/oci_check.h"
 #include "spec/oci_validate.h"
+#include "sys/scheduling.h"
 
 #define EXEC_ERROR_CODE 255
 
@@ -75,6 +77,7 @@ struct execution {
 	struct oci_process *process;
 	int seccomp_fd;
 	int console_socket;
+	unsigned preserve_fds;
 	bool resolve_user;
 };
 
@@ -234,6 +237,19 @@ static int prepare(struct execution *self, const char *id, char *const *args, st
 	return r;
 }
 
+/* With --debug, in the form that scripts look for: the CPUs that the new process began on. */
+static void debug_cpus(const struct execution *self)
+{
+	const struct oci_cpu_affinity *affinity = self->process->exec_cpu_affinity;
+	unsigned long cpus[1];
+	char text[64];
+
+	if (!affinity || !affinity->initial || oci_number_list_bits(affinity->initial, cpus, WORD_BITS) < 0)
+		return;
+	snprintf(text, sizeof(text), "nsexec: affinity: 0x%llx", (unsigned long long)cpus[0]);
+	command_debug(self->command, text);
+}
+
 static int execute(struct execution *self, struct container_process *started, struct err **reterr)
 {
 	struct container_exec_options options = CONTAINER_EXEC_OPTIONS_INIT;
@@ -251,7 +267,7 @@ static int execute(struct execution *self, struct container_process *started, st
 	options.stdio.keeps_line_ends = self->console_socket < 0;
 	options.seccomp_fd = self->seccomp_fd;
 	options.config = &self->spec.linux_config;
-	options.preserve_fds = (unsigned)self->values.preserve_fds.value;
+	options.preserve_fds = self->preserve_fds;
 	options.no_new_keyring = self->opened.state.no_new_keyring;
 	options.on_warn = command_warn;
 	options.user_data = self->command;
@@ -263,6 +279,7 @@ static int execute(struct execution *self, struct container_process *started, st
 	r = container_exec(self->opened.container, self->process, &options, started, reterr);
 	if (r < 0)
 		return r;
+	debug_cpus(self);
 	command_debug(self->command, "child process in init()");
 	command_debug(self->command, "setns_init: about to exec");
 	return 0;
@@ -297,8 +314,9 @@ int command_exec(struct command *command, struct err **reterr)
 	int r = verb_line_parse(&exec_line, command->argc, command->argv, &self.values, &first, reterr);
 	if (r < 0 || first < 0)
 		return r;
-	if (self.values.preserve_fds.value < 0 || self.values.preserve_fds.value > 1024)
-		return err_set(reterr, ERR_INVALID, 0, "preserve-fds must be between 0 and 1024");
+	r = command_keep_fds(command, self.values.preserve_fds.value, false, &self.preserve_fds, reterr);
+	if (r < 0)
+		return r;
 	if (!self.values.detach)
 		foreground_prepare();
 	r = run_exec(&self, command->argv[first], command->argv + first + 1, reterr);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -112,6 +113,21 @@ static int fill_caps(struct plan_process *process, const struct oci_capabilities
 	return 0;
 }
 
+/* Left out by the child. As runc, and with its words: no error. */
+static void warn_of_ambient(const struct plan_process *process, container_warn_fn *on_warn, void *user_data)
+{
+	uint64_t lost = process->caps.ambient & ~(process->caps.permitted & process->caps.inheritable);
+	char text[128];
+
+	for (unsigned cap = 0; on_warn && lost >> cap; cap++) {
+		if (!(lost >> cap & 1))
+			continue;
+		snprintf(text, sizeof(text),
+			"can't raise ambient capability %s: it is not both permitted and inheritable", cap_name(cap));
+		on_warn(text, user_data);
+	}
+}
+
 static int fill_rlimits(struct plan_process *process, const struct oci_process *spec, struct err **reterr)
 {
 	process->rlimits = calloc(spec->rlimit_count + 1, sizeof(*process->rlimits));
@@ -159,6 +175,19 @@ static int fill_user(struct plan_process *process, const struct oci_user *user, 
 	return 0;
 }
 
+/* The last of a name is what counts, and an empty HOME is none: a child that gets both may take either. */
+static bool is_overridden(char *const *env, size_t at)
+{
+	size_t len = strcspn(env[at], "=") + 1;
+
+	if (strcmp(env[at], "HOME=") == 0)
+		return true;
+	for (size_t i = at + 1; env[i]; i++)
+		if (strncmp(env[i], env[at], len) == 0)
+			return true;
+	return false;
+}
+
 static int fill_env(struct plan_process *process, char *const *env, struct err **reterr)
 {
 	size_t count = strv_count(env);
@@ -168,13 +197,12 @@ static int fill_env(struct plan_process *process, char *const *env, struct err *
 		return err_oom(reterr);
 	for (size_t i = 0; i < count; i++) {
 		/* Without "=" it names nothing; it must not take a value from us (CVE-2026-57231). */
-		if (env[i][0] == '=' || !strchr(env[i], '='))
+		if (env[i][0] == '=' || !strchr(env[i], '=') || is_overridden(env, i))
 			continue;
 		process->env[process->env_count++] = env[i];
 	}
-	process->path_list = strv_env_get(env, "PATH");
-	const char *home = strv_env_get(env, "HOME");
-	process->needs_home = !home || !*home;
+	process->path_list = strv_env_get(process->env, "PATH");
+	process->needs_home = !strv_env_get(process->env, "HOME");
 	return 0;
 }
 
@@ -279,6 +307,7 @@ int plan_exec(const struct oci_process *spec, const struct container_exec_option
 		r = plan_read_filter(&plan->process, options->seccomp_fd, reterr);
 	if (r < 0)
 		return r;
+	warn_of_ambient(&plan->process, options->on_warn, options->user_data);
 	fill_stdio(&plan->process, &options->stdio);
 	plan->process.user = options->user;
 	plan->process.group_add = options->group_add;
@@ -569,6 +598,7 @@ int plan_container(const struct oci_spec *spec, const struct container_options *
 		r = fill_init(plan, options->init_fd, reterr);
 	if (r < 0)
 		return r;
+	warn_of_ambient(&plan->process, options->on_warn, options->user_data);
 	*ret = TAKE(plan);
 	return 0;
 }
