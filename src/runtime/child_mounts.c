@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,6 +20,8 @@
 #include "runtime/child.h"
 #include "sys/inroot.h"
 #include "sys/treecopy.h"
+
+#define MODE_TEXT_SIZE sizeof("1777") /* of what the plan has there */
 
 void child_attach(struct child *child, int mount, int target, enum report_stage stage, const char *what)
 {
@@ -95,13 +98,26 @@ static void check_target(const struct child *child, const struct plan_mount *mou
 		child_fail(child, STAGE_MOUNT_FORBIDDEN, EPERM, "\"%s\": it leads into /sys", to);
 }
 
-static int open_target(struct child *child, const struct plan_mount *mount)
+/* The mode of what is there already, for a tmpfs that has none of its own. */
+static int open_covered(const struct child *child, const struct plan_mount *mount)
+{
+	struct stat st;
+	int fd = inroot_open(child->root_fd, mount->destination, O_PATH | O_DIRECTORY);
+
+	if (fd >= 0 && fstat(fd, &st) == 0)
+		snprintf(mount->mode_text, MODE_TEXT_SIZE, "%o", st.st_mode & 07777);
+	return fd;
+}
+
+static int open_target(struct child *child, const struct plan_mount *mount, bool is_dir)
 {
 	const char *to = mount->destination;
 
 	if (strcmp(to, "/proc") == 0 || strcmp(to, "/sys") == 0 || strcmp(to, "/dev") == 0)
 		return plain_root_dir(child, to + 1, STAGE_MOUNT);
-	int fd = inroot_mount_target(child->root_fd, to, mount->is_dir);
+	int fd = mount->mode_text ? open_covered(child, mount) : -ENOENT;
+	if (fd == -ENOENT)
+		fd = inroot_mount_target(child->root_fd, to, is_dir);
 	/* A file upon a folder: the kernel's answer to that is the same as to a folder upon a file. */
 	if (fd == -EISDIR)
 		fd = -ENOTDIR;
@@ -191,17 +207,48 @@ static void remember(struct child *child, const struct plan_mount *mount, int fd
 	*slot = fd;
 }
 
+/* In a user namespace nobody has the right to say who owns what: the creator does it. */
+static void ask_for_owners(const struct child *child, const struct plan_mount *mount, int tree)
+{
+	const struct report report = { .type = REPORT_OWNERS, .errnum = (int32_t)(mount - child->plan->mounts) };
+	struct report answer;
+
+	if (report_send(child->sync, &report, tree) < 0 || report_receive(child->sync, &answer, NULL) != 1 ||
+		answer.type != REPORT_GO)
+		_exit(125);
+}
+
+/* From what has been built of the container's tree so far. */
+static int inner_tree(const struct child *child, const struct plan_mount *mount, bool *ret_is_dir)
+{
+	struct stat st;
+	int from = inroot_open(child->root_fd, mount->inner_source, O_PATH);
+	int fd = from < 0 ? from : mount_clone(from, "", mount->is_recursive);
+	int r = fd < 0 ? fd : plan_mount_change(fd, &mount->recursive_attrs, &mount->attrs);
+
+	if (r == 0 && fstat(fd, &st) < 0)
+		r = -errno;
+	if (r < 0)
+		child_fail(child, STAGE_MOUNT, r, "\"%s\" to rootfs at \"%s\"", mount->source, mount->destination);
+	fd_close(&from);
+	*ret_is_dir = S_ISDIR(st.st_mode);
+	if (mount->is_idmapped)
+		ask_for_owners(child, mount, fd);
+	return fd;
+}
+
 static void make_mount(struct child *child, const struct plan_mount *mount)
 {
-	int target = open_target(child, mount);
-	int fd = -1;
+	bool is_dir = mount->is_dir;
+	int fd = mount->inner_source ? inner_tree(child, mount, &is_dir) : -1;
+	int target = open_target(child, mount, is_dir);
 
 	switch (mount->kind) {
 	case PLAN_MOUNT_CGROUP:
 		child_cgroup_mount(child, mount, target);
 		fd_close(&target);
 		return;
-	case PLAN_MOUNT_TREE: fd = in_order(child, mount); break;
+	case PLAN_MOUNT_TREE: fd = mount->inner_source ? fd : in_order(child, mount); break;
 	case PLAN_MOUNT_NEW:
 		fd = new_instance(child, mount, mount->copies_up || strcmp(mount->destination, "/dev") == 0);
 		break;

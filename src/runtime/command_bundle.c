@@ -15,11 +15,14 @@
 #include "base/io.h"
 #include "base/parse.h"
 #include "base/strv.h"
+#include "runtime/command.h"
 #include "runtime/command_state.h"
 #include "runtime/container_internal.h"
 #include "runtime/hooks.h"
 #include "runtime/seccomp_cache.h"
 #include "spec/oci_validate.h"
+
+#define PRESERVE_MAX 1024
 
 int bundle_open(const char *bundle, int *ret_fd, char **ret_path, struct err **reterr)
 {
@@ -148,13 +151,30 @@ int command_send_pidfd(const char *path, int pidfd, struct err **reterr)
 	return r < 0 ? err_errno(reterr, r, "cannot send the pidfd to %s", path) : 0;
 }
 
-int command_listen_fds(struct oci_process *process, unsigned *count, struct err **reterr)
+static unsigned listen_count(void)
 {
-	static const char *const passed[] = { "LISTEN_FDS", "LISTEN_FDNAMES" };
 	const char *text = getenv("LISTEN_FDS");
 	uint64_t fds;
 
-	if (!text || parse_u64(text, 1024, &fds) < 0 || fds == 0)
+	return text && parse_u64(text, PRESERVE_MAX, &fds) == 0 ? (unsigned)fds : 0;
+}
+
+int command_keep_fds(const struct command *command, int64_t wish, bool listens, unsigned *ret, struct err **reterr)
+{
+	if (wish < 0 || wish > PRESERVE_MAX)
+		return err_set(reterr, ERR_INVALID, 0, "preserve-fds must be between 0 and %d", PRESERVE_MAX);
+	*ret = (unsigned)wish + (listens ? listen_count() : 0);
+	for (int fd = 3; fd < 3 + (int)*ret; fd++)
+		if (fd != command->view_fd && fcntl(fd, F_SETFD, 0) < 0 && errno != EBADF)
+			return err_errno(reterr, -errno, "cannot keep descriptor %d", fd);
+	return 0;
+}
+
+int command_listen_env(struct oci_process *process, struct err **reterr)
+{
+	static const char *const passed[] = { "LISTEN_FDS", "LISTEN_FDNAMES" };
+
+	if (!listen_count())
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(passed); i++) {
 		_cleanup_free_ char *entry = NULL;
@@ -168,8 +188,5 @@ int command_listen_fds(struct oci_process *process, unsigned *count, struct err 
 		if (strv_env_set(&process->env, entry) < 0)
 			return err_oom(reterr);
 	}
-	if (strv_env_set(&process->env, "LISTEN_PID=1") < 0)
-		return err_oom(reterr);
-	*count += (unsigned)fds;
-	return 0;
+	return strv_env_set(&process->env, "LISTEN_PID=1") < 0 ? err_oom(reterr) : 0;
 }

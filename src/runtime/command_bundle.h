@@ -27,5 +27,9 @@ int command_connect_console(const char *path, int *ret_fd, struct err **reterr);
 /* --pidfd-socket: to whoever listens there; no path, no deed. */
 int command_send_pidfd(const char *path, int pidfd, struct err **reterr);
 
-/* LISTEN_FDS of our own environment, for the container to inherit: their count, and the variables into process.env. */
-int command_listen_fds(struct oci_process *process, unsigned *count, struct err **reterr);
+/* Of the caller's descriptors from 3 on, as many as --preserve-fds says, and then LISTEN_FDS if `listens`: those that are open lose
+ * their mark to be closed. To be called before anything of ours is opened, which could have such a number. */
+struct command;
+int command_keep_fds(const struct command *command, int64_t wish, bool listens, unsigned *ret, struct err **reterr);
+/* What tells of LISTEN_FDS, into process.env. */
+int command_listen_env(struct oci_process *process, struct err **reterr);

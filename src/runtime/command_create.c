@@ -106,19 +106,9 @@ static int check_terminal(const struct creation *creation, bool detached, struct
 	return 0;
 }
 
-static int check_preserved(const struct creation *creation, struct err **reterr)
-{
-	for (unsigned i = 0; i < creation->preserve_fds; i++)
-		if (3 + (int)i == creation->command->view_fd || fcntl(3 + (int)i, F_GETFD) < 0)
-			return err_set(reterr, ERR_INVALID, EBADF, "preserve-fds: file descriptor %u is not open",
-				3 + i);
-	return 0;
-}
-
 static int read_bundle(struct creation *creation, bool detached, struct err **reterr)
 {
 	_cleanup_(buf_finish) struct buf text = BUF_INIT(OCI_DOCUMENT_MAX);
-	const struct json_opt_int *preserve = &creation->values->preserve_fds;
 	int r = bundle_open(creation->values->bundle, &creation->bundle_fd, &creation->bundle, reterr);
 
 	if (r == 0)
@@ -127,13 +117,8 @@ static int read_bundle(struct creation *creation, bool detached, struct err **re
 			    : bundle_read_spec(creation->bundle_fd, &creation->spec, &text, reterr);
 	if (r == 0)
 		r = check_terminal(creation, detached, reterr);
-	if (r == 0 && preserve->set && (preserve->value < 0 || preserve->value > 1024))
-		r = err_set(reterr, ERR_INVALID, 0, "preserve-fds must be between 0 and 1024");
-	creation->preserve_fds = (unsigned)preserve->value;
 	if (r == 0 && creation->spec.process)
-		r = command_listen_fds(creation->spec.process, &creation->preserve_fds, reterr);
-	if (r == 0)
-		r = check_preserved(creation, reterr);
+		r = command_listen_env(creation->spec.process, reterr);
 	if (r == 0)
 		r = state_folder_make(creation->command->root, creation->id, &creation->folder, reterr);
 	if (r < 0)
@@ -237,8 +222,11 @@ static void undo(struct creation *creation)
 
 static int create(struct creation *creation, bool detached, struct err **reterr)
 {
-	int r = state_check_id(creation->id, reterr);
+	int r = command_keep_fds(creation->command, creation->values->preserve_fds.value, true, &creation->preserve_fds,
+		reterr);
 
+	if (r == 0)
+		r = state_check_id(creation->id, reterr);
 	if (r == 0 && creation->command->systemd_cgroup)
 		r = err_set(reterr, ERR_UNSUPPORTED, 0,
 			"systemd cgroup flag passed, but systemd support for managing cgroups is not available");

@@ -282,7 +282,17 @@ struct conversation {
 	pid_t pid;
 	int pidfd;
 	const struct container_listener *listener;
+	const struct plan *plan; /* for REPORT_OWNERS; NULL: none are expected */
+	const struct oci_spec *spec;
 };
+
+static int hear_owners(const struct conversation *talk, const struct report *report, int tree, struct err **reterr)
+{
+	if (!talk->plan)
+		return err_set(reterr, ERR_INTERNAL, EPROTO, "the new process sent an unexpected message");
+	int r = plan_map_owners(talk->plan, (size_t)report->errnum, tree, talk->spec, reterr);
+	return r < 0 ? r : say(talk->sync, REPORT_GO, reterr);
+}
 
 static int hear_listener(const struct conversation *talk, const struct report *report, struct err **reterr)
 {
@@ -301,6 +311,13 @@ static int hear(const struct conversation *talk, struct report *report, struct e
 			return err_errno(reterr, r, "lost the container's first process");
 		if (r == 1 && report->type == REPORT_CONSOLE && fd >= 0) {
 			r = console_deliver(talk->console_socket, fd, talk->console_fd, reterr);
+			if (r < 0)
+				return r;
+			continue;
+		}
+		if (r == 1 && report->type == REPORT_OWNERS) {
+			r = hear_owners(talk, report, fd, reterr);
+			fd_close(&fd);
 			if (r < 0)
 				return r;
 			continue;
@@ -333,14 +350,16 @@ static int died_silently(const struct container *container, struct err **reterr)
 	return err_set(reterr, ERR_INTERNAL, ECHILD, "the container's first process ended unexpectedly");
 }
 
-static int answer_until_ready(struct container *container, const struct oci_spec *spec,
+static int answer_until_ready(struct container *container, const struct plan *plan, const struct oci_spec *spec,
 	const struct container_options *options, struct err **reterr)
 {
 	const struct conversation talk = { .sync = container->init.sync,
 		.console_socket = options->stdio.console_socket,
 		.console_fd = &container->console_fd,
 		.on_warn = options->on_warn,
-		.user_data = options->user_data };
+		.user_data = options->user_data,
+		.plan = plan,
+		.spec = spec };
 	struct report report;
 	int r;
 
@@ -358,7 +377,7 @@ static int answer_until_ready(struct container *container, const struct oci_spec
 
 /* Of one that ended meanwhile there are no namespaces: what it says itself is the better reason. It loses them a moment before its
  * end can be seen. */
-static int give_namespaces(struct container *container, const struct oci_spec *spec,
+static int give_namespaces(struct container *container, const struct plan *plan, const struct oci_spec *spec,
 	const struct container_options *options, struct err **reterr)
 {
 	struct pollfd ended = { .fd = container->init.pidfd, .events = POLLIN };
@@ -368,7 +387,7 @@ static int give_namespaces(struct container *container, const struct oci_spec *s
 	if (r == 0)
 		return 0;
 	if (poll(&ended, 1, r == -ENOENT || r == -ESRCH ? DYING_MS : 0) > 0)
-		return answer_until_ready(container, spec, options, reterr);
+		return answer_until_ready(container, plan, spec, options, reterr);
 	if (reterr)
 		*reterr = TAKE(err);
 	return r;
@@ -387,17 +406,17 @@ static int bring_up(struct container *container, struct plan *plan, const struct
 	if (r == 0 && (own_user || plan->wants_hook_stop))
 		r = say_ahead(container->init.sync, REPORT_GO, reterr);
 	if (r == 0 && options->on_namespaces)
-		r = give_namespaces(container, spec, options, reterr);
+		r = give_namespaces(container, plan, spec, options, reterr);
 	if (r == 0)
 		r = net_devices_move(spec, container->init.pid, reterr);
 	/* Hooks are a conversation; without them the child reads what we said in order, and is not woken in between. */
-	if (r == 0 && options->starts_at_once && !plan->wants_hook_stop) {
+	if (r == 0 && options->starts_at_once && !plan->wants_hook_stop && !plan->asks_for_owners) {
 		r = say_ahead(container->init.sync, REPORT_START, reterr);
 		container->start_is_said = true;
 	}
 	if (r == 0 && options->on_born)
 		options->on_born(container->init.pid, options->user_data);
-	return r < 0 ? r : answer_until_ready(container, spec, options, reterr);
+	return r < 0 ? r : answer_until_ready(container, plan, spec, options, reterr);
 }
 
 /* ---- create, start ---- */

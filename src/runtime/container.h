@@ -141,7 +141,8 @@ struct container_options {
 	/* The kernel lists mounts by age. With this they are made in the document's order, at the price of one more each. */
 	bool mounts_in_order;
 
-	unsigned preserve_fds; /* 3 .. 3 + n - 1 of the caller stay open inside */
+	/* Of the caller's 3 .. 3 + n - 1, those that are not marked close-on-exec stay open inside. */
+	unsigned preserve_fds;
 	bool no_pivot;
 	bool no_new_keyring;
 	/* Groups that init may make its own below, as systemd does, on a /sys/fs/cgroup that is otherwise read-only: v2's, or v1's

@@ -44,6 +44,10 @@ struct plan_mount {
 	bool is_plain_bind;
 	bool is_recursive;
 	struct mount_attrs recursive_attrs;
+	/* A bind's source that lies in the container's own root, where earlier mounts are: from there, and only then. */
+	const char *inner_source;
+	bool is_idmapped;
+	char *mode_text; /* of tmpfs without a mode: the child's to fill in with the covered folder's; NULL */
 };
 
 struct plan_device {
@@ -181,6 +185,7 @@ struct plan {
 
 	struct plan_mount *mounts;
 	size_t mount_count;
+	bool asks_for_owners; /* of what only the child can find, but not idmap */
 	bool setup_dev;
 	struct plan_device *devices;
 	size_t device_count;
@@ -239,4 +244,6 @@ int plan_mount_change(int tree, const struct mount_attrs *recursive, const struc
 /* `slot`: lives as long as the plan. The result is ours, until the next. */
 int plan_late_tree(struct plan *plan, const char *path, const struct container_options *options, int *slot,
 	mode_t *ret_mode, struct plan_late **ret, struct err **reterr);
+/* For REPORT_OWNERS. */
+int plan_map_owners(const struct plan *plan, size_t mount, int tree, const struct oci_spec *spec, struct err **reterr);
 void plan_mount_finish(struct plan_mount *mount);

@@ -135,15 +135,18 @@ static int find_source(const struct container_options *options, const char *dest
 	return -1;
 }
 
-static int map_owners(int tree, const struct oci_mount *mount, const struct oci_spec *spec,
-	const struct mount_words *words, struct err **reterr)
+static bool has_maps(const struct oci_mount *mount, const struct mount_words *words)
 {
-	if (!words->is_idmapped && !mount->uid_mapping_count)
-		return 0;
+	return words->is_idmapped || mount->uid_mapping_count;
+}
+
+static int map_owners(int tree, const struct oci_mount *mount, const struct oci_spec *spec, bool recursively,
+	struct err **reterr)
+{
 	_autoclose_ int user = id_map_for_mount(mount, spec, reterr);
 	if (user < 0)
 		return user;
-	int r = mount_idmap(tree, user, words->is_idmapped_recursively);
+	int r = mount_idmap(tree, user, recursively);
 	if (r == -EINVAL || r == -EOPNOTSUPP)
 		return err_set(reterr, ERR_UNSUPPORTED, -r,
 			"failed to set MOUNT_ATTR_IDMAP on %s: invalid argument (maybe the filesystem used doesn't support "
@@ -183,7 +186,76 @@ static int fill_bind(struct plan_mount *out, const struct oci_mount *spec, const
 	if (r < 0)
 		return err_errno(reterr, r, "error setting the options of the mount of \"%s\" at \"%s\"", spec->source,
 			spec->destination);
-	return map_owners(out->tree_fd, spec, document, words, reterr);
+	return has_maps(spec, words) ? map_owners(out->tree_fd, spec, document, words->is_idmapped_recursively, reterr)
+				     : 0;
+}
+
+int plan_map_owners(const struct plan *plan, size_t mount, int tree, const struct oci_spec *spec, struct err **reterr)
+{
+	if (mount >= plan->mount_count || mount >= spec->mount_count || !plan->mounts[mount].is_idmapped)
+		return err_set(reterr, ERR_INTERNAL, EPROTO, "the container's process asked for an unknown mount");
+	return map_owners(tree, &spec->mounts[mount], spec, strv_has(spec->mounts[mount].options, "ridmap"), reterr);
+}
+
+/* ---- what lies in the container's own root ---- */
+
+/* "" if `path` is `folder`, what follows it if it is below; else NULL. Both clean. */
+static const char *below(const char *path, const char *folder)
+{
+	size_t len = strlen(folder);
+
+	return strncmp(path, folder, len) == 0 && (!path[len] || path[len] == '/') ? path + len : NULL;
+}
+
+/* The host's path of the root, as far as it is known here; NULL. */
+static int host_root(struct plan *plan, const struct oci_spec *spec, const struct container_options *options,
+	const char **ret)
+{
+	const char *path = spec->root ? spec->root->path : NULL, *bundle = options->bundle_path;
+
+	*ret = NULL;
+	if (!path || !bundle || options->rootfs.path || options->rootfs.kind != CONTAINER_ROOTFS_PATH)
+		return 0;
+	int r = strv_appendf(&plan->strings, "%s/%s", path[0] == '/' ? "" : bundle, path);
+	if (r < 0)
+		return r;
+	char *root = plan->strings[strv_count(plan->strings) - 1];
+	clean_path(root);
+	*ret = root[1] ? root : NULL;
+	return 0;
+}
+
+/* The host shows there what an earlier mount covers, or not yet: such a source is found when its turn comes. */
+static int find_inner_source(struct plan *plan, struct plan_mount *out, const char *source, const char *root)
+{
+	int r = source && source[0] == '/' && root ? strv_append(&plan->strings, source) : -ENOENT;
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	char *path = plan->strings[strv_count(plan->strings) - 1];
+	clean_path(path);
+	const char *inside = below(path, root);
+	for (const struct plan_mount *other = plan->mounts; inside && *inside && other < out; other++)
+		if (below(inside, other->destination) || below(other->destination, inside))
+			out->inner_source = inside;
+	return 0;
+}
+
+static int fill_inner(struct plan *plan, struct plan_mount *out, const struct oci_mount *spec,
+	const struct mount_words *words, struct err **reterr)
+{
+	out->is_idmapped = has_maps(spec, words);
+	if (out->is_idmapped && plan->has_no_right)
+		return err_set(reterr, ERR_FORBIDDEN, EPERM, "the mount at %s: idmapped mounts need root's rights",
+			spec->destination);
+	plan->asks_for_owners = plan->asks_for_owners || out->is_idmapped;
+	out->kind = PLAN_MOUNT_TREE;
+	out->source = spec->source;
+	out->is_recursive = words->is_recursive_bind;
+	out->attrs = words->attrs;
+	out->recursive_attrs = words->recursive_attrs;
+	out->recursive_attrs.recursive = true;
+	return 0;
 }
 
 /* The same, where the child has to make the tree. */
@@ -195,7 +267,7 @@ static int fill_bind_late(struct plan *plan, struct plan_mount *out, const struc
 
 	if (!spec->source || !*spec->source)
 		return err_set(reterr, ERR_INVALID, 0, "the bind mount at %s has no source", spec->destination);
-	if (words->is_idmapped || spec->uid_mapping_count)
+	if (has_maps(spec, words))
 		return err_set(reterr, ERR_FORBIDDEN, EPERM, "the mount at %s: idmapped mounts need root's rights",
 			spec->destination);
 	int r = plan_late_tree(plan, spec->source, options, &out->tree_fd, &mode, &late, reterr);
@@ -233,8 +305,54 @@ static int add_label(struct plan_mount *out, const char *label, struct err **ret
 	return 0;
 }
 
+/* What a tmpfs covers it takes its mode from, if it has none of its own. */
+static int inherit_mode(struct plan *plan, struct plan_mount *out, struct err **reterr)
+{
+	static const char its_own[] = "1777";
+
+	for (size_t i = 0; i < out->option_count; i++)
+		if (strcmp(out->options[i].key, "mode") == 0)
+			return 0;
+	struct mount_option *options = reallocarray(out->options, out->option_count + 1, sizeof(*options));
+	if (!options)
+		return err_oom(reterr);
+	out->options = options;
+	if (strv_append(&plan->strings, its_own) < 0)
+		return err_oom(reterr);
+	out->mode_text = plan->strings[strv_count(plan->strings) - 1];
+	options[out->option_count++] = (struct mount_option){ .key = "mode", .value = out->mode_text };
+	return 0;
+}
+
+static int fill_new(struct plan *plan, struct plan_mount *out, const struct oci_mount *spec,
+	const struct mount_words *words, struct err **reterr)
+{
+	bool is_tmpfs = spec->type && strcmp(spec->type, "tmpfs") == 0;
+
+	if (has_maps(spec, words))
+		return err_set(reterr, ERR_INVALID, 0, "the mount at %s: only bind mounts can be idmapped",
+			out->destination);
+	if (words->copies_up && !is_tmpfs)
+		return err_set(reterr, ERR_INVALID, 0, "the mount at %s: tmpcopyup is for tmpfs alone",
+			out->destination);
+	out->copies_up = words->copies_up;
+	if (!spec->type || !*spec->type)
+		return err_set(reterr, ERR_INVALID, 0, "the mount at %s has no type", out->destination);
+	out->kind = is_cgroup_type(spec->type) ? PLAN_MOUNT_CGROUP : PLAN_MOUNT_NEW;
+	out->type = spec->type;
+	out->source = spec->source && *spec->source ? spec->source : spec->type;
+	out->is_dir = true;
+	/* A new instance has nothing below it: both sorts are its own. */
+	out->attrs = words->attrs;
+	out->attrs.set |= words->recursive_attrs.set;
+	out->attrs.propagation = words->attrs.propagation ? words->attrs.propagation
+							  : words->recursive_attrs.propagation;
+	out->attrs.recursive = false;
+	return is_tmpfs ? inherit_mode(plan, out, reterr) : 0;
+}
+
 static int fill_mount(struct plan *plan, struct plan_mount *out, const struct oci_mount *spec,
-	const struct oci_spec *document, const struct container_options *options, struct err **reterr)
+	const struct oci_spec *document, const struct container_options *options, const char *root, struct err **reterr)
 {
 	struct mount_words words;
 	int r;
@@ -246,7 +364,9 @@ static int fill_mount(struct plan *plan, struct plan_mount *out, const struct oc
 		return err_oom(reterr);
 	char *destination = plan->strings[strv_count(plan->strings) - 1];
 	clean_path(destination);
-	out->destination = destination;
+	/* One that names the root as the host sees it is meant to be in it. */
+	const char *inside = root ? below(destination, root) : NULL;
+	out->destination = destination = inside && *inside ? (char *)inside : destination;
 	r = mount_words_parse(spec->options, &plan->strings, &words, reterr);
 	if (r < 0)
 		return err_wrap(reterr, r, "the mount at %s", destination);
@@ -257,28 +377,14 @@ static int fill_mount(struct plan *plan, struct plan_mount *out, const struct oc
 	r = check_destination(destination, spec, bind, reterr);
 	if (r < 0)
 		return r;
+	if (bind && strcmp(destination, "/proc") != 0 && find_inner_source(plan, out, spec->source, root) < 0)
+		return err_oom(reterr);
+	if (out->inner_source)
+		return fill_inner(plan, out, spec, &words, reterr);
 	if (bind && plan->has_no_right)
 		return fill_bind_late(plan, out, spec, &words, options, reterr);
-	if (bind)
-		return fill_bind(out, spec, &words, document, options, reterr);
-	if (words.is_idmapped || spec->uid_mapping_count)
-		return err_set(reterr, ERR_INVALID, 0, "the mount at %s: only bind mounts can be idmapped",
-			destination);
-	if (words.copies_up && (!spec->type || strcmp(spec->type, "tmpfs") != 0))
-		return err_set(reterr, ERR_INVALID, 0, "the mount at %s: tmpcopyup is for tmpfs alone", destination);
-	out->copies_up = words.copies_up;
-	if (!spec->type || !*spec->type)
-		return err_set(reterr, ERR_INVALID, 0, "the mount at %s has no type", destination);
-	out->kind = is_cgroup_type(spec->type) ? PLAN_MOUNT_CGROUP : PLAN_MOUNT_NEW;
-	out->type = spec->type;
-	out->source = spec->source && *spec->source ? spec->source : spec->type;
-	out->is_dir = true;
-	/* A new instance has nothing below it: both sorts are its own. */
-	out->attrs = words.attrs;
-	out->attrs.set |= words.recursive_attrs.set;
-	out->attrs.propagation = words.attrs.propagation ? words.attrs.propagation : words.recursive_attrs.propagation;
-	out->attrs.recursive = false;
-	return 0;
+	return bind ? fill_bind(out, spec, &words, document, options, reterr)
+		    : fill_new(plan, out, spec, &words, reterr);
 }
 
 static int fill_file(struct plan_mount *out, const struct container_file *file, struct err **reterr)
@@ -314,13 +420,16 @@ int plan_mounts(struct plan *plan, const struct oci_spec *spec, const struct con
 				options->user_data);
 		label = NULL;
 	}
+	const char *root;
+	if (host_root(plan, spec, options, &root) < 0)
+		return err_oom(reterr);
 	plan->mounts = calloc(spec->mount_count + options->file_count + 1, sizeof(*plan->mounts));
 	if (!plan->mounts)
 		return err_oom(reterr);
 	for (size_t i = 0; i < spec->mount_count + options->file_count; i++) {
 		struct plan_mount *mount = &plan->mounts[plan->mount_count++];
 		mount->tree_fd = -1;
-		int r = i < spec->mount_count ? fill_mount(plan, mount, &spec->mounts[i], spec, options, reterr)
+		int r = i < spec->mount_count ? fill_mount(plan, mount, &spec->mounts[i], spec, options, root, reterr)
 					      : fill_file(mount, &options->files[i - spec->mount_count], reterr);
 		if (r == 0)
 			r = label ? add_label(mount, label, reterr) : 0;

@@ -7,6 +7,7 @@
  *	                                  <-    REPORT_GO       id maps are written, and the hooks' state
  *	REPORT_WARN       degradation      ->
  *	REPORT_CONSOLE    + pty master     ->
+ *	REPORT_OWNERS     + tree           ->   maps who owns what in it, then REPORT_GO
  *	REPORT_HOOKS      mounts are there ->   runs prestart and createRuntime, then REPORT_GO
  *	REPORT_READY      waits            ->
  *	                                  <-    REPORT_START
@@ -29,6 +30,7 @@ enum report_type {
 	REPORT_READY,
 	REPORT_FAILED,
 	REPORT_LISTENER, /* the filter's listener: its number in `errnum`; by write alone, and answered by GO */
+	REPORT_OWNERS,   /* the tree of the mount number `errnum`, to be idmapped: attached, and answered by GO */
 	REPORT_SPAWNED,  /* a joiner's child: pid in `errnum`, its pidfd attached */
 };
 

@@ -162,8 +162,11 @@ static bool walk_next(struct walk *walk, char name[NAME_MAX + 1], bool *is_last,
 
 static int make_component(struct walk *walk, const char *name, bool as_file)
 {
+	/* The folders on the way to a file are for those who may read it. */
+	mode_t folder_mode = walk->goal == WALK_FILE ? walk->mode | (walk->mode & 0444) >> 2 : walk->mode;
+
 	if (!as_file)
-		return mkdirat(walk->fd, name, walk->mode) == 0 || errno == EEXIST ? 0 : -errno;
+		return mkdirat(walk->fd, name, folder_mode) == 0 || errno == EEXIST ? 0 : -errno;
 
 	int fd = openat(walk->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, walk->mode);
 	if (fd < 0)

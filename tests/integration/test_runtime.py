@@ -728,6 +728,30 @@ def test_preserved_descriptors(box):
         assert {line.split()[0] for line in lines[1:] if len(line.split()) > 1} == {"0", "1", "2", "3"}
 
 
+@pytest.mark.parametrize("count", [1, 3, 200])
+def test_ri05_only_what_was_open_is_preserved(box, count):
+    """Numbers that nobody had opened are taken by the runtime's own descriptors: the bundle's folder, say."""
+    wanted = {"0", "1", "2"} | ({"5"} if count > 2 else set())
+    list_them = ["sh", "-c", "ls -1 /proc/$$/fd; :"]
+
+    def run(*arguments):
+        shell = 'exec "$0" "$@" 3>&- 4>&- 5>/dev/null 6>&- 7>&- 8>&- 9>&-' + (" >/dev/null" if arguments[0] == "create" else "")
+        return subprocess.run(["sh", "-c", shell, RUNTIME, "--root", box.state, arguments[0], "--preserve-fds", str(count), *arguments[1:]],
+                              text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=60, check=True).stdout.split()
+
+    identifier = box.new_id()
+    box.spec["process"]["args"] = list_them
+    box.write(identifier)
+    assert set(run("run", "-b", box.bundle, identifier)) == wanted
+    box.spec["process"]["args"] = ["sleep", "100"]
+    box.write(identifier)
+    assert set(run("exec", box.start(), *list_them)) == wanted
+    created = box.new_id()
+    box.write(created)
+    run("create", "-b", box.bundle, created)
+    assert len(set(os.listdir(f"/proc/{box.pid(created)}/fd")) - wanted) == 1  # its start socket
+
+
 @pytest.mark.parametrize("pattern", ["/proc/self/fd/{}", "/proc/self/task/1/fd/{}", "/proc/1/fd/{}/.."])
 def test_ri05_cwd_sweep(box, pattern, many_fds):
     identifier = box.start()

@@ -56,6 +56,8 @@ def test_cpu_affinity_is_for_exec_alone(box):
     assert os.sched_getaffinity(box.pid(identifier)) == set(cpus)
     said = box.rt("exec", identifier, "grep", "Cpus_allowed_list", "/proc/self/status", check=True).stdout
     assert said.split() == ["Cpus_allowed_list:", str(cpus[-1])]
+    said = box.rt("--debug", "exec", identifier, "true", check=True).stderr
+    assert f"nsexec: affinity: {1 << cpus[0]:#x}" in said
 
 
 def test_cpus_of_the_caller_are_not_the_containers(box):
@@ -102,6 +104,55 @@ def test_personality(box):
     identifier = box.start()
     assert pathlib.Path(f"/proc/{box.pid(identifier)}/personality").read_text() == "00000008\n"
     assert box.rt("exec", identifier, "cat", "/proc/self/personality", check=True).stdout == "00000008\n"
+
+
+@pytest.mark.parametrize("own_users", [False, True])
+def test_sources_below_earlier_mounts(box, own_users):
+    """A bind's source is what the container's tree has there when its turn comes; one that is idmapped too."""
+    for name in ("a", "b"):
+        (box.top / name / "deep").mkdir(parents=True)
+        (box.top / name / "deep/file").write_text(name)
+    for name in ("mnt", "copy", "mapped"):
+        (box.root / "data" / name).mkdir()
+    (box.root / "data/file").touch()
+    if own_users:
+        own_user_namespace(box)
+    maps = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+    box.spec["mounts"] += [
+        {"destination": "/data/mnt", "type": "bind", "source": str(box.top / "a"), "options": ["rbind"]},
+        {"destination": "/data/mnt/deep", "type": "bind", "source": str(box.top / "b"), "options": ["rbind"]},
+        {"destination": str(box.root / "data/copy"), "type": "bind", "source": str(box.root / "data/mnt"), "options": ["rbind", "ro"]},
+        {"destination": "/data/file", "type": "bind", "source": f"{box.root}/data/copy/deep/deep/file", "options": ["bind"]},
+        {"destination": "/data/mapped", "type": "bind", "source": str(box.root / "data/mnt/deep/deep"), "options": ["bind", "idmap"],
+         "uidMappings": maps, "gidMappings": maps}]
+    said = box.run("cat /data/copy/deep/deep/file /data/file /data/mapped/file; stat -c ' %u' /data/file /data/mapped/file; "
+                      "touch /data/copy/new || echo full", stderr=subprocess.STDOUT).stdout
+    mapped = "0" if own_users else "100000"
+    assert said.split()[:3] == ["bbb", "65534" if own_users else "0", mapped] and said.split()[-1] == "full"
+    # The host's view of that folder is not what is meant where no mount came before.
+    box.spec["mounts"] = [mount for mount in box.spec["mounts"] if not mount["destination"].startswith("/data")]
+    box.spec["mounts"][-1:] = [{"destination": "/data/late", "type": "bind", "source": str(box.root / "none"), "options": ["bind"]}]
+    assert "no such file" in box.run("true").stderr
+
+
+def test_tmpfs_takes_the_mode_of_what_it_covers(box):
+    (box.root / "data/shy").mkdir(mode=0o710)
+    box.spec["mounts"] += [{"destination": f"/data/{name}", "type": "tmpfs", "source": "tmpfs", "options": options}
+                           for name, options in (("shy", []), ("new/er", []), ("shy/said", ["mode=1500"]))]
+    assert box.output("stat -c %a /data/shy /data/new/er /data/shy/said").split() == ["710", "1777", "1500"]
+
+
+def test_folders_made_for_a_file_can_be_entered(box):
+    (box.root / "data/jump").symlink_to("/tmp/one/two")
+    box.spec["mounts"].append({"destination": "/data/jump/file", "type": "bind", "source": "/etc/passwd", "options": ["bind"]})
+    box.spec["process"]["user"] = {"uid": 1000, "gid": 1000}
+    assert "root:" in box.output("cat /tmp/one/two/file")
+
+
+def test_pids_limit_of_zero(box):
+    """Is a limit, and the least that works: 1."""
+    box.spec["linux"]["resources"]["pids"] = {"limit": 0}
+    assert "fork" in box.run("ls /; true").stderr
 
 
 def test_memory_policy(box):
@@ -391,3 +442,26 @@ def test_seccomp_listener_that_can_not_be(box, agent):
     box.spec["linux"]["seccomp"]["defaultAction"] = "SCMP_ACT_NOTIFY"
     assert "cannot be used as default action" in box.run("true").stderr
     assert not agent.documents
+
+
+def test_environment_has_each_name_once(box):
+    """The last of a name is what counts, and an empty HOME is none."""
+    box.spec["process"]["env"] = ["PATH=/nowhere", "ONE=two", "HOME=/override", "HOME=", "ONE=", "PATH=/bin"]
+    result = box.run(args=["env"])
+    assert sorted(result.stdout.split()) == ["HOME=/root", "ONE=", "PATH=/bin"]
+
+
+def test_ambient_capabilities_that_can_not_be(box):
+    capabilities = box.spec["process"]["capabilities"]
+    capabilities["inheritable"], capabilities["ambient"] = ["CAP_KILL"], ["CAP_KILL", "CAP_CHOWN"]
+    result = box.run("grep CapAmb /proc/self/status")
+    assert result.stdout.split() == ["CapAmb:", f"{1 << 5:016x}"]
+    assert result.stderr.count("can't raise ambient capability") == 1 and "capability CAP_CHOWN: " in result.stderr
+
+
+def test_relative_mount_destination(box):
+    """Counts from "/", as the specification has it."""
+    box.spec["mounts"].append({"destination": "data/deep", "type": "bind", "source": str(box.canary), "options": ["bind"]})
+    assert "/data/deep" in box.output("grep /data/deep /proc/self/mounts")
+    box.spec["mounts"][-1]["destination"] = ""
+    assert "mounts[" in box.run("true").stderr
