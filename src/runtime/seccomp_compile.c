@@ -20,6 +20,7 @@
 #include "base/io.h"
 #include "base/strv.h"
 #include "runtime/seccomp_file.h"
+#include "runtime/seccomp_shrink.h"
 #include "spec/seccomp_default.h"
 
 #define ERRNO_MAX 4095
@@ -323,6 +324,16 @@ static int export_program(const struct compiler *compiler, struct buf *out, stru
 	return r < 0 ? err_errno(reterr, r, "seccomp: cannot read the program") : 0;
 }
 
+static int shrink_program(struct buf *out, struct err **reterr)
+{
+	long count = seccomp_shrink((struct sock_filter *)(void *)out->data, out->len / sizeof(struct sock_filter));
+
+	if (count < 0)
+		return err_oom(reterr);
+	out->len = (size_t)count * sizeof(struct sock_filter);
+	return 0;
+}
+
 static int fill(struct compiler *compiler, const struct oci_seccomp *profile, struct err **reterr)
 {
 	/* Every architecture's set_no_new_privs is the caller's matter; a binary tree answers in a few steps. */
@@ -351,6 +362,8 @@ int seccomp_compile(const struct oci_seccomp *profile, struct buf *out, unsigned
 	r = fill(&compiler, profile, reterr);
 	if (r == 0)
 		r = export_program(&compiler, out, reterr);
+	if (r == 0)
+		r = shrink_program(out, reterr);
 	seccomp_release(compiler.ctx);
 	if (r == 0 && compiler.notifies && (!profile->listener_path || !*profile->listener_path))
 		return err_set(reterr, ERR_INVALID, 0, "seccomp: SCMP_ACT_NOTIFY needs a listenerPath");
