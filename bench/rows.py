@@ -4,7 +4,7 @@
         yield Row("save of a 1 GB image", {"tare": callable, "docker 20.10": callable, ...}, [Target(1 / 3, "docker")])
 
 Each callable does the thing once and returns how long that took in ms, or None: then the whole call is what counts. One that raises
-is left out from there on and the table says so. Rounds are interleaved: each contender once, then each again.
+is left out from there on and the table says so. Rounds are interleaved: each contender once, in any order, then each again.
 `context`:
 
     storage   "tmpfs" or "disk"; both are measured, so a row that has nothing to do with storage returns early on "disk"
