@@ -222,9 +222,8 @@ struct walk {
 static void copy_text(char *out, size_t size, const struct nlattr *attribute)
 {
 	const char *text = netlink_text(attribute);
-	out[0] = '\0';
-	if (text)
-		strncat(out, text, size - 1);
+
+	snprintf(out, size, "%s", text ? text : "");
 }
 
 static int read_link(const struct nlmsghdr *message, struct link_info *ret)

@@ -203,7 +203,7 @@ static void keep_complaint(struct netlink *netlink, const struct nlmsghdr *messa
 		return;
 	const char *text = netlink_text(table[NLMSGERR_ATTR_MSG]);
 	if (text && netlink->complaint[0] == '\0')
-		strncat(netlink->complaint, text, sizeof(netlink->complaint) - 1);
+		snprintf(netlink->complaint, sizeof(netlink->complaint), "%s", text);
 }
 
 /* 0 or what went wrong with the message that this answers. */
