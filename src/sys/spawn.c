@@ -25,11 +25,14 @@
 
 #include "base/cleanup.h"
 
-#define SPAWN_STACK_BYTES (64 * 1024)
+#define SPAWN_STACK_BYTES (64 * 1024) /* of each of the two */
 #define FIRST_PLACED_FD   3
 
 struct child {
 	const struct spawn *spawn;
+	char *stack_end;
+	int pidfd;
+	volatile pid_t pid;
 	volatile int error;
 };
 
@@ -113,39 +116,68 @@ IN_PARENTS_MEMORY static int child_main(void *data)
 	_exit(127);
 }
 
-static pid_t spawn_clone(struct child *child, int *ret_pidfd)
+IN_PARENTS_MEMORY static int clone_program(struct child *child)
 {
-	char *stack = mmap(NULL, SPAWN_STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1,
-		0);
+	child->pid = clone(child_main, child->stack_end, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, child,
+		&child->pidfd);
+	return child->pid < 0 ? -errno : 0;
+}
+
+/* Between us and an orphan: it shares our descriptors too, so the pidfd is ours. */
+IN_PARENTS_MEMORY static int middle_main(void *data)
+{
+	struct child *child = data;
+
+	int r = clone_program(child);
+	if (r < 0)
+		child->error = -r; /* else it has said itself what went wrong */
+	_exit(0);
+}
+
+static int clone_orphan(struct child *child)
+{
+	/* Without a signal at its end nobody's wait() sees it. */
+	pid_t pid = clone(middle_main, child->stack_end - SPAWN_STACK_BYTES, CLONE_VM | CLONE_VFORK | CLONE_FILES,
+		child);
+
+	if (pid < 0)
+		return -errno;
+	while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
+		;
+	return 0;
+}
+
+static int spawn_clone(struct child *child)
+{
+	const size_t size = 2 * (size_t)SPAWN_STACK_BYTES;
+	char *stack = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	sigset_t all, before;
+
 	if (stack == MAP_FAILED)
 		return -errno;
-	sigset_t all, before;
+	child->stack_end = stack + size;
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
-	int flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD;
-	pid_t pid = clone(child_main, stack + SPAWN_STACK_BYTES, flags, child, ret_pidfd);
-	if (pid < 0)
-		pid = -errno;
+	int r = child->spawn->is_orphan ? clone_orphan(child) : clone_program(child);
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	munmap(stack, SPAWN_STACK_BYTES);
-	return pid;
+	munmap(stack, size);
+	return r;
 }
 
 int spawn_program(const struct spawn *spawn, pid_t *ret_pid, int *ret_pidfd)
 {
-	if (spawn->fd_count > SPAWN_FDS_MAX)
-		return -E2BIG;
-	_autoclose_ int pidfd = -1;
-	struct child child = { .spawn = spawn, .error = 0 };
-	pid_t pid = spawn_clone(&child, &pidfd);
-	if (pid < 0)
-		return pid;
+	struct child child = { .spawn = spawn, .pidfd = -1, .pid = -1, .error = 0 };
+	int r = spawn->fd_count > SPAWN_FDS_MAX ? -E2BIG : spawn_clone(&child);
+	_autoclose_ int pidfd = child.pidfd;
+
+	if (r < 0)
+		return r;
 	if (child.error) {
-		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		while (child.pid > 0 && !spawn->is_orphan && waitpid(child.pid, NULL, 0) < 0 && errno == EINTR)
 			;
 		return -child.error;
 	}
-	*ret_pid = pid;
+	*ret_pid = child.pid;
 	if (ret_pidfd)
 		*ret_pidfd = TAKE_FD(pidfd);
 	return 0;

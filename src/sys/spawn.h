@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <sys/types.h>
@@ -22,6 +23,8 @@ struct spawn {
 	const char *oom_score_adj; /* text for that file, may only raise it without privilege; NULL: inherited */
 	const int *fds;            /* borrowed; may hold a descriptor twice */
 	size_t fd_count;
+	/* Not our child: whoever reaps orphans here does it, and no wait() and no SIGCHLD of ours tells of it. */
+	bool is_orphan;
 };
 
 #define SPAWN_STDIO_INHERIT \

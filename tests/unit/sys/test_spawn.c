@@ -1,6 +1,7 @@
 /* The program started is this test itself: with "probe" it checks what it was given, and its status says what is wrong. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -188,6 +189,49 @@ static void failures_are_told_and_leave_no_child(void **state)
 	assert_int_equal(errno, ECHILD);
 }
 
+/* Nobody's wait and no SIGCHLD tells of it, its pidfd does; and its failures are told like a child's. */
+static void orphans_are_nobodys_children(void **state)
+{
+	(void)state;
+	_autoclose_ int program_fd = open_self();
+	int file = named_file("a");
+	char *argv[] = { "probe-child", "probe", "a", NULL };
+	struct spawn spawn = { .program_fd = program_fd,
+		.argv = argv,
+		.env = only_env,
+		.stdio = SPAWN_STDIO_NULL,
+		.fds = &file,
+		.fd_count = 1,
+		.is_orphan = true };
+	sigset_t children, before, pending;
+	sigemptyset(&children);
+	sigaddset(&children, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &children, &before);
+	pid_t pid = 0;
+	_autoclose_ int pidfd = -1;
+	assert_int_equal(spawn_program(&spawn, &pid, &pidfd), 0);
+	assert_true(pid > 0 && fcntl(pidfd, F_GETFD) & FD_CLOEXEC);
+	struct pollfd end = { .fd = pidfd, .events = POLLIN };
+	assert_int_equal(poll(&end, 1, 60000), 1);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG | __WALL), -1);
+	assert_int_equal(errno, ECHILD);
+
+	spawn.program_fd = -1;
+	spawn.path = "/nonexistent/program";
+	pid = 0;
+	int none = -1;
+	assert_int_equal(spawn_program(&spawn, &pid, &none), -ENOENT);
+	assert_true(pid == 0 && none == -1);
+	int closed = 1000;
+	spawn.fds = &closed;
+	assert_int_equal(spawn_program(&spawn, &pid, NULL), -EBADF);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG | __WALL), -1);
+	sigpending(&pending);
+	assert_false(sigismember(&pending, SIGCHLD));
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	close(file);
+}
+
 static void stdio_is_placed_too(void **state)
 {
 	(void)state;
@@ -260,6 +304,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(child_gets_what_is_named_and_nothing_else),
 		cmocka_unit_test(as_many_descriptors_as_allowed),
 		cmocka_unit_test(failures_are_told_and_leave_no_child),
+		cmocka_unit_test(orphans_are_nobodys_children),
 		cmocka_unit_test(stdio_is_placed_too),
 		cmocka_unit_test(sealed_copy_runs_and_resists),
 		cmocka_unit_test(pty_has_a_size_and_two_ends),
