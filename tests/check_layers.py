@@ -24,6 +24,7 @@ DRAWING = {
     "engine": ["base", "sys", "codec", "spec", "store", "network"],
     "api": ["base", "sys", "codec", "spec", "store", "doctor", "engine"],
     "cli": ["base", "sys", "codec", "archive", "spec", "doctor"],
+    "library": ["base", "sys", "codec", "spec"],
     "main": ["base", "sys", "codec", "spec", "holder", "runtime", "store", "network", "monitor", "worker", "engine", "api", "cli"],
 }
 

@@ -53,6 +53,7 @@ FILES = {
     "monitor/prepare_joins.c": ("open", "the run folder of another container, by its ID"),
     "monitor/prepare_programs.c": ("mkdir open", "our own programs and compiled filters"),
     "monitor/prepare_sources.c": ("mkdir open openat stat", "-v: a path of the host that the user named, whose links count; a volume; a layer"),
+    "library/config.c": ("realpath", "the root and the sources of binds, as the program that embeds us names them"),
     "network/cni.c": ("open", "the administrator's list of plugins; a container's folder of the data root, by its ID"),
     "network/cni_plugin.c": ("access", "plugins, in the administrator's folders"),
     "network/resolv_conf.c": ("open", "the host's resolv.conf, one of two paths"),

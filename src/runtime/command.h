@@ -10,6 +10,8 @@
 
 #define COMMAND_ROOT_DEFAULT "/run/tare-runtime"
 
+struct served;
+
 /* Global options. */
 struct command {
 	const char *root;
@@ -28,13 +30,18 @@ struct command {
 	char **argv;
 	int exit_code;  /* what a verb that succeeded wants returned */
 	int error_code; /* what failing returns: 1, or 255 for exec */
+
+	struct served *served; /* NULL: a command line of its own (command_serve.h) */
 };
 
 typedef int command_fn(struct command *command, struct err **reterr);
 
 command_fn command_checkpoint, command_create, command_delete, command_events, command_exec, command_features,
 	command_kill, command_list, command_pause, command_restore, command_ps, command_resume, command_run,
-	command_spec, command_start, command_state, command_update;
+	command_serve, command_spec, command_start, command_state, command_update;
+
+/* The verb in argv[0]. */
+int command_dispatch(struct command *command, struct err **reterr);
 
 /* Degradations, from the library: to stderr and the log. `user` is the struct command. */
 void command_warn(const char *message, void *user);

@@ -77,13 +77,20 @@ static int open_cache(const char *root)
 
 int bundle_seccomp(const char *root, const struct oci_spec *spec, int *ret_fd, struct err **reterr)
 {
+	const char *word = spec->annotations ? map_get(spec->annotations, BUNDLE_SECCOMP_ANNOTATION) : NULL;
+	const struct oci_capabilities *capabilities = spec->process ? spec->process->capabilities : NULL;
+	bool is_default = word && strcmp(word, "default") == 0;
+
 	*ret_fd = -1;
-	if (!spec->linux_config.seccomp)
+	if (!spec->linux_config.seccomp && !is_default)
 		return 0;
-	_autojson_ json_t *profile = json_write(&oci_seccomp_table, spec->linux_config.seccomp);
+	_autojson_ json_t *profile = spec->linux_config.seccomp
+					     ? json_write(&oci_seccomp_table, spec->linux_config.seccomp)
+					     : NULL;
 	_autoclose_ int cache = open_cache(root);
-	const struct seccomp_request request = { .profile = profile };
-	if (!profile)
+	const struct seccomp_request request = { .profile = profile,
+		.capabilities = !profile && capabilities ? capabilities->bounding : NULL };
+	if (!profile && spec->linux_config.seccomp)
 		return err_oom(reterr);
 	return seccomp_cache_open(cache, "/proc/self/exe", &request, ret_fd, reterr);
 }

@@ -13,6 +13,9 @@ int bundle_read_spec(int folder, struct oci_spec *out, struct buf *text, struct 
 /* The same of a file by another name. */
 int bundle_read_config(int folder, const char *name, struct oci_spec *out, struct buf *text, struct err **reterr);
 
+/* A document without linux.seccomp that says "default" here has our default profile, made for its capabilities: libtare's do. */
+#define BUNDLE_SECCOMP_ANNOTATION "tare.seccomp"
+
 /* The compiled filter of the spec's profile, or -1 in *ret_fd. */
 int bundle_seccomp(const char *root, const struct oci_spec *spec, int *ret_fd, struct err **reterr);
 

@@ -14,6 +14,7 @@
 #include "runtime/command.h"
 #include "runtime/command_bundle.h"
 #include "runtime/command_line.h"
+#include "runtime/command_serve.h"
 #include "runtime/command_state.h"
 #include "runtime/command_wait.h"
 #include "runtime/hooks.h"
@@ -97,7 +98,7 @@ static int check_terminal(const struct creation *creation, bool detached, struct
 	bool has_socket = creation->values->console_socket && *creation->values->console_socket;
 	bool terminal = creation->spec.process && creation->spec.process->terminal;
 
-	if (detached && terminal && !has_socket)
+	if (detached && terminal && !has_socket && !creation->command->served)
 		return err_set(reterr, ERR_INVALID, 0,
 			"cannot allocate tty if runc will detach without setting console socket");
 	if (has_socket && (!detached || !terminal))
@@ -190,7 +191,7 @@ static int make_container(struct creation *creation, struct err **reterr)
 	for (int fd = 0; fd < 3; fd++)
 		options.stdio.fds[fd] = fcntl(fd, F_GETFD) < 0 ? -1 : fd;
 	options.stdio.console_socket = creation->console_socket;
-	options.stdio.keeps_line_ends = creation->console_socket < 0;
+	options.stdio.keeps_line_ends = creation->console_socket < 0 && !creation->command->served;
 	options.seccomp_fd = creation->seccomp_fd;
 	options.preserve_fds = creation->preserve_fds;
 	options.mounts_in_order = true;
@@ -220,6 +221,18 @@ static void undo(struct creation *creation)
 		state_folder_remove(creation->command->root, creation->id);
 }
 
+static int hand_over(const struct creation *creation, struct err **reterr)
+{
+	const struct container_process made = { .pid = container_pid(creation->container),
+		.pidfd = fcntl(container_pidfd(creation->container), F_DUPFD_CLOEXEC, 0),
+		.console_fd = container_take_console(creation->container) };
+
+	if (made.pidfd < 0)
+		return err_errno(reterr, -errno, "cannot hand over the first process");
+	served_take(creation->command->served, &made);
+	return 0;
+}
+
 static int create(struct creation *creation, bool detached, struct err **reterr)
 {
 	int r = command_keep_fds(creation->command, creation->values->preserve_fds.value, true, &creation->preserve_fds,
@@ -240,6 +253,8 @@ static int create(struct creation *creation, bool detached, struct err **reterr)
 		r = command_write_pid_file(creation->values->pid_file, container_pid(creation->container), reterr);
 	if (r == 0)
 		r = command_send_pidfd(creation->values->pidfd_socket, container_pidfd(creation->container), reterr);
+	if (r == 0 && creation->command->served)
+		r = hand_over(creation, reterr);
 	if (r < 0)
 		undo(creation);
 	return r;

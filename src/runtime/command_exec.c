@@ -10,6 +10,7 @@
 #include "runtime/command.h"
 #include "runtime/command_bundle.h"
 #include "runtime/command_line.h"
+#include "runtime/command_serve.h"
 #include "runtime/command_state.h"
 #include "runtime/command_wait.h"
 #include "spec/oci_check.h"
@@ -224,7 +225,7 @@ static int prepare(struct execution *self, const char *id, char *const *args, st
 	if (r == 0)
 		r = oci_process_validate(self->process, reterr);
 	bool has_socket = self->values.console_socket && *self->values.console_socket;
-	if (r == 0 && self->values.detach && self->process->terminal && !has_socket)
+	if (r == 0 && self->values.detach && self->process->terminal && !has_socket && !self->command->served)
 		r = err_set(reterr, ERR_INVALID, 0,
 			"cannot allocate tty if runc will detach without setting console socket");
 	if (r == 0 && has_socket && (!self->values.detach || !self->process->terminal))
@@ -264,7 +265,7 @@ static int execute(struct execution *self, struct container_process *started, st
 	for (int fd = 0; fd < 3; fd++)
 		options.stdio.fds[fd] = fcntl(fd, F_GETFD) < 0 ? -1 : fd;
 	options.stdio.console_socket = self->console_socket;
-	options.stdio.keeps_line_ends = self->console_socket < 0;
+	options.stdio.keeps_line_ends = self->console_socket < 0 && !self->command->served;
 	options.seccomp_fd = self->seccomp_fd;
 	options.config = &self->spec.linux_config;
 	options.preserve_fds = self->preserve_fds;
@@ -298,6 +299,10 @@ static int run_exec(struct execution *self, const char *id, char *const *args, s
 		r = command_send_pidfd(self->values.pidfd_socket, started.pidfd, reterr);
 	if (r == 0 && !self->values.detach)
 		r = foreground_wait(started.pid, started.pidfd, started.console_fd, &self->command->exit_code, reterr);
+	if (r == 0 && self->command->served) {
+		served_take(self->command->served, &started);
+		return 0;
+	}
 	fd_close(&started.pidfd);
 	fd_close(&started.console_fd);
 	return r;

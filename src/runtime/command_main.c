@@ -16,6 +16,7 @@
 #include "codec/json.h"
 #include "runtime/command.h"
 #include "runtime/command_line.h"
+#include "runtime/command_serve.h"
 #include "runtime/container.h"
 #include "runtime/seccomp_compile.h"
 #include "spec/oci_runtime.h"
@@ -107,7 +108,12 @@ static void write_log(const struct command *command, const char *level, const ch
 
 void command_warn(const char *message, void *user)
 {
-	write_log(user, "warning", message);
+	const struct command *command = user;
+
+	if (command->served)
+		buf_printf(&command->served->warnings, "%s\n", message);
+	else
+		write_log(command, "warning", message);
 }
 
 void command_debug(const struct command *command, const char *message)
@@ -171,7 +177,7 @@ static int find_root(struct command *command, struct buf *path, struct err **ret
 	return 0;
 }
 
-static int dispatch(struct command *command, struct err **reterr)
+int command_dispatch(struct command *command, struct err **reterr)
 {
 	const char *manager = command->cgroup_manager;
 
@@ -209,7 +215,9 @@ static int run(struct command *command, int argc, char **argv, struct err **rete
 	r = decide_rootless(command, reterr);
 	if (r == 0)
 		r = find_root(command, &root, reterr);
-	return r < 0 ? r : dispatch(command, reterr);
+	if (r == 0 && strcmp(command->argv[0], "serve") == 0)
+		return command_serve(command, reterr);
+	return r < 0 ? r : command_dispatch(command, reterr);
 }
 
 /* Descriptors that a caller wants handed on are told by number: --preserve-fds and LISTEN_FDS; all are kept here, marked. */
