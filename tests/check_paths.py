@@ -76,6 +76,7 @@ FILES = {
     "runtime/command_state.c": ("mkdir mkdirat open openat unlinkat", "the runtime's state folder, by checked IDs"),
     "runtime/container.c": ("openat access fstatat", "ns/NAME below a /proc/PID that sys/procfs opened; a folder of a cgroup hierarchy, where there are no links"),
     "runtime/lookup.c": ("faccessat stat", "the command, as the container's user and in its root: what execve will do"),
+    "runtime/scope.c": ("access", "a folder of a cgroup hierarchy, where there are no links"),
     "runtime/overlay.c": ("mount open readlink", "the layers' folder, of the store"),
     "runtime/plan_devices.c": ("fchmodat fchownat mknodat", "numbers in a tmpfs that was just made"),
     "runtime/plan_late.c": ("open", "sources of binds, as the document names them, with an ordinary user's rights"),

@@ -198,6 +198,7 @@ static int make_container(struct creation *creation, struct err **reterr)
 	options.no_pivot = creation->values->no_pivot;
 	options.no_new_keyring = creation->values->no_new_keyring;
 	options.needs_no_groups = creation->command->is_rootless;
+	options.cgroup_manager = creation->command->systemd_cgroup ? CONTAINER_SYSTEMD : CONTAINER_CGROUPFS;
 	options.start_listen_fd = creation->listener;
 	options.starts_at_once = creation->starts_at_once;
 	options.on_groups = note_groups;
@@ -240,9 +241,6 @@ static int create(struct creation *creation, bool detached, struct err **reterr)
 
 	if (r == 0)
 		r = state_check_id(creation->id, reterr);
-	if (r == 0 && creation->command->systemd_cgroup)
-		r = err_set(reterr, ERR_UNSUPPORTED, 0,
-			"systemd cgroup flag passed, but systemd support for managing cgroups is not available");
 	if (r == 0)
 		r = read_bundle(creation, detached, reterr);
 	if (r == 0)

@@ -496,6 +496,10 @@ static int make_groups(struct job *self, struct err **reterr)
 	const char *path = self->spec.linux_config.cgroups_path, *failed = "";
 	int r = cgroup_host_new(&host);
 
+	if (self->command->systemd_cgroup)
+		return err_set(reterr, ERR_UNSUPPORTED, 0,
+			"a container is not restored into a scope of systemd's: restore it without "
+			"--systemd-cgroup, with a plain cgroupsPath");
 	if (r == 0)
 		r = cgroup_host_folders(host, path && *path ? path : self->id, &folders);
 	if (r == 0)

@@ -32,7 +32,7 @@ static const struct flag global_flags[] = {
 		.help = "folder for the containers' state (default " COMMAND_ROOT_DEFAULT ")"),
 	{ .name = "criu", .type = FLAG_IGNORED }, /* obsolete: callers of old still give it */
 	FLAG(struct command, systemd_cgroup, "systemd-cgroup", 0, FLAG_BOOL,
-		.help = "cgroups by systemd (refused for now)"),
+		.help = "cgroups by systemd: cgroupsPath is slice:prefix:name"),
 	FLAG(struct command, cgroup_manager, "cgroup-manager", 0, FLAG_STRING, .word = "value",
 		.help = "cgroupfs (default) or systemd, as crun takes it"),
 	FLAG(struct command, rootless, "rootless", 0, FLAG_STRING, .word = "value", .help = "true, false or auto"),

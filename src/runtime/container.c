@@ -3,7 +3,7 @@
  *
  *	plan          checked and opened, nothing made
  *	on_groups     the caller has the folders on disk
- *	groups        made, limits written
+ *	groups        made, or a scope of systemd's and the rest; limits written
  *	clone         the child goes its way (child.c); we answer: id maps, hooks
  *	READY
  *
@@ -43,6 +43,7 @@
 #include "runtime/net_devices.h"
 #include "runtime/resources.h"
 #include "runtime/resources_saved.h"
+#include "runtime/scope.h"
 #include "runtime/user_maps.h"
 #include "spec/oci_check.h"
 #include "sys/aside.h"
@@ -72,6 +73,7 @@ void container_free(struct container *container)
 	birth_finish(&container->init, false);
 	fd_close(&container->console_fd);
 	cgroup_free(container->group);
+	scope_free(container->scope);
 	free(container->id);
 	free(container->bundle_path);
 	if (container->hooks_copied)
@@ -132,7 +134,7 @@ static int leave_out_forbidden(const struct cgroup_host *host, char ***folders)
 	_autofree_(strv) char **allowed = NULL;
 
 	strv_foreach (folder, *folders)
-		if (cgroup_host_may_make(host, *folder) && strv_append(&allowed, *folder) < 0)
+		if ((**folder != '/' || cgroup_host_may_make(host, *folder)) && strv_append(&allowed, *folder) < 0)
 			return -ENOMEM;
 	strv_free(*folders);
 	*folders = TAKE(allowed);
@@ -140,33 +142,83 @@ static int leave_out_forbidden(const struct cgroup_host *host, char ***folders)
 }
 
 static int name_groups(const struct oci_spec *spec, const struct container_options *options,
-	const struct cgroup_host *host, struct cgroup **ret, struct err **reterr)
+	const struct cgroup_host *host, struct container *container, struct err **reterr)
 {
 	_autofree_(strv) char **folders = NULL;
 	const char *path = spec->linux_config.cgroups_path;
+	int r = 0;
 
+	if (options->cgroup_manager == CONTAINER_SYSTEMD) {
+		r = scope_new(path, options->id, options->needs_no_groups, host, &container->scope, &folders, reterr);
+		if (r < 0)
+			return r;
+	}
 	if (!path || !*path)
 		path = options->id;
-	int r = cgroup_host_folders(host, path, &folders);
+	if (!container->scope)
+		r = cgroup_host_folders(host, path, &folders);
 	if (r == 0 && options->needs_no_groups)
 		r = leave_out_forbidden(host, &folders);
 	if (r == 0)
-		r = cgroup_new(host, folders, ret);
+		r = cgroup_new(host, folders, &container->group);
 	if (r == -EINVAL)
 		return err_set(reterr, ERR_INVALID, 0, "invalid cgroup path \"%.200s\"", path);
 	return r < 0 ? err_errno(reterr, r, "cannot name the container's cgroups") : 0;
+}
+
+static int note_groups(struct container *container, const struct container_options *options, struct err **reterr)
+{
+	_autofree_(strv) char **lines = NULL;
+	int r = options->on_groups ? cgroup_lines(container->group, &lines) : 0;
+
+	if (r == 0 && options->on_groups)
+		r = options->on_groups(lines, options->user_data);
+	return r < 0 ? err_errno(reterr, r, "cannot note the container's cgroups") : 0;
+}
+
+/* The scope's first process is one more, until ours is there. */
+static int limit_groups(struct container *container, const struct oci_resources *resources,
+	const struct container_options *options, struct err **reterr)
+{
+	struct oci_resources with_one_more;
+
+	if (container->scope && resources && resources->pids.limit.value > 0) {
+		with_one_more = *resources;
+		with_one_more.pids.limit.value++;
+		resources = &with_one_more;
+	}
+	int r = resources_apply(container->group, resources,
+		options->needs_no_groups ? RESOURCES_BUT_DEVICES : RESOURCES_NEW, reterr);
+	if (r < 0 && options->needs_no_groups)
+		err_wrap(reterr, r,
+			"limits need the right to the container's cgroups, which an ordinary user has by delegation only");
+	return r < 0 ? err_wrap(reterr, r, "error setting cgroup config for procHooks process") : 0;
+}
+
+static int end_scope_start(struct container *container, const struct oci_resources *resources, struct err **reterr)
+{
+	struct oci_resources pids = { .unified = NULL };
+
+	if (!container->scope)
+		return 0;
+	if (resources)
+		pids.pids = resources->pids;
+	scope_free(TAKE(container->scope));
+	return resources_apply(container->group, &pids, RESOURCES_CHANGED, reterr);
 }
 
 static int make_groups(struct container *container, const struct oci_spec *spec,
 	const struct container_options *options, struct err **reterr)
 {
 	const char *failed = "";
-	int r = 0;
+	int r = note_groups(container, options, reterr);
 
-	if (options->on_groups)
-		r = options->on_groups(cgroup_folders(container->group), options->user_data);
+	if (r == 0 && container->scope)
+		r = scope_start(container->scope, container->group, spec->linux_config.resources, spec->annotations,
+			reterr);
 	if (r < 0)
-		return err_errno(reterr, r, "cannot note the container's cgroups");
+		return r;
+	container->groups_made = container->scope;
 	r = cgroup_make(container->group, &failed);
 	if (r == -EBUSY && cgroup_is_frozen(container->group) == 1)
 		return err_set(reterr, ERR_CONFLICT, EBUSY, "container's cgroup unexpectedly frozen: %s", failed);
@@ -175,12 +227,7 @@ static int make_groups(struct container *container, const struct oci_spec *spec,
 	if (r < 0)
 		return err_errno(reterr, r, "cannot make the cgroup %s", failed);
 	container->groups_made = true;
-	r = resources_apply(container->group, spec->linux_config.resources,
-		options->needs_no_groups ? RESOURCES_BUT_DEVICES : RESOURCES_NEW, reterr);
-	if (r < 0 && options->needs_no_groups)
-		err_wrap(reterr, r,
-			"limits need the right to the container's cgroups, which an ordinary user has by delegation only");
-	return r < 0 ? err_wrap(reterr, r, "error setting cgroup config for procHooks process") : 0;
+	return limit_groups(container, spec->linux_config.resources, options, reterr);
 }
 
 static int open_join_fds(struct plan *plan, struct cgroup *group, pid_t beside, struct err **reterr)
@@ -446,9 +493,6 @@ static int prepare_container(const struct oci_spec *spec, const struct container
 {
 	_autofree_(container) struct container *container = NULL;
 
-	if (options->cgroup_manager == CONTAINER_SYSTEMD)
-		return err_set(reterr, ERR_UNSUPPORTED, 0,
-			"the systemd cgroup manager is not supported yet; use cgroupfs");
 	int r = container_new(options->id, &container);
 	if (r == 0)
 		r = keep_hooks(container, spec);
@@ -456,7 +500,7 @@ static int prepare_container(const struct oci_spec *spec, const struct container
 		return err_oom(reterr);
 	if (options->bundle_path && !(container->bundle_path = strdup(options->bundle_path)))
 		return err_oom(reterr);
-	r = name_groups(spec, options, host, &container->group, reterr);
+	r = name_groups(spec, options, host, container, reterr);
 	if (r == 0 && spec->linux_config.resources)
 		r = resources_check(spec->linux_config.resources, reterr);
 	if (r == 0)
@@ -493,6 +537,11 @@ static int finish_network(struct aside **aside, struct plan *plan)
 	return fd;
 }
 
+static int stop_unit(const struct container *container, struct err **reterr)
+{
+	return cgroup_unit(container->group) ? scope_stop(container->group, reterr) : 0;
+}
+
 static int create(const struct oci_spec *spec, const struct container_options *options, const struct cgroup_host *host,
 	struct aside **network, struct container **ret, struct err **reterr)
 {
@@ -513,11 +562,15 @@ static int create(const struct oci_spec *spec, const struct container_options *o
 		network_fd = finish_network(network, plan);
 	if (r == 0)
 		r = bring_up(container, plan, spec, options, reterr);
+	if (r == 0)
+		r = end_scope_start(container, spec->linux_config.resources, reterr);
 	if (r < 0) {
 		birth_finish(&container->init, true);
+		scope_free(TAKE(container->scope));
 		if (container->groups_made) {
 			cgroup_kill(container->group);
 			cgroup_remove(container->group, 2000);
+			stop_unit(container, NULL);
 		}
 		return r;
 	}
@@ -922,6 +975,12 @@ int container_resources_set(struct container *container, const struct oci_resour
 	struct resources_saved saved;
 	resources_save(container->group, &saved);
 	int r = resources_apply(container->group, resources, RESOURCES_CHANGED, reterr);
+	/* systemd writes what it makes of them into the same files: ours are the exact ones. */
+	if (r == 0 && cgroup_unit(container->group)) {
+		r = scope_update(container->group, resources, reterr);
+		if (r == 0)
+			r = resources_apply(container->group, resources, RESOURCES_CHANGED, reterr);
+	}
 	if (r < 0)
 		resources_restore(container->group, &saved);
 	return r;
@@ -979,5 +1038,7 @@ int container_destroy(struct container *container, int timeout_ms, struct err **
 		return err_set(reterr, ERR_UNAVAILABLE, EBUSY,
 			"container %s has a process that does not die (waiting for a device or a file server?)",
 			container->id);
-	return r < 0 ? err_errno(reterr, r, "cannot remove the cgroups of container %s", container->id) : 0;
+	if (r < 0)
+		return err_errno(reterr, r, "cannot remove the cgroups of container %s", container->id);
+	return stop_unit(container, reterr);
 }

@@ -89,10 +89,10 @@ struct container_stdio {
 
 enum container_cgroup_manager {
 	CONTAINER_CGROUPFS, /* v1, hybrid and v2, whichever the host has */
-	CONTAINER_SYSTEMD,  /* refused (ERR_UNSUPPORTED) for now */
+	CONTAINER_SYSTEMD,  /* a transient scope; with needs_no_groups, of the user's manager (runtime/scope.h) */
 };
 
-/* `folders`: absolute paths. Non-zero (-errno) ends the creation before anything was made. */
+/* `folders`: absolute paths; with systemd, a unit's mark (sys/cgroup.h). Non-zero (-errno) ends the creation before anything was made. */
 typedef int container_groups_fn(char *const *folders, void *user);
 
 /* The first process is born and at work: what is done now, nobody waits for. */

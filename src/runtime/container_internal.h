@@ -12,6 +12,7 @@ struct container {
 	struct birth init;
 	int console_fd;
 	struct cgroup *group;
+	struct scope *scope; /* while it is begun: systemd's */
 	bool groups_made;
 	bool start_is_said;         /* before anybody asked: it is read when the child gets there */
 	struct oci_spec hooks_spec; /* poststart hooks and annotations */

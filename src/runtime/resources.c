@@ -134,7 +134,7 @@ static int cpu_v1(struct cgroup *group, const struct oci_resources *resources, s
 }
 
 /* 2 to 262144 with 1024 as usual, onto 1 to 10000 with 100 as usual: a quadratic through these on a logarithmic scale. */
-static unsigned weight_from_shares(int64_t shares)
+unsigned resources_cpu_weight(int64_t shares)
 {
 	if (shares <= 2)
 		return 1;
@@ -155,7 +155,7 @@ static int cpu_v2(struct cgroup *group, const struct oci_resources *resources, s
 	if (cpu->idle.set)
 		r = resources_set(group, reterr, "cpu", "cpu.idle", "%lld", (long long)cpu->idle.value);
 	if (r == 0 && cpu->shares.set && cpu->shares.value && !(cpu->idle.set && cpu->idle.value))
-		r = resources_set(group, reterr, "cpu", "cpu.weight", "%u", weight_from_shares(cpu->shares.value));
+		r = resources_set(group, reterr, "cpu", "cpu.weight", "%u", resources_cpu_weight(cpu->shares.value));
 	if (r == 0 && cpu->quota.set && cpu->quota.value > 0)
 		r = resources_set(group, reterr, "cpu", "cpu.max", "%lld %lld", (long long)cpu->quota.value, period);
 	else if (r == 0 && ((cpu->quota.set && cpu->quota.value < 0) || (cpu->period.set && cpu->period.value)))

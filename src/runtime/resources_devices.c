@@ -160,7 +160,8 @@ static int apply_v2(struct cgroup *group, const struct device_rule *rules, size_
 	return r < 0 ? err_errno(reterr, r, "cannot restrict the container's devices") : 0;
 }
 
-int resources_devices(struct cgroup *group, const struct oci_resources *resources, struct err **reterr)
+int resources_device_rules(const struct oci_resources *resources, struct device_rule **ret, size_t *ret_count,
+	struct err **reterr)
 {
 	size_t spec_count = resources ? resources->device_count : 0;
 	size_t count = 1;
@@ -180,6 +181,19 @@ int resources_devices(struct cgroup *group, const struct oci_resources *resource
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(always_allowed); i++)
 		rules[count++] = always_allowed[i];
+	*ret = TAKE(rules);
+	*ret_count = count;
+	return 0;
+}
+
+int resources_devices(struct cgroup *group, const struct oci_resources *resources, struct err **reterr)
+{
+	_cleanup_free_ struct device_rule *rules = NULL;
+	size_t count = 0;
+	int r = resources_device_rules(resources, &rules, &count, reterr);
+
+	if (r < 0)
+		return r;
 	if (cgroup_folder_of(group, "devices"))
 		return apply_v1(group, rules, count, reterr);
 	if (cgroup_folder_of(group, ""))

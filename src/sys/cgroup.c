@@ -130,6 +130,14 @@ static int add_member(struct cgroup *group, const struct cgroup_host *host, cons
 	return strv_append(&group->folders, folder);
 }
 
+static int set_unit(struct cgroup *group, const char *mark)
+{
+	if (group->unit || !strchr(mark, ':'))
+		return -EINVAL;
+	group->unit = strdup(mark);
+	return group->unit ? 0 : -ENOMEM;
+}
+
 int cgroup_new(const struct cgroup_host *host, char *const *folders, struct cgroup **ret)
 {
 	_autofree_(cgroup) struct cgroup *group = calloc(1, sizeof(*group));
@@ -137,10 +145,13 @@ int cgroup_new(const struct cgroup_host *host, char *const *folders, struct cgro
 	if (!group)
 		return -ENOMEM;
 	strv_foreach (folder, folders) {
-		int r = add_member(group, host, *folder);
+		bool is_mark = strncmp(*folder, CGROUP_UNIT_PREFIX, strlen(CGROUP_UNIT_PREFIX)) == 0;
+		int r = is_mark ? set_unit(group, *folder) : add_member(group, host, *folder);
 		if (r < 0)
 			return r;
 	}
+	for (size_t i = 0; i < group->count; i++)
+		group->items[i].is_unit = group->unit;
 	*ret = TAKE(group);
 	return 0;
 }
@@ -154,12 +165,28 @@ void cgroup_free(struct cgroup *group)
 		strv_free(group->items[i].controllers);
 	}
 	strv_free(group->folders);
+	free(group->unit);
 	free(group);
 }
 
 char *const *cgroup_folders(const struct cgroup *group)
 {
 	return group->folders;
+}
+
+const char *cgroup_unit(const struct cgroup *group)
+{
+	return group->unit;
+}
+
+int cgroup_lines(const struct cgroup *group, char ***ret)
+{
+	_autofree_(strv) char **lines = strv_copy(group->folders);
+
+	if (!lines || (group->unit && strv_append(&lines, group->unit) < 0))
+		return -ENOMEM;
+	*ret = TAKE(lines);
+	return 0;
 }
 
 static struct cgroup_member *member_of(const struct cgroup *group, const char *controller)
@@ -219,7 +246,7 @@ static int make_level(struct cgroup_member *member, const char *parent, const ch
 
 	if (!is_new && errno != EEXIST)
 		return -errno;
-	if (!is_new && is_last) {
+	if (!is_new && is_last && !member->is_unit) {
 		int r = check_reusable(member);
 		if (r < 0)
 			return r;

@@ -4,7 +4,8 @@
  * differs between the versions (freezing, killing, counting OOM kills) is in `struct cgroup_ops`. Limits are not known here.
  *
  * A folder is the group's absolute path in one hierarchy. The list of them is what a caller keeps on disk, before
- * cgroup_make, to be able to clear up after a crash.
+ * cgroup_make, to be able to clear up after a crash. Among them may be one line more, the mark of a unit whose folders systemd
+ * makes: it begins with CGROUP_UNIT_PREFIX, and what follows is its writer's.
  */
 #pragma once
 
@@ -21,6 +22,7 @@
 #define CGROUP_DEPTH_MAX   64
 #define CGROUP_PIDS_MAX    65536
 #define CGROUP_FILE_MAX    (64 * 1024)
+#define CGROUP_UNIT_PREFIX "systemd"
 
 struct cgroup_host;
 struct cgroup;
@@ -51,6 +53,9 @@ bool cgroup_host_is_unified(const struct cgroup_host *host);
  */
 int cgroup_host_folders(const struct cgroup_host *host, const char *path, char ***ret);
 
+/* The same for a path from the hierarchies' roots, whatever part of them is mounted. */
+int cgroup_host_folders_from_root(const struct cgroup_host *host, const char *path, char ***ret);
+
 /* Whether the folder can be made by this process and joined: by the rights of what is there above it. */
 bool cgroup_host_may_make(const struct cgroup_host *host, const char *folder);
 
@@ -60,9 +65,12 @@ void cgroup_free(struct cgroup *group);
 DEFINE_AUTOFREE(cgroup, struct cgroup *, cgroup_free);
 
 char *const *cgroup_folders(const struct cgroup *group);
+const char *cgroup_unit(const struct cgroup *group); /* the mark, or NULL */
+/* As cgroup_new takes them. */
+int cgroup_lines(const struct cgroup *group, char ***ret);
 
 /* Makes the folders and what is missing above them (cpusets inherited, v2 controllers delegated downwards). -EBUSY: one exists
- * and is in use or frozen. On failure what this call made is removed; `*ret_folder`, borrowed, is the one that failed. */
+ * and is in use or frozen, which those of a unit may be. On failure what this call made is removed; `*ret_folder`, borrowed, is the one that failed. */
 int cgroup_make(struct cgroup *group, const char **ret_folder);
 
 /* Removes the folders with those a container made below, waiting for dying members up to `timeout_ms`. -EBUSY: something

@@ -309,6 +309,25 @@ int cgroup_host_folders(const struct cgroup_host *host, const char *path, char *
 	return 0;
 }
 
+int cgroup_host_folders_from_root(const struct cgroup_host *host, const char *path, char ***ret)
+{
+	_autofree_(strv) char **folders = NULL;
+
+	if (!is_good_path(path))
+		return -EINVAL;
+	for (size_t i = 0; i < host->count; i++) {
+		size_t root = strcmp(host->roots[i], "/") == 0 ? 0 : strlen(host->roots[i]);
+		bool is_below_root = strncmp(path, host->roots[i], root) == 0 && path[root] == '/';
+		int r = strv_appendf(&folders, "%s%s", host->items[i].mount, path + (is_below_root ? root : 0));
+		if (r < 0)
+			return r;
+		if (strlen(folders[i]) >= CGROUP_PATH_MAX)
+			return -EINVAL;
+	}
+	*ret = TAKE(folders);
+	return 0;
+}
+
 static bool is_of(const struct cgroup_hierarchy *hierarchy, const char *folder)
 {
 	size_t len = strlen(hierarchy->mount);

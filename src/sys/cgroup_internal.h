@@ -18,6 +18,7 @@ struct cgroup_member {
 	bool is_v2;
 	bool is_made;  /* by this handle */
 	bool is_alone; /* v2 without v1 beside it */
+	bool is_unit;  /* systemd may have made it, and put a process in */
 };
 
 /* How one version does it. Each function is called with a member of that version. */
@@ -42,6 +43,7 @@ struct cgroup {
 	struct cgroup_member items[CGROUP_HIERARCHIES];
 	size_t count;
 	char **folders;
+	char *unit;
 };
 
 bool cgroup_member_has(const struct cgroup_member *member, const char *controller);

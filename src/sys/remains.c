@@ -9,7 +9,7 @@
 #include "base/strv.h"
 #include "sys/cgroup.h"
 
-#define REMAINS_FILE_MAX (CGROUP_HIERARCHIES * (CGROUP_PATH_MAX + 1))
+#define REMAINS_FILE_MAX ((CGROUP_HIERARCHIES + 1) * (CGROUP_PATH_MAX + 1)) /* and a unit's mark */
 
 struct remains {
 	struct cgroup_host *host;

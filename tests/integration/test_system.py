@@ -1,6 +1,7 @@
 """A whole system in a container: Debian's systemd as its init, unchanged."""
 import json
 import re
+import types
 
 import pytest
 
@@ -97,3 +98,142 @@ def test_tare_in_tare(system):
 
 def test_tare_in_tare_says_what_it_lacks(system):
     assert "the data folder is itself on an overlay (tare in a container?)" in nested(system).stderr
+
+
+# ---- tare-runtime under systemd ----
+
+RUNTIME = """mkdir -p /b; cd /b; runtime() { /tare/tare-runtime --systemd-cgroup "$@"; }
+"""
+SET_UP = "mkdir rootfs && tar -xf /busybox.tar -C rootfs && /tare/tare-runtime spec"
+
+
+@pytest.fixture(scope="module")
+def machine(system):
+    """A container in which systemd is PID 1 and may make groups, and tare-runtime with a bundle in it."""
+    system.tare("run", "-d", "--name", "machine", "--privileged", "-v", f"{PROGRAMS}:/tare:ro", "-v", f"{images.busybox_root()}:/busybox.tar:ro",
+                "system", "/sbin/init")
+    here = types.SimpleNamespace()
+
+    def sh(script, code=0, **options):
+        done = system.tare("exec", "-i", "machine", "bash", "-c", RUNTIME + script, check=False, **options)
+        assert done.returncode == code, done
+        return done.stdout.strip() + done.stderr.strip()
+
+    def run(name, path, args=("sleep", "1000"), code=0, verb="run -d", wrap="", **changes):
+        spec = json.loads(here.spec)
+        spec["process"].update(terminal=False, args=list(args))
+        spec["linux"].update(cgroupsPath=path, resources={"devices": [{"allow": False, "access": "rwm"}], **changes.pop("resources", {})})
+        spec.update(changes)
+        return sh(f"cat >config.json; {wrap} {verb} {name} </dev/null >out 2>&1; code=$?; cat out; exit $code", code, input=json.dumps(spec))
+
+    def show(unit, *names):
+        return dict(line.split("=", 1) for line in sh(f"systemctl show {unit} -p " + ",".join(names)).split("\n"))
+    here.sh, here.show, here.run = sh, show, lambda *args, **options: run(*args, **{"wrap": "runtime", **options})
+    try:
+        wait_for(lambda: "running" in system.tare("exec", "machine", "systemctl", "is-system-running", "--wait", check=False).stdout, "systemd", 60)
+        sh(SET_UP)
+        here.spec = sh("cat config.json")
+        here.unified = sh("test -f /sys/fs/cgroup/cgroup.controllers && echo yes || echo no") == "yes"
+        yield here
+    finally:
+        system.tare("rm", "-f", "machine", check=False)
+
+
+LIMITS = {"memory": {"limit": 64 << 20, "swap": 64 << 20}, "cpu": {"shares": 512, "quota": 25000, "period": 50000}, "pids": {"limit": 77},
+          "devices": [{"allow": False, "access": "rwm"}, {"allow": True, "type": "c", "major": 10, "minor": 229, "access": "rw"},
+                      {"allow": True, "type": "c", "major": 226, "access": "r"}]}
+
+
+def limits_inside(machine, name):
+    """What the kernel holds: memory, quota, processes."""
+    below = "/sys/fs/cgroup" if machine.unified else "/sys/fs/cgroup/*"
+    files = "memory.max cpu.max pids.max" if machine.unified else "memory.limit_in_bytes cpu.cfs_quota_us cpu.cfs_period_us pids.max"
+    return machine.sh(f"for file in {files}; do cat $(ls -d {below}/tests.slice/tests-deep.slice/one-{name}.scope/$file | head -1); done").split()
+
+
+def test_a_scope(machine):
+    machine.run("a", "tests-deep.slice:one:a", resources=LIMITS,
+                annotations={"org.systemd.property.TimeoutStopUSec": "uint64 7000000", "org.systemd.property.RuntimeMaxSec": "600", "other": "x"})
+    try:
+        memory, weight = ("MemoryMax", "CPUWeight") if machine.unified else ("MemoryLimit", "CPUShares")
+        shown = machine.show("one-a.scope", "ActiveState", "Slice", "Delegate", "TasksMax", memory, weight, "CPUQuotaPerSecUSec", "CPUQuotaPeriodUSec",
+                             "TimeoutStopUSec", "RuntimeMaxUSec", "DevicePolicy", "ControlGroup")
+        assert shown == {"ActiveState": "active", "Slice": "tests-deep.slice", "Delegate": "yes", "TasksMax": "77", memory: "67108864",
+                         weight: "59" if machine.unified else "512", "CPUQuotaPerSecUSec": "500ms", "CPUQuotaPeriodUSec": "50ms",
+                         "TimeoutStopUSec": "7s", "RuntimeMaxUSec": "10min", "DevicePolicy": "strict",
+                         "ControlGroup": "/tests.slice/tests-deep.slice/one-a.scope"}
+        devices = machine.sh("systemctl show one-a.scope -p DeviceAllow")
+        assert {"DeviceAllow=/dev/char/10:229 rw", "DeviceAllow=char-226 r", "DeviceAllow=/dev/char/1:3 rwm"} <= set(devices.split("\n"))
+        exact = ["67108864", "25000", "50000", "77"]
+        assert limits_inside(machine, "a") == exact
+        # Init alone is in it, in every hierarchy.
+        assert machine.sh("""pid=$(runtime ps -f json a | tr -d '[]'); cut -d: -f3 /proc/$pid/cgroup | sort -u; systemctl show one-a.scope -p TasksCurrent""") \
+            == "/tests.slice/tests-deep.slice/one-a.scope\nTasksCurrent=1"
+        machine.sh("systemctl daemon-reload; systemctl show one-a.scope >/dev/null")
+        assert limits_inside(machine, "a") == exact
+
+        machine.sh("runtime update --memory 48M --memory-swap 48M --pids-limit 66 --cpu-quota 12345 --cpu-period 50000 a")
+        assert limits_inside(machine, "a") == [str(48 << 20), "12345", "50000", "66"]
+        shown = machine.show("one-a.scope", "TasksMax", memory, "CPUQuotaPerSecUSec")
+        assert shown == {"TasksMax": "66", memory: str(48 << 20), "CPUQuotaPerSecUSec": "250ms"}
+        assert machine.sh("runtime exec a sh -c 'echo x >/dev/null && echo written'") == "written"
+        before = machine.sh("runtime update --memory 1K a 2>&1; true"), limits_inside(machine, "a")
+        assert before[1] == [str(48 << 20), "12345", "50000", "66"] or machine.unified
+    finally:
+        machine.sh("runtime delete -f a")
+    gone(machine, "one-a.scope")
+
+
+def gone(machine, unit):
+    assert machine.show(unit, "LoadState") == {"LoadState": "not-found"}
+    assert machine.sh(f"find /sys/fs/cgroup -name {unit}; ls /run/tare-runtime") == ""
+
+
+@pytest.mark.parametrize("path, unit, group", [("", "tare-b.scope", "/system.slice/tare-b.scope"), ("::plain", "plain.scope", "/system.slice/plain.scope"),
+                                               ("-.slice:x:b", "x-b.scope", "/x-b.scope")])
+def test_where_a_scope_is(machine, path, unit, group):
+    machine.run("b", path)
+    assert machine.show(unit, "ControlGroup") == {"ControlGroup": group}
+    machine.sh("runtime kill b KILL; while runtime state b | grep -q running; do sleep 0.05; done; runtime delete b")
+    gone(machine, unit)
+
+
+def test_it_comes_and_goes(machine):
+    # One process is allowed, and the one that waits at first is not it.
+    assert machine.run("c", "tests.slice:one:c", ("echo", "alone"), verb="run", resources={"pids": {"limit": 1}}) == "alone"
+    gone(machine, "one-c.scope")
+    # Without a bus, by systemd's own socket.
+    assert machine.run("c", "tests.slice:one:c", ("echo", "no bus"), verb="run",
+                       wrap="unshare -m sh -c 'mount -t tmpfs t /run/dbus && exec /tare/tare-runtime --systemd-cgroup \"$@\"' x") == "no bus"
+    # A start that fails.
+    assert "executable file not found" in machine.run("c", "tests.slice:one:c", ("nothing-like-it",), code=1)
+    gone(machine, "one-c.scope")
+    # systemd ends it, and what is left is deleted as always.
+    machine.run("c", "tests.slice:one:c", annotations={"org.systemd.property.KillSignal": "9"})
+    machine.sh("systemctl stop one-c.scope; runtime state c | grep -q stopped; runtime delete c")
+    gone(machine, "one-c.scope")
+    # A creator that is killed while a hook runs.
+    hook = {"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", "touch /b/hooked; sleep 1000"]}]}
+    machine.run("c", "tests.slice:one:c", verb="run -d", hooks=hook, code=137,
+                wrap="sh -c '/tare/tare-runtime --systemd-cgroup \"$@\" & while ! test -f /b/hooked; do sleep 0.05; done; kill -9 $!; wait $!' x")
+    machine.sh("runtime delete --force c; rm hooked")
+    gone(machine, "one-c.scope")
+
+
+def test_scopes_that_are_refused(machine):
+    for path, code, text in (("/plain", 1, 'expected cgroupsPath to be of format \\"slice:prefix:name\\" for systemd cgroups, got \\"/plain\\" instead'),
+                             ("a--b.slice:x:y", 1, "invalid slice name: a--b.slice"), ("nothing:x:y", 1, "invalid slice name: nothing"),
+                             ("tests.slice:x:../y", 1, "is not a name for a unit of systemd's")):
+        assert text in machine.run("d", path, code=code)
+    for name, value, text in (("TimeoutStopUSec", "minutes", "is not a value in GVariant's text form"), ("x", "1", "not the name of a property of systemd's"),
+                              ("NoSuchThing", "1", "systemd refuses StartTransientUnit: ")):
+        assert text in machine.run("d", "tests.slice:x:d", annotations={f"org.systemd.property.{name}": value}, code=1)
+    machine.run("d", "tests.slice:x:d")
+    assert "already" in machine.run("e", "tests.slice:x:d", code=1)  # the unit is another's, and stays
+    assert machine.sh("runtime state d | grep -c running; runtime delete -f d") == "1"
+    assert "systemd not running on this host, cannot use systemd cgroups manager" in machine.run(
+        "d", "tests.slice:x:d", code=1, wrap="unshare -m sh -c 'mount -t tmpfs t /run/systemd && exec /tare/tare-runtime --systemd-cgroup \"$@\"' x")
+    assert "cannot reach systemd by /run/dbus/system_bus_socket or /run/systemd/private" in machine.run(
+        "d", "tests.slice:x:d", code=1, wrap="unshare -m sh -c 'mount -t tmpfs t /run/dbus && mount -t tmpfs t /run/systemd && mkdir /run/systemd/system && "
+                                             "exec /tare/tare-runtime --systemd-cgroup \"$@\"' x")
+    gone(machine, "x-d.scope")
