@@ -27,12 +27,16 @@ struct rule {
 		unsigned kernel, major;
 	} since;
 	int errno_ret; /* 0: allow */
-	char op[20];   /* "": whatever the arguments are. MASKED_EQ: none of value's bits */
+	char op[20];   /* "": whatever the arguments are */
 	int64_t index;
-	uint64_t value;
+	uint64_t value; /* MASKED_EQ: the mask */
+	uint64_t value_two;
 };
 
 #define WHEN(index_, op_, value_) .index = (index_), .op = "SCMP_CMP_" op_, .value = (value_)
+
+/* Of the address families those that begin with these bits. The kernel looks at the lower half of the argument alone, and so must we. */
+#define FAMILIES(mask_, value_) WHEN(0, "MASKED_EQ", UINT32_MAX &(mask_)), .value_two = (value_)
 
 static const char always[] =
 	"_llseek _newselect accept accept4 access adjtimex alarm bind brk cachestat capget capset chdir chmod "
@@ -81,10 +85,15 @@ static const struct rule rules[] = {
 	/* Before 4.8 ptrace was a way around seccomp. */
 	{ .names = "process_vm_readv process_vm_writev ptrace", .since = { 4, 8 } },
 
-	/* All families but AF_ALG and AF_VSOCK. */
-	{ .names = "socket", WHEN(0, "LT", AF_ALG) },
-	{ .names = "socket", WHEN(0, "EQ", AF_NFC) },
-	{ .names = "socket", WHEN(0, "GT", AF_VSOCK) },
+	/* All families but AF_ALG (38) and AF_VSOCK (40), and more of them than there are. */
+	{ .names = "socket", FAMILIES(~31U, 0) },
+	{ .names = "socket", FAMILIES(~3U, 32) },
+	{ .names = "socket", FAMILIES(~1U, 36) },
+	{ .names = "socket", FAMILIES(~0U, AF_NFC) },
+	{ .names = "socket", FAMILIES(~0U, AF_KCM) },
+	{ .names = "socket", FAMILIES(~1U, 42) },
+	{ .names = "socket", FAMILIES(~3U, 44) },
+	{ .names = "socket", FAMILIES(~15U, 48) },
 
 	{ .names = "personality", WHEN(0, "EQ", PER_LINUX) },
 	{ .names = "personality", WHEN(0, "EQ", PER_LINUX32) },
@@ -175,6 +184,7 @@ static int add_rule(struct oci_seccomp *out, const struct rule *rule)
 	const struct oci_seccomp_arg arg = {
 		.index = rule->index,
 		.value = rule->value,
+		.value_two = rule->value_two,
 		.op = (char *)rule->op,
 	};
 	const struct json_opt_int errno_ret = { .set = rule->errno_ret != 0, .value = rule->errno_ret };

@@ -1,4 +1,5 @@
-"""Strikes a program at its N-th system call that changes anything: ends it there, or lets the call fail (helpers/strike.c)."""
+"""Strikes a program at its N-th system call that changes anything: ends it there, or lets the call fail; or exchanges two files at
+its N-th call that takes a path (helpers/strike.c)."""
 import fcntl
 import os
 import pathlib
@@ -38,12 +39,13 @@ class Striker:
         """From now on; what was started before stays out of reach."""
         self.file("traced").touch()
 
-    def arm(self, at, error=KILL):
-        """The `at`-th call from now on is struck, whichever instance makes it."""
+    def arm(self, at, action=KILL):
+        """The `at`-th call from now on is struck, whichever instance makes it. `action`: KILL, an errno, "swap PATH PATH" or
+        "swap-back PATH PATH"."""
         for suffix in ("struck", "count"):
             self.file(suffix).unlink(missing_ok=True)
         order = self.file("order")
-        order.write_text(f"{at} {error}")
+        order.write_text(f"{at} {action}")
         order.rename(self.file("strike"))
 
     def disarm(self):

@@ -1,6 +1,7 @@
 /*
  * Stands in for a program of tare, whose name it is installed under, and strikes it at one system call that changes the
- * state of something: with SIGKILL, or by letting the call fail. For the tests that end each program at each such call.
+ * state of something: with SIGKILL, or by letting the call fail. For the tests that end each program at each such call. Or it
+ * exchanges two files at a call that takes a path, as somebody may who has rights in a folder that the program looks into.
  *
  * All is read in $TARE_LIBEXEC, where it lies itself as NAME:
  *
@@ -8,6 +9,8 @@
  *	NAME.traced  absent: the program is executed and that is all
  *	NAME.strike  "N ERROR": while it is there, calls are counted, over all instances; the N-th is not made, but ends the
  *	             process (ERROR 0) or fails with that errno. Removed with the strike, so the next instance is spared
+ *	             "N swap PATH PATH", "N swap-back PATH PATH": the N-th that takes a path finds these exchanged, and so do all
+ *	             after it, or none
  *	NAME.struck  written with the strike: the call's number and the process
  *	NAME.count   written meanwhile: how many calls were counted; to be removed before the next strike is ordered
  *
@@ -123,12 +126,69 @@ static const int counted_calls[] = {
 #endif
 };
 
+/* Not those that take a descriptor alone. */
+static const int path_calls[] = {
+	SYS_openat,
+	SYS_openat2,
+	SYS_newfstatat,
+	SYS_statx,
+	SYS_faccessat,
+	SYS_faccessat2,
+	SYS_readlinkat,
+	SYS_mkdirat,
+	SYS_unlinkat,
+	SYS_renameat,
+	SYS_renameat2,
+	SYS_linkat,
+	SYS_symlinkat,
+	SYS_mknodat,
+	SYS_fchmodat,
+	SYS_fchownat,
+	SYS_utimensat,
+	SYS_truncate,
+	SYS_setxattr,
+	SYS_lsetxattr,
+	SYS_mount,
+	SYS_umount2,
+	SYS_open_tree,
+	SYS_move_mount,
+	SYS_mount_setattr,
+	SYS_pivot_root,
+	SYS_chroot,
+	SYS_chdir,
+	SYS_fchdir,
+	SYS_execve,
+	SYS_execveat,
+	SYS_bind,
+	SYS_connect,
+#ifdef SYS_open
+	SYS_open,
+	SYS_stat,
+	SYS_lstat,
+	SYS_access,
+	SYS_readlink,
+	SYS_mkdir,
+	SYS_rmdir,
+	SYS_unlink,
+	SYS_rename,
+	SYS_link,
+	SYS_symlink,
+	SYS_mknod,
+	SYS_chmod,
+	SYS_chown,
+	SYS_lchown,
+#endif
+};
+
+#define ORDER_PATH_MAX 1024
+
 struct tracer {
 	const char *name;
 	int folder_fd;
 	unsigned long at;
-	int error;     /* 0: kill */
-	pid_t failing; /* the process whose call is being failed, or 0 */
+	char action[16]; /* an errno, 0 for a kill; swap; swap-back */
+	char one[ORDER_PATH_MAX], other[ORDER_PATH_MAX];
+	pid_t struck; /* the process whose call is to return, or 0 */
 	char text[64];
 };
 
@@ -162,30 +222,51 @@ static unsigned long read_count(struct tracer *tracer)
 
 static bool read_orders(struct tracer *tracer)
 {
-	char text[64] = "";
+	char text[2 * ORDER_PATH_MAX] = "";
 	int fd = openat(tracer->folder_fd, file_name(tracer, "strike"), O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
 		return false;
 	ssize_t len = read(fd, text, sizeof(text) - 1);
 	close(fd);
-	return len > 0 && sscanf(text, "%lu %d", &tracer->at, &tracer->error) == 2;
+	return len > 0 && sscanf(text, "%lu %15s %1023s %1023s", &tracer->at, tracer->action, tracer->one, tracer->other) >= 2;
 }
 
-static bool is_counted(const struct __ptrace_syscall_info *info)
+static bool swaps(const struct tracer *tracer)
+{
+	return strncmp(tracer->action, "swap", 4) == 0;
+}
+
+static bool is_among(long call, const int *calls, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (call == calls[i])
+			return true;
+	return false;
+}
+
+static bool takes_a_path(const struct __ptrace_syscall_info *info)
+{
+	return is_among((long)info->entry.nr, path_calls, sizeof(path_calls) / sizeof(path_calls[0]));
+}
+
+static bool changes_something(const struct __ptrace_syscall_info *info)
 {
 	if (info->entry.nr == SYS_openat)
 		return (info->entry.args[2] & O_CREAT) || (info->entry.args[2] & O_TMPFILE) == O_TMPFILE;
-	for (size_t i = 0; i < sizeof(counted_calls) / sizeof(counted_calls[0]); i++)
-		if ((long)info->entry.nr == counted_calls[i])
-			return true;
-	return false;
+	return is_among((long)info->entry.nr, counted_calls, sizeof(counted_calls) / sizeof(counted_calls[0]));
 }
 
 /* The number that no call has makes the kernel skip it; what it returns is set when it has returned. */
 static void set_register(pid_t pid, size_t offset, long value)
 {
 	ptrace(PTRACE_POKEUSER, pid, (void *)offset, (void *)value);
+}
+
+static void swap(const struct tracer *tracer)
+{
+	if (renameat2(AT_FDCWD, tracer->one, AT_FDCWD, tracer->other, RENAME_EXCHANGE) < 0)
+		fprintf(stderr, "%s: cannot be exchanged: %s\n", tracer->one, strerror(errno));
 }
 
 static void strike(struct tracer *tracer, pid_t pid, unsigned long long call)
@@ -196,12 +277,15 @@ static void strike(struct tracer *tracer, pid_t pid, unsigned long long call)
 	/* Before the process ends, for whom its end is the news. */
 	write_file(tracer, "struck", text);
 	unlinkat(tracer->folder_fd, file_name(tracer, "strike"), 0);
-	if (tracer->error == 0) {
+	if (swaps(tracer)) {
+		swap(tracer);
+	} else if (atoi(tracer->action) == 0) {
 		kill(pid, SIGKILL);
+		return;
 	} else {
 		set_register(pid, offsetof(struct user_regs_struct, orig_rax), -1);
-		tracer->failing = pid;
 	}
+	tracer->struck = pid;
 }
 
 /* Each instance has a tracer of its own, and all of them one count. */
@@ -209,10 +293,10 @@ static void on_entry(struct tracer *tracer, pid_t pid, const struct __ptrace_sys
 {
 	char text[32];
 
-	if (!is_counted(info))
+	if (!changes_something(info) && !takes_a_path(info))
 		return;
 	flock(tracer->folder_fd, LOCK_EX);
-	if (read_orders(tracer)) {
+	if (read_orders(tracer) && (swaps(tracer) ? takes_a_path(info) : changes_something(info))) {
 		unsigned long count = read_count(tracer) + 1;
 		snprintf(text, sizeof(text), "%-8lu", count);
 		write_file(tracer, "count", text);
@@ -230,9 +314,12 @@ static void on_syscall(struct tracer *tracer, pid_t pid)
 		return;
 	if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
 		on_entry(tracer, pid, &info);
-	} else if (info.op == PTRACE_SYSCALL_INFO_EXIT && tracer->failing == pid) {
-		set_register(pid, offsetof(struct user_regs_struct, rax), -tracer->error);
-		tracer->failing = 0;
+	} else if (info.op == PTRACE_SYSCALL_INFO_EXIT && tracer->struck == pid) {
+		tracer->struck = 0;
+		if (!swaps(tracer))
+			set_register(pid, offsetof(struct user_regs_struct, rax), -atoi(tracer->action));
+		else if (strcmp(tracer->action, "swap-back") == 0)
+			swap(tracer);
 	}
 }
 

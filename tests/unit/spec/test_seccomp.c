@@ -28,7 +28,8 @@ static json_t *load_file(const char *path)
 	return value;
 }
 
-/* A filter as a set of lines, one per system call and rule: the order of rules has no meaning. */
+/* A filter as a set of lines, one per system call and rule: the order of rules has no meaning. Without `socket`: Docker's rules look at more
+ * of the argument than the kernel does, see address_families. */
 static char **lines_of(const struct oci_seccomp *seccomp)
 {
 	char **lines = NULL;
@@ -46,7 +47,7 @@ static char **lines_of(const struct oci_seccomp *seccomp)
 			_cleanup_free_ char *line = NULL;
 			assert_true(asprintf(&line, "%s %s %d %s", *name, rule->action, (int)rule->errno_ret.value,
 					    args) > 0);
-			if (!strv_has(lines, line))
+			if (strcmp(*name, "socket") != 0 && !strv_has(lines, line))
 				strv_append(&lines, line);
 		}
 	}
@@ -119,8 +120,37 @@ static void dangerous_calls_are_not_in_it(void **state)
 			assert_false(strv_has(seccomp.syscalls[k].names, never[i]));
 	assert_true(has_line(&seccomp, "clone SCMP_ACT_ALLOW 0 0 SCMP_CMP_MASKED_EQ 2114060288 0"));
 	assert_true(has_line(&seccomp, "clone3 SCMP_ACT_ERRNO 38 "));
-	assert_true(has_line(&seccomp, "socket SCMP_ACT_ALLOW 0 0 SCMP_CMP_LT 38 0"));
-	assert_false(has_line(&seccomp, "socket SCMP_ACT_ALLOW 0 "));
+	json_finish(&oci_seccomp_table, &seccomp);
+}
+
+static bool allows_family(const struct oci_seccomp *seccomp, uint64_t family)
+{
+	for (size_t i = 0; i < seccomp->syscall_count; i++) {
+		const struct oci_seccomp_syscall *rule = &seccomp->syscalls[i];
+		if (!strv_has(rule->names, "socket"))
+			continue;
+		assert_int_equal(rule->arg_count, 1);
+		assert_string_equal(rule->args[0].op, "SCMP_CMP_MASKED_EQ");
+		if (rule->args[0].index == 0 && (family & rule->args[0].value) == rule->args[0].value_two)
+			return true;
+	}
+	return false;
+}
+
+static void address_families(void **state)
+{
+	(void)state;
+	struct oci_seccomp seccomp;
+	struct seccomp_target target = { "amd64", 6, 18, (char **)default_capabilities };
+	assert_int_equal(seccomp_default(&target, &seccomp, NULL), 0);
+	for (uint64_t family = 0; family < 64; family++) {
+		bool is_known = family != 38 && family != 40;
+		assert_true(allows_family(&seccomp, family) == is_known);
+		assert_true(allows_family(&seccomp, family | (1ULL << 32)) == is_known);
+		assert_true(allows_family(&seccomp, family | ~(uint64_t)UINT32_MAX) == is_known);
+	}
+	assert_false(allows_family(&seccomp, 64));
+	assert_false(allows_family(&seccomp, UINT32_MAX));
 	json_finish(&oci_seccomp_table, &seccomp);
 }
 
@@ -289,6 +319,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_default_profile_is_docker_s),
 		cmocka_unit_test(dangerous_calls_are_not_in_it),
+		cmocka_unit_test(address_families),
 		cmocka_unit_test(conditions_decide),
 		cmocka_unit_test(an_oci_filter_passes_through),
 		cmocka_unit_test(wrong_profiles_are_refused),
