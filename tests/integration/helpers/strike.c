@@ -229,7 +229,8 @@ static bool read_orders(struct tracer *tracer)
 		return false;
 	ssize_t len = read(fd, text, sizeof(text) - 1);
 	close(fd);
-	return len > 0 && sscanf(text, "%lu %15s %1023s %1023s", &tracer->at, tracer->action, tracer->one, tracer->other) >= 2;
+	return len > 0 &&
+	       sscanf(text, "%lu %15s %1023s %1023s", &tracer->at, tracer->action, tracer->one, tracer->other) >= 2;
 }
 
 static bool swaps(const struct tracer *tracer)
