@@ -174,10 +174,22 @@ static int mount_by_string(const struct container_rootfs *rootfs, int *ret_fd)
 	return r == 1 && report.errnum ? -report.errnum : -EIO;
 }
 
+/* A volatile mount leaves a mark in its working folder, so that nobody takes what a crash may have left for whole: any other mount of it
+ * is refused. Whose root is thrown away at its end has nothing to lose, and may be mounted more than once: for an archive
+ * before its start, and when it is restarted. */
+static void clear_volatile_mark(const struct container_rootfs *rootfs)
+{
+	if (!rootfs->is_volatile || rootfs->upper_fd < 0)
+		return;
+	if (unlinkat(rootfs->upper_fd, "work/work/incompat/volatile/dirty", 0) == 0)
+		(void)unlinkat(rootfs->upper_fd, "work/work/incompat/volatile", AT_REMOVEDIR);
+}
+
 static int mount_from_layers(const struct container_rootfs *rootfs, int *ret_fd)
 {
 	if (fchdir(rootfs->layers_fd) < 0)
 		return -errno;
+	clear_volatile_mark(rootfs);
 	int r = mount_by_list(rootfs, ret_fd);
 	return r == 1 ? mount_by_string(rootfs, ret_fd) : r;
 }

@@ -245,6 +245,22 @@ def test_load_oci_archive_made_by_skopeo(client):
     client("rmi", "-f", identity)
 
 
+def test_auto_remove_is_not_for_one_mount_alone(client, tmp_path):
+    """Its root is mounted for what is copied before its start, and by each restart."""
+    (tmp_path / "file").write_text("copied\n")
+    client("create", "--rm", "--name", "again", "busybox", "sh", "-c", "echo started >>/log; sleep 1000")
+    client("cp", tmp_path / "file", "again:/file")
+    client("cp", "again:/file", tmp_path / "back")
+    assert (tmp_path / "back").read_text() == "copied\n"
+    client("start", "again")
+    wait_for(lambda: "started" in client("exec", "again", "cat", "/log", check=False).stdout, "its first start")
+    for starts in (2, 3):
+        client("restart", "-t", "0", "again")
+        wait_for(lambda: client("exec", "again", "cat", "/log", check=False).stdout == "started\n" * starts, "what it wrote before, and now")
+    assert client("exec", "again", "cat", "/file").stdout == "copied\n"
+    client("rm", "-f", "again")
+
+
 def test_rm_force_and_auto_remove(client):
     client("run", "-d", "--name", "f1", "busybox", "sleep", "1000")
     refused = client("rm", "f1", check=False)
