@@ -875,24 +875,9 @@ bool gate_may_open(const struct inet_address *address)
 	return true;
 }
 
-struct owned {
-	struct nft_batch *batch;
-	const struct nft_set *set;
-	const char *owner;
-};
-
-static int delete_owned(const struct nft_element *element, void *user)
-{
-	const struct owned *owned = user;
-	if (element->comment && strcmp(element->comment, owned->owner) == 0)
-		nft_put_elements_delete(owned->batch, owned->set, element, 1);
-	return 0;
-}
-
 static int remove_from(struct netlink *netlink, struct nft_batch *batch, const char *owner, const struct nft_set *set)
 {
-	struct owned owned = { batch, set, owner };
-	int r = nft_elements_each(netlink, batch->family, batch->table, set->name, delete_owned, &owned);
+	int r = nft_put_commented_delete(batch, netlink, set, owner);
 	return r == -ENOENT ? 0 : r;
 }
 

@@ -748,30 +748,14 @@ int table_container_remove(struct netlink *netlink, const char *table, const cha
 	return r < 0 && r != -ENOENT ? refuse(&batch, netlink, r, reterr) : 0;
 }
 
-struct owned {
-	struct nft_batch *batch;
-	const struct nft_set *set;
-	const char *owner;
-};
-
-static int delete_owned(const struct nft_element *element, void *user)
-{
-	const struct owned *owned = user;
-	if (element->comment && strcmp(element->comment, owned->owner) == 0)
-		nft_put_elements_delete(owned->batch, owned->set, element, 1);
-	return 0;
-}
-
 int table_owner_remove(struct netlink *netlink, const char *table, const char *owner, struct err **reterr)
 {
 	const enum set_id others[] = { SET_SOURCE4, SET_SOURCE6 };
 	_cleanup_(nft_batch_finish) struct nft_batch batch;
 	nft_batch_begin(&batch, NFPROTO_INET, table);
 	int r = 0;
-	for (size_t i = BY_CONTAINER_FIRST; i < SET_COUNT + ARRAY_SIZE(others) && r == 0; i++) {
-		struct owned owned = { &batch, &sets[i < SET_COUNT ? i : others[i - SET_COUNT]], owner };
-		r = nft_elements_each(netlink, NFPROTO_INET, table, owned.set->name, delete_owned, &owned);
-	}
+	for (size_t i = BY_CONTAINER_FIRST; i < SET_COUNT + ARRAY_SIZE(others) && r == 0; i++)
+		r = nft_put_commented_delete(&batch, netlink, &sets[i < SET_COUNT ? i : others[i - SET_COUNT]], owner);
 	if (r < 0)
 		return r == -ENOENT ? 0 : err_errno(reterr, r, "cannot read the table %s", table);
 	r = nft_batch_commit(&batch, netlink);

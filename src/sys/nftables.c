@@ -759,6 +759,27 @@ int nft_elements_each(struct netlink *netlink, uint8_t family, const char *table
 	return netlink_dump(netlink, &request, take_elements, &asked);
 }
 
+struct commented {
+	struct nft_batch *batch;
+	const struct nft_set *set;
+	const char *comment;
+};
+
+static int put_delete_if_commented(const struct nft_element *element, void *user)
+{
+	const struct commented *commented = user;
+	if (element->comment && strcmp(element->comment, commented->comment) == 0)
+		nft_put_elements_delete(commented->batch, commented->set, element, 1);
+	return 0;
+}
+
+int nft_put_commented_delete(struct nft_batch *batch, struct netlink *netlink, const struct nft_set *set,
+	const char *comment)
+{
+	struct commented commented = { batch, set, comment };
+	return nft_elements_each(netlink, batch->family, batch->table, set->name, put_delete_if_commented, &commented);
+}
+
 static int take_nothing(const struct nlmsghdr *message, void *user)
 {
 	(void)message, (void)user;
