@@ -297,19 +297,18 @@ static int add_pool(struct network_ipam *ipam, const struct inet_subnet *subnet)
 	return r;
 }
 
-/* The first address of the range, if it has none of its own: of IPVLAN in layer 3 there is none. */
-static int add_gateway(struct network_ipam_pool *pool)
+/* The first address that a container could have, if it has none of its own: of IPVLAN in layer 3 there is none. */
+static int add_gateway(struct network_ipam_pool *config)
 {
-	struct inet_subnet subnet;
+	struct ipam_pool pool;
+	struct inet_address first;
 	char text[INET_TEXT_SIZE];
-	if (is_set(pool->gateway) ||
-		inet_parse_subnet(is_set(pool->ip_range) ? pool->ip_range : pool->subnet, &subnet) < 0)
+	if (is_set(config->gateway) || inet_parse_subnet(config->subnet, &pool.subnet) < 0 ||
+		inet_parse_subnet(is_set(config->ip_range) ? config->ip_range : config->subnet, &pool.range) < 0 ||
+		ipam_choose_address(&pool, NULL, 0, &first) < 0)
 		return 0;
-	struct inet_address base = inet_subnet_base(&subnet);
-	if (subnet.prefix + 1 < inet_bits(&base))
-		base = inet_add(&base, 1);
-	inet_print(&base, text);
-	return set_text(&pool->gateway, text);
+	inet_print(&first, text);
+	return set_text(&config->gateway, text);
 }
 
 static int settle_family(struct networks *networks, struct network_info *info, bool is_v6, struct err **reterr)

@@ -87,8 +87,6 @@ int ipam_choose_address(const struct ipam_pool *pool, struct inet_address *taken
 	struct inet_address *ret)
 {
 	struct inet_address candidate = inet_subnet_base(&pool->range), last = inet_subnet_last(&pool->range);
-	if (pool->range.prefix + 1 < inet_bits(&candidate))
-		candidate = inet_add(&candidate, 1);
 	if (taken_count > 0)
 		qsort(taken, taken_count, sizeof(*taken), compare);
 	for (size_t i = 0;;) {

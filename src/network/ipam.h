@@ -31,7 +31,6 @@ struct ipam_pool {
 
 /* Whether a host may have it: not the subnet's own address, nor an IPv4 network's broadcast (subnets up to /30). */
 bool ipam_is_host(const struct inet_subnet *subnet, const struct inet_address *address);
-/* The lowest host address of the range that is not among `taken`, which is sorted by this; -ENOSPC. The range's own address
- * is left out, since people take it for no host's. */
+/* The lowest host address of the range that is not among `taken`, which is sorted by this; -ENOSPC. */
 int ipam_choose_address(const struct ipam_pool *pool, struct inet_address *taken, size_t taken_count,
 	struct inet_address *ret);

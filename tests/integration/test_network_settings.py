@@ -58,7 +58,7 @@ def test_default_bridge(configured):
     assert [options[f"com.docker.network.{key}"] for key in ("driver.mtu", "bridge.enable_icc", "bridge.enable_ip_masquerade")] == \
         ["1400", "false", "false"]
     inside = run(engine, "ip", "addr")
-    assert "inet 10.61.7.1/16" in inside and "inet6 fd61::701/64" in inside and "mtu 1400" in inside
+    assert "inet 10.61.7.0/16" in inside and "inet6 fd61::700/64" in inside and "mtu 1400" in inside
     assert "default via 10.61.0.5" in run(engine, "ip", "route")
     own = {f"{a['local']}/{a['prefixlen']}" for a in link(engine)["addr_info"] if a.get("scope") == "global"}
     assert own == {"10.61.0.5/16", "fd61::5/64"} and link(engine)["mtu"] == 1400
@@ -210,7 +210,7 @@ def test_the_host_s_own_bridge(configured):
         assert described["Options"]["com.docker.network.bridge.name"] == "lan0"
         assert described["IPAM"]["Config"] == [{"Subnet": "10.74.0.0/24", "IPRange": "10.74.0.128/25", "Gateway": "10.74.0.7"}]
         engine.docker("run", "-d", "--name", "on", "busybox", "sleep", "1000")
-        assert "inet 10.74.0.129/24" in engine.tare("exec", "on", "ip", "addr").stdout
+        assert "inet 10.74.0.128/24" in engine.tare("exec", "on", "ip", "addr").stdout
         assert " 0% packet loss" in engine.tare("exec", "on", "ping", "-c", "1", "-w", "10", "10.74.0.7").stdout
         own = json.loads(subprocess.check_output(["ip", "-j", "addr", "show", "lan0"]))[0]
         assert {a["local"] for a in own["addr_info"] if a["scope"] == "global"} == {"10.74.0.7", "fd74::7"} and "ifalias" not in own

@@ -253,7 +253,9 @@ def test_a_stopped_container_holds_no_address(engine, made):
 def test_range_and_choice_of_subnets(engine, made):
     create(engine, made, "ranged", "--subnet", "10.81.0.0/16", "--ip-range", "10.81.5.0/24")
     sleeper(engine, made, "net-ranged", "--network", "ranged")
-    assert places(engine, "net-ranged")["ranged"]["IPAddress"] == "10.81.5.2"  # the first is the gateway's
+    # The first of a range is an address as others are, and the gateway's.
+    assert network(engine, "ranged")["IPAM"]["Config"][0]["Gateway"] == "10.81.5.0"
+    assert places(engine, "net-ranged")["ranged"]["IPAddress"] == "10.81.5.1" and pings(engine, "net-ranged", "10.81.5.0")
     create(engine, made, "auto-a")
     create(engine, made, "auto-b")
     subnets = [ipaddress.ip_network(network(engine, name)["IPAM"]["Config"][0]["Subnet"]) for name in ("bridge", "auto-a", "auto-b")]
@@ -433,17 +435,17 @@ def test_several_subnets(engine, client, made):
             {"Subnet": f"10.10{n}.0.0/24", "IPRange": f"10.10{n}.0.248/29", "Gateway": f"10.10{n}.0.254"},
             {"Subnet": f"10.11{n}.0.0/16", "IPRange": f"10.11{n}.0.248/30", "Gateway": f"10.11{n}.0.254",
              "AuxiliaryAddresses": {"far": f"10.11{n}.0.249"}}]
-    for i in range(5):  # 248 and 255 are nobody's, 254 is the gateway's
+    for i in range(6):  # 255 is nobody's, 254 is the gateway's
         sleeper(engine, made, f"net-fills-{i}", "--network", "several-1")
-        assert addresses(engine, f"net-fills-{i}")["eth0"] == [f"10.101.0.{249 + i}/24"]
+        assert addresses(engine, f"net-fills-{i}")["eth0"] == [f"10.101.0.{248 + i}/24"]
     sleeper(engine, made, "net-second", "--network", "several-1")
-    assert addresses(engine, "net-second")["eth0"] == ["10.111.0.250/16"]
+    assert addresses(engine, "net-second")["eth0"] == ["10.111.0.248/16"]
     assert "default via 10.111.0.254" in inside(engine, "net-second", "ip", "route")
     assert places(engine, "net-second")["several-1"]["Gateway"] == "10.111.0.254" and places(engine, "net-second")["several-1"]["IPPrefixLen"] == 16
     sleeper(engine, made, "net-wish", "--network", "several-1", "--ip", "10.111.7.7")
     assert addresses(engine, "net-wish")["eth0"] == ["10.111.7.7/16"]
     shown = {value["Name"]: value["IPv4Address"] for value in network(engine, "several-1")["Containers"].values()}
-    assert shown["net-second"] == "10.111.0.250/16" and shown["net-fills-0"] == "10.101.0.249/24"
+    assert shown["net-second"] == "10.111.0.248/16" and shown["net-fills-0"] == "10.101.0.248/24"
     done = engine.docker("run", "--rm", "--network", "several-1", "--ip", "10.109.0.1", "busybox", "true", check=False)
     assert done.returncode == 125 and "no configured subnet contains IP address 10.109.0.1" in done.stderr
     own = client.networks.create("several-py", driver="macvlan", ipam=docker.types.IPAMConfig(

@@ -82,7 +82,7 @@ static void the_lowest_free_address_is_taken(void **state)
 	struct inet_address taken[] = { address("10.0.0.4"), address("10.0.0.1"), address("10.0.0.2"),
 		address("10.0.0.1"), address("9.9.9.9") };
 	pick("10.0.0.0/24", taken, ARRAY_SIZE(taken), "10.0.0.3");
-	pick("10.0.0.128/25", taken, ARRAY_SIZE(taken), "10.0.0.129");
+	pick("10.0.0.128/25", taken, ARRAY_SIZE(taken), "10.0.0.128");
 	pick("10.0.0.4/32", taken, ARRAY_SIZE(taken), NULL);
 	pick("10.0.0.5/32", taken, ARRAY_SIZE(taken), "10.0.0.5");
 }
