@@ -584,7 +584,8 @@ static int fill_link(const struct container *container, const struct network *ne
 		{ &lease->parent, network_interface(network) }, { &lease->interface, leg->interface },
 		{ &lease->mac, has_no_mac ? NULL : mac },
 		{ &lease->host_interface, network_is(network, "bridge") ? host : NULL },
-		{ &lease->mode, is_macvlan || network_is(network, "ipvlan") ? mode : NULL } };
+		{ &lease->mode, is_macvlan || network_is(network, "ipvlan") ? mode : NULL },
+		{ &lease->flag, network_is(network, "ipvlan") ? network_option(network, "ipvlan_flag") : NULL } };
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(texts); i++)
 		r = set_text(texts[i].member, texts[i].value);

@@ -222,6 +222,7 @@ static int check_modes(const struct network_create *create, struct err **reterr)
 	static const char *const words[][5] = {
 		{ "macvlan_mode", "bridge", "private", "vepa", "passthru" },
 		{ "ipvlan_mode", "l2", "l3", "l3s", NULL },
+		{ "ipvlan_flag", "bridge", "private", "vepa", NULL },
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
 		const char *mode = option(create, words[i][0]);
@@ -231,9 +232,6 @@ static int check_modes(const struct network_create *create, struct err **reterr)
 		if (!known)
 			return err_set(reterr, ERR_INVALID, 0, "requested %s '%s' is not valid", words[i][0], mode);
 	}
-	const char *flag = option(create, "ipvlan_flag");
-	if (is_set(flag) && strcmp(flag, "bridge") != 0)
-		return err_set(reterr, ERR_UNSUPPORTED, 0, "ipvlan_flag: \"%s\" is not supported, bridge is", flag);
 	return 0;
 }
 

@@ -90,6 +90,15 @@ static unsigned mode_of(const struct lease_endpoint *endpoint)
 	return LINK_MODE_DEFAULT;
 }
 
+static unsigned flags_of(const struct lease_endpoint *endpoint)
+{
+	if (!is_driver(endpoint, "ipvlan") || !is_set(endpoint->flag))
+		return 0;
+	return strcmp(endpoint->flag, "private") == 0 ? IPVLAN_F_PRIVATE
+	       : strcmp(endpoint->flag, "vepa") == 0  ? IPVLAN_F_VEPA
+						      : 0;
+}
+
 static int find_parent(struct site *site, const struct lease_endpoint *endpoint, struct link_info *ret,
 	struct err **reterr)
 {
@@ -189,6 +198,7 @@ static int make_vlan(struct site *site, const struct lease_endpoint *endpoint, c
 		.netns_fd = site->netns_fd,
 		.parent = parent.index,
 		.mode = mode_of(endpoint),
+		.flags = flags_of(endpoint),
 		.mtu = (unsigned)endpoint->mtu,
 		.mac = is_driver(endpoint, "ipvlan") ? NULL : mac };
 	return make_link(site, endpoint, &link, reterr);

@@ -47,6 +47,7 @@ static const struct json_field lease_endpoint_fields[] = {
 	JSON_FIELD(struct lease_endpoint, cni, "cni", JSON_OBJECT_FIELD, .table = &lease_cni_table,
 		.flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct lease_endpoint, mode, "mode", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct lease_endpoint, flag, "flag", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct lease_endpoint, interface, "interface", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
 	JSON_FIELD(struct lease_endpoint, host_interface, "host_interface", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct lease_endpoint, mac, "mac", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
@@ -198,6 +199,8 @@ static int check_link(const struct lease_endpoint *endpoint, const char *path, s
 	if (is_set(endpoint->mode) &&
 		!OCI_IS_ONE_OF(endpoint->mode, "bridge", "private", "vepa", "passthru", "l2", "l3", "l3s"))
 		return bad(reterr, path, "mode", "unknown mode", endpoint->mode);
+	if (is_set(endpoint->flag) && !OCI_IS_ONE_OF(endpoint->flag, "bridge", "private", "vepa"))
+		return bad(reterr, path, "flag", "unknown flag", endpoint->flag);
 	return 0;
 }
 

@@ -56,6 +56,7 @@ struct lease_endpoint {
 	char *parent; /* name of the bridge, or of the parent interface; "": cni */
 	struct lease_cni cni;
 	char *mode; /* of macvlan (bridge, private, vepa, passthru) and ipvlan (l2, l3, l3s); absent: the kernel's */
+	char *flag; /* of ipvlan: bridge, private, vepa; absent: bridge */
 	char *interface;      /* in the container: eth0 */
 	char *host_interface; /* bridge: how the name of the veth's end at the host begins */
 	char *mac;            /* absent: ipvlan has its parent's */

@@ -138,6 +138,16 @@ def test_ipvlan_l2(engine, made, outside):
     assert done.returncode != 0 or interfaces()["lane0"]["address"] in done.stdout
 
 
+@pytest.mark.parametrize("flag", ["private", "vepa"])
+def test_ipvlan_keeps_containers_apart(engine, made, outside, flag):
+    need("ipvlan", "mode", "l2")
+    create(engine, made, "lane", "-d", "ipvlan", "-o", "parent=lane0", "-o", f"ipvlan_flag={flag}", "--subnet", "10.131.0.0/24")
+    run(engine, made, "lane", "lane-one")
+    two = run(engine, made, "lane", "lane-two")
+    assert pings(engine, "lane-one", "10.131.0.1") and pings(engine, "lane-two", "10.131.0.1")
+    assert not pings(engine, "lane-one", two, 1)
+
+
 @pytest.mark.parametrize("mode", ["l3", "l3s"])
 def test_ipvlan_l3(engine, made, outside, mode):
     """No neighbours, but a route by the parent's host: the far one has to know it."""
