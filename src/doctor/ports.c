@@ -182,15 +182,16 @@ static json_t *describe(const struct container *container, const struct way *way
 		is_none ? none : others);
 }
 
+/* Of the host's address's family, or what is spliced to. */
 static const struct lease_endpoint *endpoint_of(const struct container *container, bool is_v6)
 {
 	const struct launch_network *network = &container->launch.network;
 	const struct lease_endpoint *found = NULL;
 	for (size_t i = 0; i < network->endpoint_count; i++) {
 		const struct lease_endpoint *endpoint = &network->endpoints[i];
-		if (is_v6 && endpoint->ipv6.is_default)
+		if (is_v6 ? endpoint->ipv6.is_default : endpoint->ipv4.is_default)
 			return endpoint;
-		if (endpoint->ipv4.is_default)
+		if (is_v6 ? endpoint->ipv4.is_default : endpoint->ipv6.is_default)
 			found = endpoint;
 	}
 	return found;
@@ -203,8 +204,11 @@ static void examine_port(const struct container *container, const struct lease_p
 	if (inet_parse(port->host_ip, &way.host) < 0)
 		return;
 	way.endpoint = endpoint_of(container, way.host.is_v6);
+	const char *own = !way.endpoint    ? NULL
+			  : way.host.is_v6 ? way.endpoint->ipv6.address
+					   : way.endpoint->ipv4.address;
 	way.is_spliced = way.endpoint && published_is_spliced(way.endpoint, port) &&
-			 (port->through_input || !is_set(way.endpoint->ipv6.address));
+			 (port->through_input || !is_set(own));
 	check_host_address(container, &way);
 	if (!way.why_none[0])
 		check_table(container, &way);

@@ -344,6 +344,8 @@ static int place(const struct container *container, struct launch_network *netwo
 	bool is_v6 = strchr(port->host_ip, ':'), is_both = !is_set(port->host_ip);
 	if (!v6)
 		v6 = v4;
+	if (!v4)
+		v4 = v6;
 	int r = 0;
 	const char *v4_host = is_both ? host_ip_of(container, v4, false) : is_v6 ? NULL : port->host_ip;
 	const char *v6_host = is_both ? host_ip_of(container, v6, true) : is_v6 ? port->host_ip : NULL;

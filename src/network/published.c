@@ -172,15 +172,18 @@ static bool has_own(const char *address)
 	return address && address[0];
 }
 
+static bool has_family(const struct lease_endpoint *endpoint, const struct inet_address *host)
+{
+	return has_own(host->is_v6 ? endpoint->ipv6.address : endpoint->ipv4.address);
+}
+
 /* ::1 and link-local addresses are among those of "::". */
 static bool is_beyond_table(const struct lease_endpoint *endpoint, const struct lease_port *port,
 	const struct inet_address *host)
 {
 	const struct inet_address any = { .is_v6 = true }, loopback = { .is_v6 = true, .bytes = { [15] = 1 } };
-	if (port->through_input)
-		return true;
-	return host->is_v6 &&
-	       (!has_own(endpoint->ipv6.address) || inet_equal(host, &any) || inet_equal(host, &loopback));
+	return port->through_input || !has_family(endpoint, host) || inet_equal(host, &any) ||
+	       inet_equal(host, &loopback);
 }
 
 static bool is_spliced(const struct lease_endpoint *endpoint, const struct lease_port *port,
@@ -201,13 +204,12 @@ static int check_reach(const struct published *published, const struct lease_end
 	const struct lease_port *port, const struct inet_address *host)
 {
 	const struct inet_address any = { .is_v6 = true };
-	bool is_mapped = host->is_v6 ? has_own(endpoint->ipv6.address) : has_own(endpoint->ipv4.address);
 	if (host->is_v6 && published->no_v6)
 		return -EAFNOSUPPORT;
 	if (is_spliced(endpoint, port, host) || lease_is_cni(endpoint)) /* whom its plugins serve is their affair */
 		return 0;
 	bool is_all = inet_equal(host, &any) && !port->through_input;
-	return is_mapped && (!is_beyond_table(endpoint, port, host) || is_all) ? 0 : -EPROTONOSUPPORT;
+	return has_family(endpoint, host) && (!is_beyond_table(endpoint, port, host) || is_all) ? 0 : -EPROTONOSUPPORT;
 }
 
 static struct published_socket socket_for(const struct lease_endpoint *endpoint, const struct lease_port *port,
@@ -239,7 +241,7 @@ static int take(struct published *published, const struct lease_endpoint *endpoi
 		socket.host_port = (uint16_t)(first + i);
 		socket.to_port = (uint16_t)(port->container_port + i);
 		*ret_failed = first + i;
-		bool is_needed = socket.is_spliced && (port->through_input || !has_own(endpoint->ipv6.address));
+		bool is_needed = socket.is_spliced && (port->through_input || !has_family(endpoint, &host));
 		if (is_needed && published->count >= PUBLISHED_SOCKETS_MAX)
 			return -E2BIG; /* without a socket nobody would be served */
 		r = take_one(&socket, previous);

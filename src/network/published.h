@@ -4,7 +4,7 @@
  * at the same moment need no other order. A port that is left to us is one that could be bound.
  *
  * Most packets never get as far as such a socket: the table (network/table.h) sends them to the container before. Only IPv6 has what it
- * can't send on: ::1, link-local addresses, and clients of a container without IPv6. They are served, through the same sockets, by a process
+ * can't send on: ::1, link-local addresses, and clients of a container without IPv6, or without IPv4. They are served, through the same sockets, by a process
  * (network/splice.h). What neither can do (sctp, a host without IPv6) is refused if it was asked for by name, and left
  * out if it is the IPv6 half of a binding to all addresses.
  */

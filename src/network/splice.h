@@ -1,6 +1,6 @@
 /*
  * tare-splice: what the table (network/table.h) can't send on: connections and datagrams to the host's ::1 and link-local
- * addresses, and those of IPv6 clients to a container without IPv6. One process for a container at most. Its monitor holds the
+ * addresses, and those of clients of a family that the container has no address of. One process for a container at most. Its monitor holds the
  * ports (network/published.h) and starts it when the first client is there; it ends of itself when there has been none for a
  * while, and the sockets stay the monitor's, so no client is lost.
  *

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from harness.engine import wait_for
-from harness.nets import Namespace, join, peer_of
+from harness.nets import Echo, Namespace, ask, join, peer_of
 
 BRIEF = 0.4
 HERE, THERE, HERE6, THERE6 = "192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"
@@ -167,6 +167,24 @@ def test_udp_and_a_range(engine, host, outside, run):
     assert "7000-7099" in elements(engine), "a range is one element"
     for one in (server, listener, container):
         one.close()
+
+
+def test_clients_by_ipv4_of_a_container_without_it(engine, host, outside, run):
+    engine.docker("network", "create", "--ipv4=false", "--ipv6", "--subnet", "fd87::/64", "six")
+    run("six", "-p", "5600:56", "-p", "5600:56/udp", "-p", "127.0.0.1:5601:56", network="six")
+    assert ports(engine, "six")["56/udp"] == [{"HostIp": "0.0.0.0", "HostPort": "5600"}, {"HostIp": "::", "HostPort": "5600"}]
+    container = inside(engine, "six")
+    echo = Echo(container, "::", 56)
+    for protocol in ("tcp", "udp"):
+        for client, address in ((outside, HERE), (host, "127.0.0.1"), (host, "::1")):
+            assert ask(client, protocol, address, 5600) == "fd87::1", (protocol, address)
+        assert ask(outside, protocol, HERE6, 5600) == THERE6
+    assert ask(host, "tcp", "127.0.0.1", 5601) == "fd87::1"
+    assert ask(outside, "tcp", HERE, 5601) == "Connection refused"
+    echo.close()
+    container.close()
+    engine.docker("rm", "-f", "six")
+    engine.docker("network", "rm", "six")
 
 
 def test_loopback_only_is_for_the_host_alone(engine, host, outside, run):
