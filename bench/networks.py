@@ -1,7 +1,8 @@
 """The rows of networks: `run` on the default bridge, published ports, changes while containers run, and what goes over the wire.
 
 What goes over the wire is compared with a raw pair of veths, with no bridge, into a container that has no other network: its groups and
-its seccomp filter are the same.
+its seccomp filter are the same. From outside there are two pairs with a host in between, and that host, of the raw way, forwards and
+does nothing else.
 """
 import itertools
 import os
@@ -46,8 +47,8 @@ def change(one, verb):
 
 
 class Wire:
-    """Servers (bench/wire.c) in containers, and who asks them: from the host through a raw veth and through a published port, from a
-    container through a raw veth and over the default bridge."""
+    """Servers (bench/wire.c) in containers, and who asks them: from the host through a raw veth and through a published port, from
+    another host by way of a router of raw veths and through a published port, from a container through a raw veth and over the default bridge."""
     PORT, PUBLISHED = "7", "19999"
 
     def __init__(self, context):
@@ -55,12 +56,24 @@ class Wire:
         # What is bridged goes through the packet filter, too, where the kernel has br_netfilter: not on most hosts.
         subprocess.run(["sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=0"], stderr=subprocess.DEVNULL)
         server, client = self.start("raw-server", "none", "serve"), self.start("raw-client", "none")
+        router, outside = self.start("router", "none"), self.start("outside", "none")
         self.start("server", "bridge", "serve", "-p", f"{self.PUBLISHED}:{self.PORT}")
         self.start("client", "bridge")
-        for name, own, other, where in (("raw0", "10.67.0.1", "10.67.0.2", os.getpid()), ("raw1", "10.68.0.1", "10.68.0.2", client)):
-            subprocess.run(f"ip link add {name} netns {where} type veth peer name {name} netns {server}", shell=True, check=True)
-            for pid, address in ((where, own), (server, other)):
-                subprocess.run(f"nsenter -n -t {pid} ip addr add {address}/24 dev {name}; nsenter -n -t {pid} ip link set {name} up", shell=True, check=True)
+        for number, one, other in ((67, os.getpid(), server), (68, client, server), (69, os.getpid(), outside), (70, router, outside), (71, router, server)):
+            self.pair(f"raw{number}", f"10.{number}.0", one, other)
+        self.ip(outside, "route add 10.71.0.0/24 via 10.70.0.1")
+        self.ip(server, "route add 10.70.0.0/24 via 10.71.0.1")
+        subprocess.run(f"nsenter -n -t {router} sysctl -qw net.ipv4.ip_forward=1", shell=True, check=True)
+
+    @staticmethod
+    def ip(pid, what):
+        subprocess.run(f"nsenter -n -t {pid} ip {what}", shell=True, check=True)
+
+    def pair(self, name, net, one, other):
+        self.ip(one, f"link add {name} type veth peer name {name} netns {other}")
+        for host, pid in ((1, one), (2, other)):
+            self.ip(pid, f"addr add {net}.{host}/24 dev {name}")
+            self.ip(pid, f"link set {name} up")
 
     def start(self, name, network, work="sleep", *options):
         command = ("/wire", "serve", self.PORT) if work == "serve" else ("sleep", "100000")
@@ -74,15 +87,17 @@ class Wire:
         def here(address, port):
             return lambda: float(subprocess.check_output([self.program, kind, address, port, count]))
 
-        def inside(name, address):
-            return lambda: float(self.engine.cli("exec", name, "/wire", kind, address, self.PORT, count)[1])
+        def inside(name, address, port=self.PORT):
+            return lambda: float(self.engine.cli("exec", name, "/wire", kind, address, port, count)[1])
         yield Row(f"{what}: host to container", {"raw veth": here("10.67.0.2", self.PORT),
                                                  "tare, published port": here(self.inspect("server", "{{.NetworkSettings.Gateway}}"), self.PUBLISHED)}, [Target(target, "raw")])
+        yield Row(f"{what}: another host to container", {"raw veths and a router": inside("outside", "10.71.0.2"),
+                                                         "tare, published port": inside("outside", "10.69.0.1", self.PUBLISHED)}, [Target(target, "raw")])
         yield Row(f"{what}: container to container", {"raw veth": inside("raw-client", "10.68.0.2"),
                                                       "tare, default bridge": inside("client", self.inspect("server", "{{.NetworkSettings.IPAddress}}"))}, [Target(target, "raw")])
 
     def end(self):
-        self.engine.cli("rm", "-f", "server", "client", "raw-server", "raw-client")
+        self.engine.cli("rm", "-f", "server", "client", "raw-server", "raw-client", "router", "outside")
 
 
 def rows(context):
