@@ -377,6 +377,12 @@ def seen(engine, name):
     return {(one["Address"], one["Port"], one["Protocol"], one["Denied"]): one["Packets"] for one in document["Seen"]}
 
 
+def are_seen(engine, name, counts):
+    """These places and no others, so many packets each: a client that waits for its answer on a busy machine may send another."""
+    found = seen(engine, name)
+    return found.keys() == counts.keys() and all(count <= found[at] < count + 3 for at, count in counts.items())
+
+
 def test_what_was_refused_is_shown(engine, run):
     space = run("curious", "--egress", f"allow={THERE}:443")
     assert seen(engine, "curious") == {}
@@ -384,9 +390,8 @@ def test_what_was_refused_is_shown(engine, run):
         assert is_refused(space, THERE, 80)
     assert is_refused(space, THERE6, 8080) and reaches(space, THERE, 443)
     engine.tare("exec", "curious", "ping", "-c2", "-W1", OTHER, check=False)
-    counted = seen(engine, "curious")  # packets: a client that waits for its refusal on a busy machine may send another
-    assert set(counted) == {(THERE, 80, "tcp", True), (THERE6, 8080, "tcp", True), (OTHER, 0, "icmp", True)}
-    assert 3 <= counted[THERE, 80, "tcp", True] < 6 and counted[OTHER, 0, "icmp", True] == 2
+    counted = seen(engine, "curious")
+    assert are_seen(engine, "curious", {(THERE, 80, "tcp", True): 3, (THERE6, 8080, "tcp", True): 1, (OTHER, 0, "icmp", True): 2}), counted
     text = engine.tare("egress", "curious").stdout
     assert text.startswith(f"default=deny\nallow={THERE}:443\nPLACE ") and f"[{THERE6}]:8080/tcp" in text and f"{OTHER}/icmp" in text
     # Counted by the kernel: the engine need not be there, and a container's restart begins anew.
@@ -418,17 +423,17 @@ def test_one_container_can_t_fill_what_is_shown(engine, run):
     space.do(shout)  # what is known is counted on
     again = seen(engine, "loud")
     assert len(again) <= budget + 128 and sum(again.values()) > sum(loud.values())
-    assert is_refused(other, THERE, 80) and seen(engine, "quiet") == {(THERE, 80, "tcp", True): 1}
+    assert is_refused(other, THERE, 80) and are_seen(engine, "quiet", {(THERE, 80, "tcp", True): 1})
     engine.tare("restart", "-t", "0", "loud")
     space = inside(engine, "loud")
-    assert is_refused(space, THERE, 80) and seen(engine, "loud") == {(THERE, 80, "tcp", True): 1}
+    assert is_refused(space, THERE, 80) and are_seen(engine, "loud", {(THERE, 80, "tcp", True): 1})
     space.close()
 
 
 def test_audit_only_notes(engine, run):
     space = run("audited", "--egress", "default=audit", "--egress", f"allow={THERE}:443", "--egress", f"deny={OTHER}")
     assert reaches(space, THERE, 443) and reaches(space, THERE, 80) and reaches(space, THERE6, 80) and is_refused(space, OTHER, 80)
-    assert seen(engine, "audited") == {(THERE, 80, "tcp", False): 1, (THERE6, 80, "tcp", False): 1, (OTHER, 80, "tcp", True): 1}
+    assert are_seen(engine, "audited", {(THERE, 80, "tcp", False): 1, (THERE6, 80, "tcp", False): 1, (OTHER, 80, "tcp", True): 1})
 
 
 def test_what_was_refused_is_told(engine, run):
