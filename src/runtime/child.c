@@ -9,7 +9,7 @@
  *	mounts        below the detached root, all by descriptor; then the hooks; then pivot_root
  *	identity      rlimits, groups, gid, uid; working folder as that user; the command is looked up
  *	READY         the creator's container_create returns; only sync, stdio and the listener are open now
- *	START         startContainer hooks, seccomp and capabilities, execve
+ *	START         seccomp and capabilities, startContainer hooks under both, execve
  *
  * Undumpable from the creator on (prctl in container_process_prepare) and again after each setuid, until execve.
  */
@@ -49,7 +49,7 @@ void child_fail(const struct child *child, enum report_stage stage, int errnum, 
 	va_start(args, format);
 	vsnprintf(report.detail, sizeof(report.detail), format, args);
 	va_end(args);
-	report_send(child->sync, &report, -1);
+	report_write(child->sync, &report); /* there may be a filter already, which lets less through */
 	_exit(stage == STAGE_COMMAND && report.errnum == ENOENT ? 127 : 126);
 }
 
@@ -188,8 +188,22 @@ static void set_sysctls(struct child *child)
 	}
 }
 
+/* The files of a process that is not to be looked at are the host's root's, whom nobody in a user namespace is. */
+static int open_time_offsets(struct child *child)
+{
+	char path[64];
+
+	if (!child->plan->new_time_namespace)
+		return -1;
+	snprintf(path, sizeof(path), "%d/timens_offsets", getpid());
+	int fd = procfs_open_file(child_procfs(child, STAGE_TIME), path, O_WRONLY);
+	if (fd < 0)
+		child_fail(child, STAGE_TIME, fd, "%s", "");
+	return fd;
+}
+
 /* Its clocks can be set as long as nobody is in it, so it is not cloned into like the others. */
-static void enter_time_namespace(struct child *child)
+static void enter_time_namespace(struct child *child, int offsets)
 {
 	int proc = child_procfs(child, STAGE_TIME);
 	char path[64], line[96];
@@ -199,11 +213,11 @@ static void enter_time_namespace(struct child *child)
 		child_fail(child, STAGE_TIME, errno, "%s", "");
 	for (size_t cursor = 0; child->plan->time_offsets && (entry = map_next(child->plan->time_offsets, &cursor));) {
 		const struct oci_time_offset *offset = entry->value;
-		snprintf(line, sizeof(line), "%s %lld %lld\n", entry->key, (long long)offset->secs,
+		int len = snprintf(line, sizeof(line), "%s %lld %lld\n", entry->key, (long long)offset->secs,
 			(long long)offset->nanosecs);
-		int r = procfs_write_pid(proc, getpid(), "timens_offsets", line);
-		if (r < 0)
-			child_fail(child, STAGE_TIME, r, "(%s)", entry->key);
+		/* A line is written at the beginning, and pwrite is not for this file. */
+		if (write(offsets, line, (size_t)len) != len || lseek(offsets, 0, SEEK_SET) < 0)
+			child_fail(child, STAGE_TIME, errno, "(%s)", entry->key);
 	}
 	snprintf(path, sizeof(path), "%d/ns/time_for_children", getpid());
 	int fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
@@ -217,6 +231,7 @@ static void enter_namespaces(struct child *child)
 	const struct plan *plan = child->plan;
 
 	join_cgroups(child);
+	_autoclose_ int time_offsets = open_time_offsets(child);
 	if (plan->new_namespaces & CLONE_NEWUSER)
 		wait_for(child, REPORT_GO);
 	if (plan->process.new_keyring) {
@@ -228,7 +243,7 @@ static void enter_namespaces(struct child *child)
 		become_root(child);
 	join_namespaces(child);
 	if (plan->new_time_namespace)
-		enter_time_namespace(child);
+		enter_time_namespace(child, time_offsets);
 	if (plan->loopback) {
 		int r = loopback_up();
 		if (r < 0)
@@ -405,8 +420,15 @@ _Noreturn static void execute(struct child *child)
 	const struct plan_process *process = &child->plan->process;
 
 	child_privileges_final(child);
+	if (!child->plan->is_exec)
+		child_run_hooks(child, child->plan->hooks->start_container, child->plan->hooks->start_container_count,
+			"startContainer");
 	execve(child->command, process->args, process->env);
-	child_fail(child, STAGE_EXEC, errno, "exec %s: %s", child->command, exec_errno_text(errno));
+	const char *why = exec_errno_text(errno);
+	if (!process->says_exec_error)
+		child_fail(child, STAGE_EXEC, errno, "exec %s: %s", child->command, why);
+	dprintf(STDERR_FILENO, "exec %s: %s\n", child->command, why);
+	_exit(255);
 }
 
 static void end_early(int signo)
@@ -513,7 +535,6 @@ static void run_container(struct child *child)
 	child_mounts(child);
 	become_user(child);
 	wait_for_start(child);
-	child_run_hooks(child, plan->hooks->start_container, plan->hooks->start_container_count, "startContainer");
 }
 
 static void run_exec(struct child *child)

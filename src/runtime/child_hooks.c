@@ -6,13 +6,17 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "base/clock.h"
 #include "runtime/child.h"
+
+#define LOOK_MS 20
 
 static char **drop_linker_words(char **env)
 {
@@ -38,20 +42,38 @@ _Noreturn static void become_hook(const struct child *child, const struct oci_ho
 	_exit(127);
 }
 
-/* True if it ended in time. */
+/* True if it ended in time. Without a limit that is the wait's own matter: the container's filter may be in force, and know no pidfd;
+ * with one, who has no pidfd looks from time to time. */
 static bool wait_hook(const struct oci_hook *hook, pid_t pid)
 {
+	int64_t seconds = hook->timeout_s.set ? hook->timeout_s.value : 0;
+	siginfo_t info = { 0 };
+
+	if (seconds <= 0 || seconds >= 1000000)
+		return true;
+	int64_t deadline = clock_monotonic_ms() + seconds * 1000;
 	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
-	int64_t seconds = hook->timeout_s.value;
-	int timeout_ms = hook->timeout_s.set && seconds > 0 && seconds < 1000000 ? (int)seconds * 1000 : -1;
-	int r;
-
-	do {
-		r = poll(&ended, 1, timeout_ms);
-	} while (r < 0 && errno == EINTR);
+	for (int64_t left = seconds * 1000; left > 0 && !info.si_pid; left = deadline - clock_monotonic_ms()) {
+		poll(&ended, 1, pidfd < 0 && left > LOOK_MS ? LOOK_MS : (int)left);
+		waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT);
+	}
 	fd_close(&pidfd);
-	return r != 0;
+	return info.si_pid;
+}
+
+/* A signal by its name, as runc has it: "bad system call" tells of the filter. */
+_Noreturn static void fail(const struct child *child, const struct oci_hook *hook, const char *name, size_t index,
+	int status)
+{
+	char signal_name[64];
+	const char *text = WIFSIGNALED(status) ? sigdescr_np(WTERMSIG(status)) : NULL;
+
+	if (!text)
+		child_fail(child, STAGE_HOOK, ECANCELED, "%s hook #%zu: %s: exit status %d", name, index, hook->path,
+			WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+	snprintf(signal_name, sizeof(signal_name), "%c%s", text[0] | 0x20, text + 1);
+	child_fail(child, STAGE_HOOK, ECANCELED, "%s hook #%zu: %s: signal: %s", name, index, hook->path, signal_name);
 }
 
 void child_run_hooks(struct child *child, const struct oci_hook *hooks, size_t count, const char *name)
@@ -68,8 +90,7 @@ void child_run_hooks(struct child *child, const struct oci_hook *hooks, size_t c
 			waitpid(pid, &status, 0);
 			child_fail(child, STAGE_HOOK, ETIMEDOUT, "%s hook #%zu: (%s)", name, i, hooks[i].path);
 		}
-		if (waitpid(pid, &status, 0) < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
-			child_fail(child, STAGE_HOOK, ECANCELED, "%s hook #%zu: %s: exit status %d", name, i,
-				hooks[i].path, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+		if (waitpid(pid, &status, 0) < 0 || status != 0)
+			fail(child, &hooks[i], name, i, status);
 	}
 }

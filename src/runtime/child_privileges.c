@@ -71,7 +71,10 @@ static void tune(const struct child *child)
 		child_fail(child, STAGE_CPUS, r, "%s", "");
 	r = tuning && tuning->has_scheduling ? scheduling_set(&tuning->scheduling) : 0;
 	if (r < 0)
-		child_fail(child, STAGE_SCHEDULER, r, "%s", "");
+		child_fail(child, STAGE_SCHEDULER, r, "%s",
+			r == -EPERM
+				? "(process scheduler can't be used together with AllowedCPUs, or without CAP_SYS_NICE)"
+				: "");
 	r = tuning && tuning->has_io_priority ? io_priority_set(tuning->io_class, tuning->io_level) : 0;
 	if (r < 0)
 		child_fail(child, STAGE_IO_PRIORITY, r, "%s", "");
@@ -91,6 +94,32 @@ static void limit_bounding(const struct child *child)
 		child_fail(child, STAGE_CAPABILITIES, r, "(bounding set)");
 }
 
+/* What the host itself has not got, nobody can be given. */
+static struct cap_sets final_caps(const struct child *child, uint64_t have)
+{
+	struct cap_sets sets = child->plan->process.caps;
+
+	sets.permitted &= have;
+	sets.effective &= sets.permitted;
+	sets.inheritable &= have;
+	sets.ambient &= sets.permitted & sets.inheritable;
+	return sets;
+}
+
+/* For the working folder and the command: a user may enter and execute by capabilities what the modes keep him from. */
+static void use_effective_caps(const struct child *child)
+{
+	uint64_t have;
+	int r = caps_get_permitted(&have);
+
+	if (r == 0) {
+		const struct cap_sets sets = { .effective = final_caps(child, have).effective, .permitted = have };
+		r = caps_set(&sets);
+	}
+	if (r < 0)
+		child_fail(child, STAGE_CAPABILITIES, r, "%s", "");
+}
+
 static void become_user(const struct child *child)
 {
 	const struct identity *identity = child->plan->process.identity;
@@ -105,6 +134,8 @@ static void become_user(const struct child *child)
 	if (setresuid(identity->uid, identity->uid, identity->uid) < 0)
 		child_fail(child, STAGE_USER, errno, "%s", "");
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	if (identity->uid && child->plan->process.caps.effective)
+		use_effective_caps(child);
 }
 
 void child_privileges_early(struct child *child)
@@ -151,18 +182,6 @@ static void install_filter(const struct child *child)
 		child_fail(child, STAGE_SECCOMP, r, "%s", "");
 	if (process->filter_flags & SECCOMP_FILTER_FLAG_NEW_LISTENER)
 		hand_over_listener(child, r);
-}
-
-/* What the host itself has not got, nobody can be given. */
-static struct cap_sets final_caps(const struct child *child, uint64_t have)
-{
-	struct cap_sets sets = child->plan->process.caps;
-
-	sets.permitted &= have;
-	sets.effective &= sets.permitted;
-	sets.inheritable &= have;
-	sets.ambient &= sets.permitted & sets.inheritable;
-	return sets;
 }
 
 void child_privileges_final(struct child *child)

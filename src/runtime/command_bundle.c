@@ -20,6 +20,7 @@
 #include "runtime/container_internal.h"
 #include "runtime/hooks.h"
 #include "runtime/seccomp_cache.h"
+#include "runtime/seccomp_file.h"
 #include "spec/oci_validate.h"
 
 #define PRESERVE_MAX 1024
@@ -93,6 +94,17 @@ int bundle_seccomp(const char *root, const struct oci_spec *spec, int *ret_fd, s
 	if (!profile && spec->linux_config.seccomp)
 		return err_oom(reterr);
 	return seccomp_cache_open(cache, "/proc/self/exe", &request, ret_fd, reterr);
+}
+
+void command_debug_filter(const struct command *command, int fd)
+{
+	struct seccomp_file_header header;
+	char text[64];
+
+	if (!command->debug || fd < 0 || pread(fd, &header, sizeof(header), 0) != sizeof(header))
+		return;
+	snprintf(text, sizeof(text), "seccomp filter flags: %u", header.filter_flags);
+	command_debug(command, text);
 }
 
 int command_listener(const struct oci_spec *spec, const struct saved_state *state, const char *status,

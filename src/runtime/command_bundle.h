@@ -19,6 +19,10 @@ int bundle_read_config(int folder, const char *name, struct oci_spec *out, struc
 /* The compiled filter of the spec's profile, or -1 in *ret_fd. */
 int bundle_seccomp(const char *root, const struct oci_spec *spec, int *ret_fd, struct err **reterr);
 
+/* Its flags, with --debug. */
+struct command;
+void command_debug_filter(const struct command *command, int fd);
+
 /* Writes the pid, replacing the file; and connects to a console socket. */
 /* Who listens to the filter of the spec, for a container that is `status`; all is borrowed but *ret_state. */
 struct saved_state;
@@ -32,7 +36,6 @@ int command_send_pidfd(const char *path, int pidfd, struct err **reterr);
 
 /* Of the caller's descriptors from 3 on, as many as --preserve-fds says, and then LISTEN_FDS if `listens`: those that are open lose
  * their mark to be closed. To be called before anything of ours is opened, which could have such a number. */
-struct command;
 int command_keep_fds(const struct command *command, int64_t wish, bool listens, unsigned *ret, struct err **reterr);
 /* What tells of LISTEN_FDS, into process.env. */
 int command_listen_env(struct oci_process *process, struct err **reterr);

@@ -197,6 +197,7 @@ static int make_container(struct creation *creation, struct err **reterr)
 	options.mounts_in_order = true;
 	options.no_pivot = creation->values->no_pivot;
 	options.no_new_keyring = creation->values->no_new_keyring;
+	options.says_exec_error = true;
 	options.needs_no_groups = creation->command->is_rootless;
 	options.cgroup_manager = creation->command->systemd_cgroup ? CONTAINER_SYSTEMD : CONTAINER_CGROUPFS;
 	options.start_listen_fd = creation->listener;
@@ -205,6 +206,7 @@ static int make_container(struct creation *creation, struct err **reterr)
 	options.on_born = note_birth;
 	options.on_warn = warn;
 	options.user_data = creation;
+	command_debug_filter(creation->command, creation->seccomp_fd);
 	command_debug(creation->command, "nsexec container setup");
 	r = container_create(&creation->spec, &options, &creation->container, reterr);
 	if (r == 0)

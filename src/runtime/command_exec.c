@@ -242,7 +242,7 @@ static int prepare(struct execution *self, const char *id, char *const *args, st
 static void debug_cpus(const struct execution *self)
 {
 	const struct oci_cpu_affinity *affinity = self->process->exec_cpu_affinity;
-	unsigned long cpus[1];
+	unsigned long cpus[1] = { 0 };
 	char text[64];
 
 	if (!affinity || !affinity->initial || oci_number_list_bits(affinity->initial, cpus, WORD_BITS) < 0)
@@ -270,12 +270,14 @@ static int execute(struct execution *self, struct container_process *started, st
 	options.config = &self->spec.linux_config;
 	options.preserve_fds = self->preserve_fds;
 	options.no_new_keyring = self->opened.state.no_new_keyring;
+	options.says_exec_error = true;
 	options.on_warn = command_warn;
 	options.user_data = self->command;
 	if (self->resolve_user)
 		options.user = self->values.user;
 	options.subgroups = self->values.cgroups;
 	options.ignore_paused = self->values.ignore_paused;
+	command_debug_filter(self->command, self->seccomp_fd);
 	command_debug(self->command, "nsexec container setup");
 	r = container_exec(self->opened.container, self->process, &options, started, reterr);
 	if (r < 0)

@@ -145,6 +145,9 @@ struct container_options {
 	unsigned preserve_fds;
 	bool no_pivot;
 	bool no_new_keyring;
+	/* An execve that fails is told by the process itself, on its standard error, and by its end (255), as runc does; else it is an
+	 * error of container_start. */
+	bool says_exec_error;
 	/* Groups that init may make its own below, as systemd does, on a /sys/fs/cgroup that is otherwise read-only: v2's, or v1's
 	 * hierarchy without a controller. In neither is a limit of the container's own. Refused where v2 is not mounted with nsdelegate. */
 	bool writable_cgroups;
@@ -233,6 +236,7 @@ struct container_exec_options {
 		config; /* the container's, for what processes of it have in common: personality, memoryPolicy; or NULL */
 	unsigned preserve_fds;
 	bool no_new_keyring;
+	bool says_exec_error;   /* of container_exec */
 	char *const *subgroups; /* "path" or "controller,controller:path", below the container's groups; NULL: none */
 	bool ignore_paused;     /* waits as long as the container is paused */
 	container_warn_fn *on_warn;

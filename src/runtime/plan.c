@@ -313,6 +313,7 @@ int plan_exec(const struct oci_process *spec, const struct container_exec_option
 	plan->process.group_add = options->group_add;
 	plan->process.preserve_fds = options->preserve_fds;
 	plan->process.new_keyring = !options->no_new_keyring;
+	plan->process.says_exec_error = options->says_exec_error;
 	*ret = TAKE(plan);
 	return 0;
 }
@@ -539,6 +540,7 @@ static void fill_simple(struct plan *plan, const struct oci_spec *spec, const st
 	plan->process.group_add = options->group_add;
 	plan->process.preserve_fds = options->preserve_fds;
 	plan->process.new_keyring = !options->no_new_keyring;
+	plan->process.says_exec_error = options->says_exec_error;
 	fill_stdio(&plan->process, &options->stdio);
 }
 

@@ -149,6 +149,7 @@ struct plan_process {
 
 	unsigned preserve_fds;
 	bool new_keyring;
+	bool says_exec_error; /* of execve, on its own standard error, and ends with 255: nobody is told otherwise */
 	bool in_user_namespace;
 	int init_fd;      /* read-only view; -1: none */
 	char **init_args; /* ours: "/sbin/docker-init -p PID -- COMMAND", as people see it in ps */

@@ -247,7 +247,7 @@ static int add_syscall(struct compiler *compiler, const struct oci_seccomp_sysca
 
 static int read_flags(const struct oci_seccomp *profile, unsigned *ret, struct err **reterr)
 {
-	*ret = 0;
+	*ret = profile->flags ? 0 : SECCOMP_FILTER_FLAG_SPEC_ALLOW; /* as every runtime does */
 	for (char *const *name = profile->flags; name && *name; name++) {
 		size_t i = 0;
 		while (i < ARRAY_SIZE(filter_flags) && strcmp(filter_flags[i].name, *name) != 0)

@@ -289,7 +289,7 @@ const struct json_table oci_seccomp_syscall_table = JSON_TABLE(struct oci_seccom
 static const struct json_field oci_seccomp_fields[] = {
 	JSON_FIELD(struct oci_seccomp, default_action, "defaultAction", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
 	JSON_FIELD(struct oci_seccomp, default_errno_ret, "defaultErrnoRet", JSON_OPT_INT, .flags = JSON_OMITEMPTY),
-	JSON_FIELD(struct oci_seccomp, flags, "flags", JSON_STRV, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct oci_seccomp, flags, "flags", JSON_STRV), /* none said is not none */
 	JSON_FIELD(struct oci_seccomp, listener_path, "listenerPath", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct oci_seccomp, listener_metadata, "listenerMetadata", JSON_STRING_FIELD,
 		.flags = JSON_OMITEMPTY),

@@ -10,6 +10,7 @@ import re
 import selectors
 import socket
 import struct
+import shutil
 import subprocess
 import threading
 
@@ -172,6 +173,62 @@ def test_time_namespace(box):
     identifier = box.start(["sleep", "1000"])
     assert float(box.rt("exec", identifier, "cat", "/proc/uptime", check=True).stdout.split()[0]) >= host + 1000000
     assert os.readlink(f"/proc/{box.pid(identifier)}/ns/time") != os.readlink("/proc/self/ns/time")
+
+
+def test_time_namespace_in_a_user_namespace(box):
+    own_user_namespace(box)
+    box.spec["linux"]["namespaces"].append({"type": "time"})
+    box.spec["linux"]["timeOffsets"] = {"boottime": {"secs": 1000000, "nanosecs": 5}, "monotonic": {"secs": 500}}
+    assert box.output("cat /proc/self/timens_offsets").split() == ["monotonic", "500", "0", "boottime", "1000000", "5"]
+
+
+def test_start_hooks_are_bound_as_the_process_is(box):
+    """By its filter and its capabilities; what ends one is told."""
+    box.spec["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"],
+                                    "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_KILL_PROCESS"},
+                                                 {"names": ["pidfd_open", "sendmsg"], "action": "SCMP_ACT_ERRNO"}]}
+    box.spec["process"]["rlimits"] = [{"type": "RLIMIT_CORE", "soft": 0, "hard": 0}]
+    hook = {"path": "/bin/busybox", "args": ["mkdir", "/tmp/new"]}
+    box.spec["hooks"] = {"startContainer": [hook]}
+    complaint = "error running startContainer hook #0: /bin/busybox: signal: bad system call"
+    assert complaint in box.run("true").stderr
+    hook.update(args=["sleep", "100"], timeout=1)
+    assert "error running startContainer hook #0: (/bin/busybox)" in box.run("true").stderr
+    hook.update(args=["sh", "-c", "grep CapEff /proc/self/status >/tmp/caps"], timeout=60)
+    assert box.output("grep CapEff /proc/self/status").split() == (box.root / "tmp/caps").read_text().split()
+
+
+def test_commands_that_only_capabilities_can_execute(box):
+    shutil.copy(box.root / "bin/busybox", box.root / "data/busybox")
+    (box.root / "data/busybox").chmod(0o700)
+    box.spec["process"]["user"] = {"uid": 1000, "gid": 1000}
+    for names, fails in (([], True), (["CAP_DAC_OVERRIDE"], False)):
+        for kind in ("bounding", "effective", "permitted", "inheritable", "ambient"):
+            box.spec["process"]["capabilities"][kind] = names
+        result = box.run(args=["/data/busybox", "true"])
+        assert bool(result.returncode) == fails and ("permission denied" in result.stderr) == fails
+
+
+def test_filter_flags(box):
+    """None said means what every runtime takes for granted; an empty list means none."""
+    box.spec["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW"}
+    box.spec["process"]["args"] = ["true"]
+    for flags, number in ((None, 4), ([], 0), (["SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_TSYNC"], 2)):
+        box.spec["linux"]["seccomp"].update({} if flags is None else {"flags": flags})
+        identifier = box.new_id()
+        box.write(identifier)
+        assert f'"seccomp filter flags: {number}"' in box.rt("--debug", "run", "-b", box.bundle, identifier, check=True).stderr
+
+
+def test_an_execve_that_fails_is_the_containers_own_story(box):
+    """As runc: one line on its standard error, and its end."""
+    (box.root / "data/script").write_text("#!/no/such/shell\n")
+    (box.root / "data/script").chmod(0o755)
+    result = box.run(args=["/data/script"])
+    assert (result.returncode, result.stderr) == (255, "exec /data/script: no such file or directory\n")
+    box.spec["process"]["args"] = ["sleep", "100"]
+    result = box.rt("exec", box.start(), "/data/script")
+    assert (result.returncode, result.stderr) == (255, "exec /data/script: no such file or directory\n")
 
 
 def test_time_namespace_joined_by_path(box):
