@@ -1,5 +1,6 @@
 """Images made by others' tools. The busybox one is packed by skopeo from a hand-made OCI layout; the Debian one is
 mmdebstrap's. Both are kept in the build folder between runs."""
+import contextlib
 import gzip
 import hashlib
 import io
@@ -9,6 +10,7 @@ import pathlib
 import shutil
 import subprocess
 import tarfile
+import tempfile
 
 from .engine import BUILD
 
@@ -19,14 +21,22 @@ def busybox_program():
     return shutil.which("busybox", path="/bin:/usr/bin")
 
 
+@contextlib.contextmanager
+def becoming(path):
+    """A name for what is being made; it becomes `path` when it is whole. Another run may be making the same."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+        yield pathlib.Path(folder) / path.name
+        os.rename(pathlib.Path(folder) / path.name, path)
+
+
 def busybox_root():
     """A root tar: static busybox, its applets, a few accounts."""
     path = CACHE / "busybox-root.tar"
     if path.exists():
         return path
-    CACHE.mkdir(parents=True, exist_ok=True)
     applets = subprocess.check_output([busybox_program(), "--list"], text=True).split()
-    with tarfile.open(f"{path}.tmp", "w") as tar:
+    with becoming(path) as made, tarfile.open(made, "w") as tar:
         def folder(name, mode=0o755):
             info = tarfile.TarInfo(name)
             info.type, info.mode = tarfile.DIRTYPE, mode
@@ -47,7 +57,6 @@ def busybox_root():
                 info = tarfile.TarInfo(f"bin/{applet}")
                 info.type, info.linkname = tarfile.SYMTYPE, "busybox"
                 tar.addfile(info)
-    os.rename(f"{path}.tmp", path)
     return path
 
 
@@ -79,15 +88,10 @@ def packed(name, root_tar, reference, kind, config=None):
     path = CACHE / f"{name}.{kind}.tar"
     if path.exists():
         return path
-    layout = CACHE / f"{name}.layout"
-    shutil.rmtree(layout, ignore_errors=True)
-    layout.mkdir(parents=True)
-    oci_layout(layout, root_tar, "packed", config)
-    temporary = f"{path}.tmp"
-    pathlib.Path(temporary).unlink(missing_ok=True)
-    subprocess.run(["skopeo", "copy", "--insecure-policy", "-q", f"oci:{layout}:packed", f"{kind}:{temporary}:{reference}"], check=True)
-    os.rename(temporary, path)
-    shutil.rmtree(layout)
+    with becoming(path) as made:
+        layout = made.parent / "layout"
+        oci_layout(layout, root_tar, "packed", config)
+        subprocess.run(["skopeo", "copy", "--insecure-policy", "-q", f"oci:{layout}:packed", f"{kind}:{made}:{reference}"], check=True)
     return path
 
 
@@ -98,9 +102,8 @@ def busybox(kind="docker-archive"):
 def debian_root(name="debian", *options):
     path = CACHE / f"{name}-root.tar"
     if not path.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root", *options, "bookworm", f"{path}.tmp.tar"], check=True)
-        os.rename(f"{path}.tmp.tar", path)
+        with becoming(path) as made:
+            subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root", *options, "bookworm", made], check=True)
     return path
 
 

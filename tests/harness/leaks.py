@@ -40,8 +40,9 @@ def remove_groups(groups):
 
 
 def mounts(engine):
+    """But for a data root that is a test's own mount."""
     lines = pathlib.Path("/proc/self/mountinfo").read_text().splitlines()
-    return [line for line in lines if str(engine.root) in line]
+    return [line for line in lines if str(engine.root) in line and line.split()[4] != str(engine.data)]
 
 
 def entries(folder):

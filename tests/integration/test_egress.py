@@ -561,7 +561,7 @@ def test_a_name_asked_for_by_the_container_itself(engine, run, names, outside):
     run("itself", "--egress", "allow=api.example:8081/tcp")
     with outside.listen("0.0.0.0", 8081) as listener:
         for _ in range(3):
-            client = engine.popen(PROGRAMS / "tare", "exec", "itself", "nc", "-w", "9", "api.example", "8081")
+            client = engine.popen(PROGRAMS / "tare", "exec", "itself", "nc", "-w", "60", "api.example", "8081")
             listener.accept()[0].close()
             assert client.wait(TIMEOUT) == 0
 

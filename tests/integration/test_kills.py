@@ -228,10 +228,9 @@ def other_image():
     """With a layer that no container of the scene holds."""
     root = images.CACHE / "other-root.tar"
     if not root.exists():
-        with tarfile.open(f"{root}.tmp", "w") as tar:
+        with images.becoming(root) as made, tarfile.open(made, "w") as tar:
             tar.add(images.busybox_program(), "bin/busybox")
             tar.add("/etc/hostname", "etc/other")
-        os.rename(f"{root}.tmp", root)
     return images.packed("other", root, "other:latest", "docker-archive", {"Cmd": ["/bin/busybox", "echo", "whole"]})
 
 

@@ -211,7 +211,7 @@ def test_the_host_s_own_bridge(configured):
         assert described["IPAM"]["Config"] == [{"Subnet": "10.74.0.0/24", "IPRange": "10.74.0.128/25", "Gateway": "10.74.0.7"}]
         engine.docker("run", "-d", "--name", "on", "busybox", "sleep", "1000")
         assert "inet 10.74.0.128/24" in engine.tare("exec", "on", "ip", "addr").stdout
-        assert " 0% packet loss" in engine.tare("exec", "on", "ping", "-c", "1", "-w", "10", "10.74.0.7").stdout
+        assert " 0% packet loss" in engine.tare("exec", "on", "ping", "-c", "1", "-W", "30", "10.74.0.7").stdout
         own = json.loads(subprocess.check_output(["ip", "-j", "addr", "show", "lan0"]))[0]
         assert {a["local"] for a in own["addr_info"] if a["scope"] == "global"} == {"10.74.0.7", "fd74::7"} and "ifalias" not in own
         assert not networks.bridges(engine)

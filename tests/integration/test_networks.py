@@ -65,8 +65,8 @@ def addresses(engine, name):
     return found
 
 
-def pings(engine, name, address):
-    return engine.tare("exec", name, "ping", "-c1", "-W2", address, check=False).returncode == 0
+def pings(engine, name, address, seconds=30):
+    return engine.tare("exec", name, "ping", "-c1", f"-W{seconds}", address, check=False).returncode == 0
 
 
 def sleeper(engine, made, name, *options):
@@ -299,7 +299,7 @@ def test_icc_false_keeps_containers_apart(engine, made):
     sleeper(engine, made, "net-apart2", "--network", "apart")
     other = places(engine, "net-apart2")["apart"]["IPAddress"]
     assert pings(engine, "net-apart1", "10.82.0.1")
-    assert not pings(engine, "net-apart1", other)
+    assert not pings(engine, "net-apart1", other, 1)
 
 
 def test_internal_has_no_way_out(engine, made):
@@ -548,7 +548,7 @@ def test_a_link_s_variables(engine, client, made):
     create(engine, made, "named")
     sleeper(engine, made, "net-elsewhere", "--network", "named", "-e", "USER=bob", "--expose", "80")
     shown = engine.docker("run", "--rm", "--network", "named", "--link", "net-elsewhere:my-db", "busybox", "sh", "-c",
-                          "env; cat /etc/hosts; ping -c 1 -w 5 my-db").stdout
+                          "env; cat /etc/hosts; ping -c 1 -W 30 my-db").stdout
     assert variables(shown) == {} and "\tmy-db" not in shown and "1 packets received" in shown
 
 

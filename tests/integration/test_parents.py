@@ -70,14 +70,13 @@ def inside(engine, name, *command):
     return engine.tare("exec", name, *command).stdout
 
 
-def pings(engine, name, address, seconds=10):
-    """The first that comes through will do."""
-    done = engine.tare("exec", name, "ping", "-c1", f"-w{seconds}", address, check=False)
+def pings(engine, name, address, seconds=30):
+    done = engine.tare("exec", name, "ping", "-c1", f"-W{seconds}", address, check=False)
     return "1 packets received" in done.stdout
 
 
 def reached_from(far, address):
-    return far.run("busybox", "ping", "-c1", "-w10", address).returncode == 0
+    return far.run("busybox", "ping", "-c1", "-W30", address).returncode == 0
 
 
 def interfaces():
@@ -93,7 +92,7 @@ def test_macvlan_modes(engine, made, outside, mode, neighbours):
     assert (one, two) == ("10.131.0.2", "10.131.0.3")
     for name, address in (("lane-one", one), ("lane-two", two)):
         assert pings(engine, name, "10.131.0.1") and reached_from(outside, address)
-    assert pings(engine, "lane-one", two, 10 if neighbours else 1) == neighbours
+    assert pings(engine, "lane-one", two, 30 if neighbours else 1) == neighbours
 
 
 def test_macvlan_passthru_is_for_one(engine, made, outside):

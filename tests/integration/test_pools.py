@@ -10,6 +10,7 @@ from harness.engine import BUILD
 SOURCE = pathlib.Path(__file__).parent / "helpers/pool/main.go"
 
 
+@pytest.mark.slow  # to build, where Go's own library is not yet
 def test_go(engine, tmp_path):
     subprocess.run(["go", "build", "-o", tmp_path / "pool", SOURCE], check=True, env={**os.environ, "GOFLAGS": "-mod=mod", "GO111MODULE": "off", "GOCACHE": str(BUILD / "go-cache")})
     done = subprocess.run([tmp_path / "pool", engine.socket], stdout=subprocess.PIPE, text=True, timeout=120)

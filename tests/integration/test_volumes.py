@@ -24,7 +24,7 @@ def full_image():
     """busybox with a folder that takes a while to copy, and things in it that are no plain files."""
     root = images.CACHE / f"full-{FILES}-root.tar"
     if not root.exists():
-        with tarfile.open(images.busybox_root()) as busybox, tarfile.open(f"{root}.tmp", "w") as tar:
+        with tarfile.open(images.busybox_root()) as busybox, images.becoming(root) as made, tarfile.open(made, "w") as tar:
             for member in busybox:
                 tar.addfile(member, busybox.extractfile(member) if member.isreg() else None)
 
@@ -40,7 +40,6 @@ def full_image():
                 add(f"full/{number % FOLDERS}/{number}", data=content(number))
             add("full/link", tarfile.SYMTYPE, link="/etc/shadow")
             add("full/fifo", tarfile.FIFOTYPE, mode=0o622)
-        os.rename(f"{root}.tmp", root)
     return images.packed(f"full-{FILES}", root, "full:latest", "docker-archive", {"Cmd": ["sh"], "Env": ["PATH=/bin"]})
 
 
