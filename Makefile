@@ -33,6 +33,7 @@ conformance: build
 
 install: build
 	@$(MESON) install -C $(BUILD)
+	@[ -n "$(DESTDIR)" ] || ldconfig 2>/dev/null || true
 
 uninstall:
 	@$(PREFIX)/sbin/tared --cleanup

@@ -102,7 +102,8 @@ enum tare_mount_flags {
 /*
  * A folder as root: absolute, or relative to the working folder of now. Else as Docker has it: its 14 capabilities, its filter of
  * system calls, no_new_privs, hidden parts of /proc and /sys, own namespaces of mount, pid, ipc, uts and cgroup, no network, root
- * as user, a PATH and nothing else in the environment. What is out of memory is said by tare_container_create.
+ * as user, a PATH and nothing else in the environment. Of an ordinary user's there is a user namespace too, in which he is root and
+ * nobody else is. What is out of memory is said by tare_container_create.
  */
 TARE_API tare_config *tare_config_new(const char *rootfs);
 /* config.json of the OCI runtime specification as it stands, all of it ours to obey. `bundle` is what relative paths in it are

@@ -89,6 +89,46 @@ static int add_root(tare_config *config, const char *rootfs)
 	return set_text(&config->bundle, root->path);
 }
 
+/* ---- an ordinary user's ---- */
+
+static int map_own_id(unsigned id, struct oci_id_mapping **ret, size_t *ret_count)
+{
+	*ret = calloc(1, sizeof(**ret));
+	if (!*ret)
+		return -ENOMEM;
+	**ret = (struct oci_id_mapping){ .container_id = 0, .host_id = id, .size = 1 };
+	*ret_count = 1;
+	return 0;
+}
+
+static void drop_option(char **options, const char *prefix)
+{
+	char **kept = options;
+
+	for (char **option = options; option && *option; option++)
+		if (strncmp(*option, prefix, strlen(prefix)) == 0)
+			free(*option);
+		else
+			*kept++ = *option;
+	if (kept)
+		*kept = NULL;
+}
+
+/* He alone is mapped, as root; a group of another's does not exist then, and his own groups he most likely can't have. */
+static int make_rootless(struct oci_spec *spec)
+{
+	struct oci_linux *config = &spec->linux_config;
+	int r = defaults_add_namespace(config, "user", NULL);
+
+	if (r == 0)
+		r = map_own_id(geteuid(), &config->uid_mappings, &config->uid_mapping_count);
+	if (r == 0)
+		r = map_own_id(getegid(), &config->gid_mappings, &config->gid_mapping_count);
+	for (size_t i = 0; i < spec->mount_count; i++)
+		drop_option(spec->mounts[i].options, "gid=");
+	return r;
+}
+
 static int add_defaults(tare_config *config)
 {
 	struct oci_spec *spec = &config->spec;
@@ -98,6 +138,8 @@ static int add_defaults(tare_config *config)
 		r = add_process(spec);
 	if (r == 0)
 		r = defaults_add_mounts(spec, DEFAULT_SHM_SIZE_BYTES);
+	if (r == 0)
+		r = geteuid() == 0 ? 0 : make_rootless(spec);
 	if (r == 0)
 		r = add_namespaces(&spec->linux_config);
 	if (r == 0)

@@ -15,7 +15,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("TARE_BUILD", "build")).resolve()
 HOST = TOP / "tests/integration/helpers/host.c"
 SANITIZED = "-fsanitize=address,undefined" if "asan" in BUILD.name else ""
-SCENARIOS = ["life", "mistakes", "inside", "oom", "limits", "pauses", "terminal", "documents", "many", "threads", "orphaned"]
+SCENARIOS = ["life", "mistakes", "inside", "oom", "limits", "pauses", "terminal", "documents", "network", "threads", "orphaned"]
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,11 @@ def test_scenario(installed, box, nothing_left, scenario):
     host(installed, box, scenario)
 
 
-@pytest.mark.parametrize("scenario", ["life", "inside", "threads"])
+def test_many_in_a_row(installed, box, nothing_left):
+    host(installed, box, "many", "10" if SANITIZED else "100")
+
+
+@pytest.mark.parametrize("scenario", ["life", "inside", pytest.param("threads", marks=pytest.mark.slow)])
 def test_static(installed, box, nothing_left, scenario):
     host(installed, box, scenario, kind="static")
 
@@ -72,6 +76,21 @@ def test_example(installed, box):
     assert missing.returncode == 125 and "executable file not found" in missing.stderr
     assert len((TOP / "examples/contained.c").read_text().splitlines()) < 30
     assert not processes_of(box)
+
+
+@pytest.mark.parametrize("scenario", ["life", "network"])
+def test_an_ordinary_user(installed, box, scenario):
+    """With what he may read: copies, in a folder that is open to him."""
+    user, state = 43210, box.top / "his"
+    state.mkdir()
+    os.chown(state, user, user)
+    for folder in (box.top, box.bundle, box.root):
+        folder.chmod(0o755)
+    host_copy, runtime = (shutil.copy(path, box.top) for path in (installed.top / "host-static", installed.env["TARE_RUNTIME"]))
+    result = subprocess.run([host_copy, scenario, box.root, state, "/his"], env={"TARE_RUNTIME": runtime}, user=user, group=user, extra_groups=[],
+                            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300 * SLOW)
+    assert result.returncode == 0 and not result.stderr, result.stderr
+    assert [path.name for path in state.iterdir() if path.name != ":seccomp"] == [] and not processes_of(box)
 
 
 def test_only_its_own_names(installed):

@@ -370,6 +370,18 @@ static void documents(void)
 	tare_container_free(container);
 }
 
+static void network(void)
+{
+	tare_config *config = configure("network",
+		ARGS("sh", "-c", "test -e /sys/class/net/lo && ! touch /sys/x && exit 9"));
+
+	tare_config_set_network(config, TARE_NETWORK_HOST);
+	tare_container *container = create("network", config);
+	CHECK(tare_container_start(container, &error) == 0);
+	CHECK(end_of(tare_container_init(container)).exit_code == 9);
+	tare_container_free(container);
+}
+
 static int open_fds(void)
 {
 	int count = 0;
@@ -383,7 +395,7 @@ static void many(void)
 {
 	int before = open_fds();
 
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0, count = atoi(argument); i < count; i++) {
 		tare_container *container = run("many", ARGS("true"));
 		if (i % 10 == 0)
 			CHECK(end_of(tare_container_init(container)).exit_code == 0);
@@ -537,8 +549,8 @@ int main(int argc, char **argv)
 		void (*run)(void);
 	} scenarios[] = { { "life", life }, { "mistakes", mistakes }, { "inside", inside }, { "oom", oom },
 		{ "limits", limits }, { "pauses", pauses }, { "terminal", terminal }, { "documents", documents },
-		{ "many", many }, { "threads", threads }, { "hold", hold }, { "opened", opened },
-		{ "orphaned", orphaned } };
+		{ "network", network }, { "many", many }, { "threads", threads }, { "hold", hold },
+		{ "opened", opened }, { "orphaned", orphaned } };
 
 	if (argc < 5)
 		return 2;
