@@ -196,6 +196,9 @@ static int prepare(struct engine *engine, const char *id, const char *platform, 
 		r = validate_config(&record->config, reterr);
 	if (r == 0)
 		r = validate_host(&record->host, &record->config, warnings, reterr);
+	if (r == 0 && engine->settings.systemd_cgroup && record->host.resources.cgroup_parent &&
+		*record->host.resources.cgroup_parent)
+		r = settings_check_slice(record->host.resources.cgroup_parent, reterr);
 	if (r == 0)
 		r = check_joined(engine, record->host.pid_mode, reterr);
 	if (r == 0)

@@ -217,6 +217,8 @@ int engine_new(struct loop *loop, const struct engine_options *options, struct e
 	if (!engine->data_root || !engine->exec_root || (options->cgroup_parent && !engine->cgroup_parent))
 		return err_oom(reterr);
 	int r = settings_load(options->config_file, options->settings, &engine->settings, reterr);
+	if (r == 0 && engine->settings.systemd_cgroup && engine->cgroup_parent)
+		r = settings_check_slice(engine->cgroup_parent, reterr);
 	if (r == 0)
 		r = start(engine, TAKE_FD(holder_fd), reterr);
 	if (r < 0)

@@ -119,7 +119,7 @@ static bool has_controller(const struct cgroup_host *host, const char *name)
 	return false;
 }
 
-static void fill_cgroups(struct system_info *info)
+static void fill_cgroups(const struct settings *settings, struct system_info *info)
 {
 	_autofree_(cgroup_host) struct cgroup_host *host = NULL;
 	if (cgroup_host_new(&host) < 0)
@@ -131,7 +131,7 @@ static void fill_cgroups(struct system_info *info)
 	info->cpu_cfs_period = info->cpu_cfs_quota = info->cpu_shares = cpu;
 	info->cpu_set = has_controller(host, "cpuset");
 	info->pids_limit = has_controller(host, "pids");
-	info->cgroup_driver = (char *)"cgroupfs";
+	info->cgroup_driver = (char *)(settings->systemd_cgroup ? "systemd" : "cgroupfs");
 	info->cgroup_version = (char *)(unified ? "2" : "1");
 }
 
@@ -212,7 +212,7 @@ int info_system(struct engine *engine, json_t **ret, struct err **reterr)
 		.runtimes = runtimes,
 	};
 	fill_fixed(engine, &info);
-	fill_cgroups(&info);
+	fill_cgroups(&engine->settings, &info);
 	fill_counts(engine, &info);
 	*ret = json_write(&system_info_table, &info);
 	return *ret ? 0 : err_oom(reterr);

@@ -530,6 +530,7 @@ int launch_make(struct container *container, struct launch *out, struct err **re
 	if (r < 0)
 		return r;
 	out->writable_cgroups = security.writable_cgroups;
+	out->systemd_cgroup = container->engine->settings.systemd_cgroup;
 	r = fill_plain(container, out);
 	if (r == 0)
 		r = fill_oci(container, &security, out);

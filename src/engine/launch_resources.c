@@ -167,9 +167,12 @@ static int fill_blocks(const struct host_resources *from, struct launch *launch)
 static int fill_cgroup(const struct container *container, struct oci_linux *config)
 {
 	const char *parent = container->record.host.resources.cgroup_parent;
+	bool is_systemd = container->engine->settings.systemd_cgroup;
 	if (!parent || !parent[0])
-		parent = container->engine->cgroup_parent ? container->engine->cgroup_parent : CGROUP_PARENT_DEFAULT;
-	if (asprintf(&config->cgroups_path, "%s/%s", parent, container->id) < 0) {
+		parent = container->engine->cgroup_parent;
+	if (!parent)
+		parent = is_systemd ? SETTINGS_SYSTEMD_PARENT : CGROUP_PARENT_DEFAULT;
+	if (asprintf(&config->cgroups_path, is_systemd ? "%s:tare:%s" : "%s/%s", parent, container->id) < 0) {
 		config->cgroups_path = NULL;
 		return -ENOMEM;
 	}

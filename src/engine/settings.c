@@ -26,6 +26,7 @@ static const struct json_table pool_table = JSON_TABLE(struct info_address_pool,
 static const struct json_field settings_fields[] = {
 	JSON_FIELD(struct settings, insecure, "insecure-registries", JSON_STRV),
 	JSON_FIELD(struct settings, mirrors, "registry-mirrors", JSON_STRV),
+	JSON_FIELD(struct settings, exec_opts, "exec-opts", JSON_STRV),
 	JSON_FIELD(struct settings, bridge, "bridge", JSON_STRING_FIELD),
 	JSON_FIELD(struct settings, default_gateway, "default-gateway", JSON_STRING_FIELD),
 	JSON_FIELD(struct settings, default_gateway_v6, "default-gateway-v6", JSON_STRING_FIELD),
@@ -174,6 +175,31 @@ static int tidy(char ***list, bool mirrors, struct err **reterr)
 	return 0;
 }
 
+static int check_exec_opts(struct settings *settings, struct err **reterr)
+{
+	static const char name[] = "native.cgroupdriver=";
+	strv_foreach (option, settings->exec_opts) {
+		if (strncmp(*option, name, strlen(name)) != 0)
+			return err_set(reterr, ERR_INVALID, 0, "exec-opt %s is not known: there is %sDRIVER alone",
+				*option, name);
+		const char *driver = *option + strlen(name);
+		settings->systemd_cgroup = strcmp(driver, "systemd") == 0;
+		if (!settings->systemd_cgroup && strcmp(driver, "cgroupfs") != 0)
+			return err_set(reterr, ERR_INVALID, 0, "native.cgroupdriver option %s not supported", driver);
+	}
+	return 0;
+}
+
+int settings_check_slice(const char *parent, struct err **reterr)
+{
+	static const char suffix[] = ".slice";
+	size_t len = strlen(parent), end = len - strlen(suffix);
+	if (len > strlen(suffix) && strcmp(parent + end, suffix) == 0 && !strpbrk(parent, "/:"))
+		return 0;
+	return err_set(reterr, ERR_INVALID, 0,
+		"cgroup-parent for systemd cgroup should be a valid slice named as \"xxx.slice\"");
+}
+
 /* --- both together --- */
 
 static bool is_of_registries(const char *key)
@@ -209,6 +235,8 @@ static int read_all(json_t *document, struct settings *out, struct err **reterr)
 		r = tidy(&out->insecure, false, reterr);
 	if (r == 0)
 		r = tidy(&out->mirrors, true, reterr);
+	if (r == 0)
+		r = check_exec_opts(out, reterr);
 	return r < 0 ? r : settings_check_networks(out, reterr);
 }
 

@@ -15,9 +15,13 @@
 #define SETTINGS_POOLS_MAX 64
 #define SETTINGS_NO_BRIDGE "none"
 
+#define SETTINGS_SYSTEMD_PARENT "system.slice"
+
 struct settings {
 	char **insecure; /* "host[:port]" or a CIDR */
 	char **mirrors;  /* "http[s]://host[:port][/path]/" */
+	char **exec_opts;
+	bool systemd_cgroup; /* by exec_opts */
 
 	/* The default bridge. */
 	char *bridge; /* the host's own, or SETTINGS_NO_BRIDGE */
@@ -47,6 +51,9 @@ void settings_finish(struct settings *settings);
 
 /* NULL-terminated, in the order they are looked into. */
 extern const char *const settings_certificate_folders[];
+
+/* With systemd's groups, what containers are put into: "xxx.slice". */
+int settings_check_slice(const char *parent, struct err **reterr);
 
 /* The pools of a family; 0: none were given. At most SETTINGS_POOLS_MAX. */
 size_t settings_supplies(const struct settings *settings, bool is_v6, struct ipam_supply out[SETTINGS_POOLS_MAX]);

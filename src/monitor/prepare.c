@@ -53,6 +53,7 @@ static void fill_options(const struct monitor *monitor, struct prepared *prepare
 	options->seccomp_fd = prepared->seccomp_fd;
 	options->init_fd = prepared->init_fd;
 	options->writable_cgroups = launch->writable_cgroups;
+	options->cgroup_manager = launch->systemd_cgroup ? CONTAINER_SYSTEMD : CONTAINER_CGROUPFS;
 	options->files = prepared->files;
 	options->joins = prepared->joins;
 	options->sources = prepared->sources;

@@ -415,7 +415,7 @@ int command_features(struct command *command, struct err **reterr)
 		return r;
 	for (unsigned i = 0; i < cap_count() && cap_name(i); i++)
 		caps[i] = (char *)cap_name(i);
-	struct oci_features_cgroup cgroup = { .v1 = yes, .v2 = yes, .systemd = no, .systemd_user = no, .rdma = yes };
+	struct oci_features_cgroup cgroup = { .v1 = yes, .v2 = yes, .systemd = yes, .systemd_user = yes, .rdma = yes };
 	struct oci_features_seccomp seccomp = { .enabled = yes,
 		.actions = (char **)seccomp_known_actions(),
 		.operators = (char **)seccomp_known_operators(),

@@ -7,6 +7,8 @@ const struct engine_flag engine_flags[] = {
 		"plain HTTP or any certificate will do; may be repeated" },
 	{ "registry-mirror", "registry-mirrors", ENGINE_FLAG_LIST, "URL",
 		"ask there before Docker Hub; may be repeated" },
+	{ "exec-opt", "exec-opts", ENGINE_FLAG_LIST, "native.cgroupdriver=DRIVER",
+		"who makes containers' groups: cgroupfs (default), or systemd, as scopes in system.slice" },
 	{ "bridge", "bridge", ENGINE_FLAG_TEXT, "NAME",
 		"the default bridge is this one, which the host has, with its addresses; \"none\": there is no default bridge" },
 	{ "bip", "bip", ENGINE_FLAG_TEXT, "ADDRESS/BITS", "address and subnet of the default bridge" },

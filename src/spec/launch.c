@@ -98,6 +98,7 @@ static const struct json_field launch_fields[] = {
 	JSON_FIELD(struct launch, open_stdin, "open_stdin", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct launch, stdin_once, "stdin_once", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct launch, init, "init", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
+	JSON_FIELD(struct launch, systemd_cgroup, "systemd_cgroup", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct launch, writable_cgroups, "writable_cgroups", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct launch, privileged, "privileged", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct launch, auto_remove, "auto_remove", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),

@@ -117,8 +117,9 @@ struct launch {
 	bool stdin_once; /* closed when the first attached client leaves */
 	bool init;       /* our own init as PID 1 above the command */
 	bool writable_cgroups;
-	bool privileged;  /* all the host's devices; an exec with Privileged asks for capabilities itself */
-	bool auto_remove; /* no restart policy then; the engine removes */
+	bool systemd_cgroup; /* oci.linux.cgroupsPath is "slice:prefix:name" */
+	bool privileged;     /* all the host's devices; an exec with Privileged asks for capabilities itself */
+	bool auto_remove;    /* no restart policy then; the engine removes */
 	struct launch_restart_policy restart_policy;
 	int64_t stop_signal;             /* number */
 	int64_t stop_timeout_s;          /* -1: wait for ever */

@@ -111,7 +111,7 @@ SET_UP = "mkdir rootfs && tar -xf /busybox.tar -C rootfs && /tare/tare-runtime s
 def machine(system):
     """A container in which systemd is PID 1 and may make groups, and tare-runtime with a bundle in it."""
     system.tare("run", "-d", "--name", "machine", "--privileged", "-v", f"{PROGRAMS}:/tare:ro", "-v", f"{images.busybox_root()}:/busybox.tar:ro",
-                "system", "/sbin/init")
+                "-v", f"{images.busybox()}:/image.tar:ro", "-v", "/usr/lib/x86_64-linux-gnu:/lib-of-tests:ro", "-v", "/var/lib/tare", "system", "/sbin/init")
     here = types.SimpleNamespace()
 
     def sh(script, code=0, **options):
@@ -186,7 +186,7 @@ def test_a_scope(machine):
 
 def gone(machine, unit):
     assert machine.show(unit, "LoadState") == {"LoadState": "not-found"}
-    assert machine.sh(f"find /sys/fs/cgroup -name {unit}; ls /run/tare-runtime") == ""
+    assert machine.sh(f"find /sys/fs/cgroup -name {unit}; ls /run/tare-runtime 2>/dev/null; true") == ""
 
 
 @pytest.mark.parametrize("path, unit, group", [("", "tare-b.scope", "/system.slice/tare-b.scope"), ("::plain", "plain.scope", "/system.slice/plain.scope"),
@@ -237,3 +237,39 @@ def test_scopes_that_are_refused(machine):
         "d", "tests.slice:x:d", code=1, wrap="unshare -m sh -c 'mount -t tmpfs t /run/dbus && mount -t tmpfs t /run/systemd && mkdir /run/systemd/system && "
                                              "exec /tare/tare-runtime --systemd-cgroup \"$@\"' x")
     gone(machine, "x-d.scope")
+
+
+ENGINE = """
+    rm -rf /etc/tare; export PATH=/tare:$PATH TARE_LIBEXEC=/tare
+    start() { unshare -m sh -c 'mount --bind /lib-of-tests /usr/lib/x86_64-linux-gnu && exec tared "$@"' x "$@" >/tmp/log 2>&1 </dev/null & }
+    ready() { for try in $(seq 200); do test -S /run/tare/tare.sock && tare ps >/dev/null 2>&1 && return; sleep 0.1; done; cat /tmp/log; exit 9; }
+"""
+
+
+def test_an_engine_with_scopes(machine):
+    sh = machine.sh
+    sh(ENGINE + "start --exec-opt native.cgroupdriver=systemd; echo $! >/tmp/pid; ready; tare load -q -i /image.tar")
+    try:
+        made = ENGINE + "tare run -d --name one -m 64m --pids-limit 55 --network none busybox sleep 1000"
+        identity = sh(made)
+        assert sh(ENGINE + "tare info --format '{{.CgroupDriver}}'") == "systemd"
+        unit, memory = f"tare-{identity}.scope", "MemoryMax" if machine.unified else "MemoryLimit"
+        assert machine.show(unit, "ControlGroup", memory, "TasksMax") == {"ControlGroup": f"/system.slice/{unit}", memory: "67108864", "TasksMax": "55"}
+        assert sh(ENGINE + "tare update --pids-limit 44 one >/dev/null; tare exec one echo inside") == "inside"
+        assert machine.show(unit, "TasksMax") == {"TasksMax": "44"}
+        # A monitor that dies: the next one finds groups and unit.
+        sh(ENGINE + f"""for dir in /proc/[0-9]*; do
+            tr '\\0' ' ' <$dir/cmdline | grep -q '^tare-monitor .*{identity}' && kill -9 ${{dir#/proc/}} && echo killed; done; tare wait one; tare rm one""")
+        gone(machine, unit)
+        identity = sh(made.replace("busybox", "--cgroup-parent a-b.slice busybox"))
+        assert machine.show(f"tare-{identity}.scope", "ControlGroup") == {"ControlGroup": f"/a.slice/a-b.slice/tare-{identity}.scope"}
+        sh(ENGINE + "tare kill one; tare wait one; tare rm one")
+        gone(machine, f"tare-{identity}.scope")
+        assert 'cgroup-parent for systemd cgroup should be a valid slice named as "xxx.slice"' in sh(
+            ENGINE + "tare run --rm --cgroup-parent /plain busybox true", 125)
+    finally:
+        sh("kill $(cat /tmp/pid); while test -d /proc/$(cat /tmp/pid); do sleep 0.05; done")
+    for options, text in (("--exec-opt native.cgroupdriver=other", "native.cgroupdriver option other not supported"),
+                          ("--exec-opt else=1", "exec-opt else=1 is not known"),
+                          ("--exec-opt native.cgroupdriver=systemd --cgroup-parent /a", 'should be a valid slice named as "xxx.slice"')):
+        assert text in sh(ENGINE + f"start {options}; wait $!; cat /tmp/log")
