@@ -12,6 +12,7 @@
 #include "runtime/command.h"
 #include "runtime/command_bundle.h"
 #include "runtime/command_line.h"
+#include "runtime/command_notify.h"
 #include "runtime/command_state.h"
 #include "runtime/hooks.h"
 #include "spec/oci_validate.h"
@@ -38,7 +39,7 @@ static void run_hooks(struct command *command, const struct opened *opened, cons
 		hooks_run_each(hooks, count, poststop ? "poststop" : "poststart", state, command_warn, command);
 }
 
-static int start(struct opened *opened, const struct oci_spec *spec, struct err **reterr)
+static int start(struct opened *opened, const struct oci_spec *spec, struct notify *notify, struct err **reterr)
 {
 	_cleanup_free_ char *state = NULL;
 	struct container_listener listener = { .path = NULL };
@@ -52,6 +53,8 @@ static int start(struct opened *opened, const struct oci_spec *spec, struct err 
 	if (r < 0)
 		return err_errno(reterr, r, "cannot reach the container's first process");
 	r = command_listener(spec, &opened->state, "created", &listener, &state, reterr);
+	if (r == 0)
+		r = notify_listen(opened->folder, notify, reterr);
 	if (r < 0) {
 		fd_close(&fd);
 		return r;
@@ -68,6 +71,7 @@ int command_start(struct command *command, struct err **reterr)
 	_cleanup_(state_close) struct opened opened = { .folder = -1 };
 	_cleanup_(buf_finish) struct buf text = BUF_INIT(OCI_DOCUMENT_MAX);
 	_cleanup_(oci_spec_finish) struct oci_spec spec = { 0 };
+	_cleanup_(notify_close) struct notify notify = NOTIFY_INIT;
 	int first;
 	int r = verb_line_parse(&start_line, command->argc, command->argv, NULL, &first, reterr);
 
@@ -77,10 +81,12 @@ int command_start(struct command *command, struct err **reterr)
 	if (r == 0)
 		r = bundle_read_spec(opened.folder, &spec, &text, reterr);
 	if (r == 0)
-		r = start(&opened, &spec, reterr);
-	if (r == 0)
-		run_hooks(command, &opened, &spec, false);
-	return r;
+		r = start(&opened, &spec, &notify, reterr);
+	if (r < 0)
+		return r;
+	run_hooks(command, &opened, &spec, false);
+	notify_wait(&notify, container_pid(opened.container), container_pidfd(opened.container));
+	return 0;
 }
 
 /* ---- kill ---- */

@@ -14,6 +14,7 @@
 #include "runtime/command.h"
 #include "runtime/command_bundle.h"
 #include "runtime/command_line.h"
+#include "runtime/command_notify.h"
 #include "runtime/command_serve.h"
 #include "runtime/command_state.h"
 #include "runtime/command_wait.h"
@@ -76,6 +77,7 @@ struct creation {
 	int listener;
 	unsigned preserve_fds;
 	struct container *container;
+	struct notify notify;
 	bool remote_start;
 	bool starts_at_once;
 	int64_t start_time; /* of init; -errno */
@@ -88,6 +90,7 @@ static void creation_finish(struct creation *creation)
 	fd_close(&creation->seccomp_fd);
 	fd_close(&creation->console_socket);
 	fd_close(&creation->listener);
+	notify_close(&creation->notify);
 	free(creation->bundle);
 	oci_spec_finish(&creation->spec);
 	container_free(creation->container);
@@ -125,7 +128,10 @@ static int read_bundle(struct creation *creation, bool detached, struct err **re
 	if (r < 0)
 		return r;
 	r = io_replace_file(creation->folder, "config.json", text.data, text.len, false);
-	return r < 0 ? err_errno(reterr, r, "cannot keep config.json") : 0;
+	if (r < 0)
+		return err_errno(reterr, r, "cannot keep config.json");
+	r = notify_prepare(&creation->spec, creation->folder, creation->command->root, creation->id, reterr);
+	return r < 0 || creation->remote_start ? r : notify_listen(creation->folder, &creation->notify, reterr);
 }
 
 static int note_groups(char *const *folders, void *user)
@@ -270,7 +276,8 @@ static void creation_init(struct creation *creation, struct command *command, co
 		.bundle_fd = -1,
 		.seccomp_fd = -1,
 		.console_socket = -1,
-		.listener = -1 };
+		.listener = -1,
+		.notify = NOTIFY_INIT };
 }
 
 int command_create(struct command *command, struct err **reterr)
@@ -318,7 +325,7 @@ static int wait_and_delete(struct creation *creation, struct err **reterr)
 {
 	_autoclose_ int console = container_take_console(creation->container);
 	int r = foreground_wait(container_pid(creation->container), container_pidfd(creation->container), console,
-		&creation->command->exit_code, reterr);
+		&creation->notify, &creation->command->exit_code, reterr);
 
 	if (creation->values->keep)
 		return r;
@@ -356,5 +363,8 @@ int command_run(struct command *command, struct err **reterr)
 	}
 	if (r < 0)
 		return err_wrap(reterr, r, "run failed");
-	return values.detach ? 0 : wait_and_delete(&creation, reterr);
+	if (!values.detach)
+		return wait_and_delete(&creation, reterr);
+	notify_wait(&creation.notify, container_pid(creation.container), container_pidfd(creation.container));
+	return 0;
 }

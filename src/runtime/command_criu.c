@@ -730,7 +730,7 @@ static int wait_and_delete(struct job *self, struct err **reterr)
 	int r = state_open(self->command->root, self->id, &opened, reterr);
 
 	if (r == 0)
-		r = foreground_wait(self->pid, container_pidfd(opened.container), self->console_fd,
+		r = foreground_wait(self->pid, container_pidfd(opened.container), self->console_fd, NULL,
 			&self->command->exit_code, reterr);
 	return r < 0 ? r : command_destroy(self->command, &opened, reterr);
 }

@@ -300,7 +300,8 @@ static int run_exec(struct execution *self, const char *id, char *const *args, s
 	if (r == 0)
 		r = command_send_pidfd(self->values.pidfd_socket, started.pidfd, reterr);
 	if (r == 0 && !self->values.detach)
-		r = foreground_wait(started.pid, started.pidfd, started.console_fd, &self->command->exit_code, reterr);
+		r = foreground_wait(started.pid, started.pidfd, started.console_fd, NULL, &self->command->exit_code,
+			reterr);
 	if (r == 0 && self->command->served) {
 		served_take(self->command->served, &started);
 		return 0;

@@ -15,6 +15,7 @@
 #include "base/io.h"
 #include "base/parse.h"
 #include "base/strv.h"
+#include "runtime/command_notify.h"
 #include "sys/channel.h"
 #include "sys/procfs.h"
 
@@ -101,7 +102,7 @@ int state_folder_open(const char *root, const char *id, int *ret_fd, struct err 
 	return 0;
 }
 
-/* Files only: nothing of ours is deeper. state.json last but one: while it is there, delete finds the container. */
+/* Files only, but for one folder: nothing of ours is deeper. state.json last but one: while it is there, delete finds the container. */
 void state_folder_remove(const char *root, const char *id)
 {
 	_autoclose_ int root_fd = state_root_open(root);
@@ -113,8 +114,12 @@ void state_folder_remove(const char *root, const char *id)
 		return;
 	}
 	for (struct dirent *entry; (entry = readdir(dir));)
-		if (entry->d_type != DT_DIR && strcmp(entry->d_name, "state.json") != 0)
+		if (entry->d_type != DT_DIR && strcmp(entry->d_name, "state.json") != 0) {
 			unlinkat(fd, entry->d_name, 0);
+		} else if (strcmp(entry->d_name, NOTIFY_FOLDER) == 0) {
+			unlinkat(fd, NOTIFY_FOLDER "/" NOTIFY_SOCKET, 0);
+			unlinkat(fd, NOTIFY_FOLDER, AT_REMOVEDIR);
+		}
 	unlinkat(fd, "state.json", 0);
 	closedir(dir);
 	unlinkat(root_fd, id, AT_REMOVEDIR);

@@ -5,6 +5,7 @@
  *	   cgroup        the groups, a line each, before they are made
  *	   config.json   the bundle's, as it was at create
  *	   start.sock    where init waits for `start`
+ *	   notify/       with NOTIFY_SOCKET: what of it the container sees (command_notify.h)
  *	   state.json    last: from then on it is created
  *
  * A folder without state.json is a creation in progress, or the rest of a killed one: `delete --force` clears it.

@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "runtime/command_notify.h"
 #include "sys/pty.h"
 
 /* Everything but what the kernel means for us alone. */
@@ -40,6 +41,8 @@ struct foreground {
 	int pidfd;
 	int signals;
 	int console;
+	struct notify *notify;
+	pid_t pid;
 	bool input_open;
 	bool is_raw;
 	struct termios saved;
@@ -92,11 +95,14 @@ static void serve(struct foreground *self)
 	for (;;) {
 		struct pollfd fds[] = { { .fd = self->pidfd, .events = POLLIN },
 			{ .fd = self->signals, .events = POLLIN }, { .fd = self->console, .events = POLLIN },
-			{ .fd = self->console >= 0 && self->input_open ? 0 : -1, .events = POLLIN } };
+			{ .fd = self->console >= 0 && self->input_open ? 0 : -1, .events = POLLIN },
+			{ .fd = self->notify ? self->notify->fd : -1, .events = POLLIN } };
 		if (poll(fds, ARRAY_SIZE(fds), -1) < 0)
 			continue;
 		if (fds[1].revents)
 			forward_signal(self);
+		if (fds[4].revents)
+			notify_serve(self->notify, self->pid);
 		if (fds[3].revents && !carry(0, self->console))
 			self->input_open = false;
 		if (fds[2].revents && !carry(self->console, 1))
@@ -106,9 +112,11 @@ static void serve(struct foreground *self)
 	}
 }
 
-int foreground_wait(pid_t pid, int pidfd, int console_fd, int *ret_code, struct err **reterr)
+int foreground_wait(pid_t pid, int pidfd, int console_fd, struct notify *notify, int *ret_code, struct err **reterr)
 {
-	struct foreground self = { .pidfd = pidfd, .console = console_fd, .input_open = true };
+	struct foreground self = {
+		.pidfd = pidfd, .console = console_fd, .notify = notify, .pid = pid, .input_open = true
+	};
 	sigset_t set;
 	int status;
 

@@ -21,7 +21,7 @@ import time
 import pytest
 
 from harness.box import CAPS, PARENT, RUNTIME, cgroup_folders, processes_of
-from harness.engine import SLOW
+from harness.engine import SLOW, wait_for
 
 V2_ALONE = pathlib.Path("/sys/fs/cgroup/cgroup.controllers").exists()
 needs_v2 = pytest.mark.skipif(not V2_ALONE, reason="needs a host with cgroup v2 alone")
@@ -726,6 +726,49 @@ def test_preserved_descriptors(box):
         lines = result.stdout.splitlines()
         assert lines[0] == ("1 1" if words else "")
         assert {line.split()[0] for line in lines[1:] if len(line.split()) > 1} == {"0", "1", "2", "3"}
+
+
+@pytest.mark.parametrize("way", ["run", "run -d", "create"])
+def test_who_started_it_hears_when_it_is_ready(box, way):
+    """NOTIFY_SOCKET: what is said inside of READY, and nothing else, is passed on, by a process that can still be looked up when it is read."""
+    host, path = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM), f"{box.top}/host.sock"
+    host.bind(path)
+    host.settimeout(60)
+    box.spec["process"]["args"] = ["sleep", "1000"]
+    identifier = box.new_id()
+    box.write(identifier)
+    env = {**os.environ, "NOTIFY_SOCKET": path}
+    words = [RUNTIME, "--root", box.state, *way.split(), "-b", box.bundle, identifier]
+    quiet = {"env": env, "stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    if way == "create":
+        subprocess.run(words, check=True, timeout=60, **quiet)
+        words = [RUNTIME, "--root", box.state, "start", identifier]
+    with subprocess.Popen(words, **quiet) as started:
+        wait_for(lambda: box.status(identifier) == "running", "the container")
+        pid = box.pid(identifier)
+        assert b"\0NOTIFY_SOCKET=/run/notify/notify.sock\0" in b"\0" + pathlib.Path(f"/proc/{pid}/environ").read_bytes()
+        inside = pathlib.Path(f"/proc/{pid}/root/run/notify")
+        assert os.listdir(inside) == ["notify.sock"] and os.statvfs(inside).f_flag & os.ST_RDONLY
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+            for message in (b"STATUS=READY=0", b"x" * 5000, b"STATUS=x\nMAINPID=1\nREADY=1\nREADY=2"):
+                client.sendto(message, f"{inside}/notify.sock")
+        assert host.recv(1000).decode() == f"MAINPID={pid}\nREADY=1\n"
+        assert started.poll() is None
+        data, fds, _, _ = socket.recv_fds(host, 1000, 4)
+        assert data == b"BARRIER=1" and len(fds) == 1
+        assert started.poll() is None
+        os.close(fds[0])
+        if way == "run":
+            box.rt("kill", identifier, "KILL", check=True)
+        assert started.wait(60) == (137 if way == "run" else 0)
+    box.rt("delete", "-f", identifier, check=True)
+    assert os.listdir(box.state) == []
+    # Who ends without a word ends the waiting, too.
+    box.spec["process"]["args"] = ["true"]
+    box.write(identifier)
+    done = subprocess.run([RUNTIME, "--root", box.state, "run", "-d", "-b", box.bundle, identifier], timeout=60, **quiet)
+    assert done.returncode == 0
+    box.rt("delete", "-f", identifier, check=True)
 
 
 @pytest.mark.parametrize("count", [1, 3, 200])
