@@ -92,14 +92,29 @@ static void format_line(const char *level, const char *message, bool as_json, st
 		buf_printf(out, "time=\"%s\" level=%s msg=%s\n", time, level, quoted.data);
 }
 
+static int open_log(const struct command *command)
+{
+	if (!command->log || !*command->log)
+		return -1;
+	return open(command->log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+}
+
+/* Whoever names a log waits for it to be there; and before anything is done is the time to say that it can't be. */
+static int check_log(const struct command *command, struct err **reterr)
+{
+	_autoclose_ int fd = open_log(command);
+
+	if (fd < 0 && command->log && *command->log)
+		return err_errno(reterr, -errno, "cannot open the log %s", command->log);
+	return 0;
+}
+
 /* To the log file where there is one; callers read the error back from its last line. */
 static void write_log(const struct command *command, const char *level, const char *message)
 {
 	_cleanup_(buf_finish) struct buf line = BUF_INIT(2 * LOG_LINE_MAX);
 	bool as_json = command->log_format && strcmp(command->log_format, "json") == 0;
-	_autoclose_ int fd = command->log && *command->log
-				     ? open(command->log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644)
-				     : -1;
+	_autoclose_ int fd = open_log(command);
 
 	format_line(level, message, as_json, &line);
 	if (line.data)
@@ -212,7 +227,9 @@ static int run(struct command *command, int argc, char **argv, struct err **rete
 		return 0;
 	}
 	_cleanup_(buf_finish) struct buf root = BUF_INIT(PATH_MAX);
-	r = decide_rootless(command, reterr);
+	r = check_log(command, reterr);
+	if (r == 0)
+		r = decide_rootless(command, reterr);
 	if (r == 0)
 		r = find_root(command, &root, reterr);
 	if (r == 0 && strcmp(command->argv[0], "serve") == 0)

@@ -723,7 +723,7 @@ static bool is_below(const char *path)
 	return true;
 }
 
-static int extend_folder(char **folder, const char *path, struct err **reterr)
+static int extend_folder(char **folder, const char *path, bool may_miss, struct err **reterr)
 {
 	char *longer;
 
@@ -732,9 +732,14 @@ static int extend_folder(char **folder, const char *path, struct err **reterr)
 		return 0;
 	if (asprintf(&longer, "%s/%s", *folder, path) < 0)
 		return err_oom(reterr);
+	bool is_missing = access(longer, F_OK) < 0;
+	if (is_missing && may_miss) {
+		free(longer);
+		return 0;
+	}
 	free(*folder);
 	*folder = longer;
-	if (access(longer, F_OK) < 0)
+	if (is_missing)
 		return err_set(reterr, ERR_INVALID, ENOENT,
 			"error adding pid %d to cgroups: open %s/cgroup.procs: no such file or directory", getpid(),
 			longer);
@@ -751,8 +756,12 @@ static int extend_folders(struct cgroup *group, const char *wish, char **folders
 
 	if (!is_below(path))
 		return err_set(reterr, ERR_INVALID, 0, "bad sub cgroup path: %s is not a sub cgroup path", path);
-	for (size_t i = 0; !colon && r == 0 && folders[i]; i++)
-		r = extend_folder(&folders[i], path, reterr);
+	const char *v2 = cgroup_folder_of(group, "");
+	for (size_t i = 0; !colon && r == 0 && folders[i]; i++) {
+		/* Beside v1, who makes groups need not know of v2. */
+		bool is_beside = v2 && strcmp(folders[i], v2) == 0 && plain[1];
+		r = extend_folder(&folders[i], path, is_beside, reterr);
+	}
 	for (const char *at = wish; colon && r == 0 && at < colon; at += strcspn(at, ",:") + 1) {
 		snprintf(name, sizeof(name), "%.*s", (int)strcspn(at, ",:"), at);
 		const char *folder = cgroup_folder_of(group, name);
@@ -762,7 +771,7 @@ static int extend_folders(struct cgroup *group, const char *wish, char **folders
 		if (!folder || !plain[i])
 			return err_set(reterr, ERR_INVALID, 0, "unknown controller %s in --cgroup %s", name, wish);
 		if (strcmp(folders[i], plain[i]) == 0) /* two controllers may be in one hierarchy */
-			r = extend_folder(&folders[i], path, reterr);
+			r = extend_folder(&folders[i], path, false, reterr);
 	}
 	return r;
 }

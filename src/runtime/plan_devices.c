@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "base/strv.h"
 #include "runtime/plan.h"
 
 static const struct {
@@ -58,6 +59,15 @@ static int fill_device(struct plan *plan, const struct oci_device *spec, struct 
 		return err_set(reterr, ERR_INVALID, 0, "device %s: the type must be one of c, b, u, p", spec->path);
 	if (type != S_IFIFO && (spec->major < 0 || spec->minor < 0 || spec->major > 4095 || spec->minor > 1048575))
 		return err_set(reterr, ERR_INVALID, 0, "device %s: invalid device number", spec->path);
+	size_t len = strlen(spec->path);
+	if (spec->path[len - 1] == '/') {
+		if (strv_append(&plan->strings, spec->path) < 0)
+			return err_oom(reterr);
+		char *path = plan->strings[strv_count(plan->strings) - 1];
+		while (len > 1 && path[len - 1] == '/')
+			path[--len] = '\0';
+		device.path = path;
+	}
 	device.mode = type | (spec->file_mode.set ? (mode_t)(spec->file_mode.value & 07777) : 0666);
 	device.device = type == S_IFIFO ? 0 : makedev((unsigned)spec->major, (unsigned)spec->minor);
 	if (spec->uid.value < 0 || spec->uid.value > UINT32_MAX - 1 || spec->gid.value < 0 ||
@@ -68,6 +78,9 @@ static int fill_device(struct plan *plan, const struct oci_device *spec, struct 
 	add_device(plan, device);
 	return 0;
 }
+
+/* A node is there to be opened, whatever the host's /dev allows. */
+static const struct mount_attrs closed = { .set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC };
 
 static int64_t host_id(const struct oci_id_mapping *mappings, size_t count, uint32_t id)
 {
@@ -85,7 +98,7 @@ static int make_outside(struct plan_device *device, size_t number, const struct 
 	char name[32];
 
 	if (*folder < 0)
-		*folder = mount_new("tmpfs", "tmpfs", NULL, 0, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, NULL);
+		*folder = mount_new("tmpfs", "tmpfs", NULL, 0, closed.set, NULL);
 	if (*folder < 0)
 		return *folder;
 	if (uid < 0 || gid < 0)
@@ -110,7 +123,7 @@ static int bind_devices(struct plan *plan, const struct oci_linux *config, struc
 			continue;
 		device->tree_fd = mount_clone(AT_FDCWD, device->path, false);
 		if (device->tree_fd >= 0 && fstat(device->tree_fd, &st) == 0 && st.st_rdev == device->device &&
-			(st.st_mode & S_IFMT) == (device->mode & S_IFMT))
+			(st.st_mode & S_IFMT) == (device->mode & S_IFMT) && mount_change(device->tree_fd, &closed) == 0)
 			continue;
 		fd_close(&device->tree_fd);
 		device->tree_fd = make_outside(device, i, config, &folder);
@@ -138,6 +151,7 @@ static int bind_devices_late(struct plan *plan, const struct container_options *
 				"cannot make the device %s without the right to: the host has no such %s", device->path,
 				device->path);
 		late->is_recursive = false;
+		late->attrs = closed;
 	}
 	return 0;
 }

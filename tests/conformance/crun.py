@@ -45,7 +45,7 @@ class Crun(Suite):
     def command(self, case, program):
         module, test = case.split("/", 1)
         return ([sys.executable, self.folder / f"tests/{module}.py"],
-                {**self.environment(), "OCI_RUNTIME": str(program), "RUN_TESTS": test}, self.work.name)
+                {**self.environment(), "OCI_RUNTIME": self.called("crun", program), "RUN_TESTS": test}, self.work.name)
 
     def judge(self, output, status):
         return count_tap(re.sub(r"^start(?=(not )?ok)", "", output, flags=re.M))  # one of its tests ends no line

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from harness.box import PARENT, RUNTIME
+from harness.box import PARENT, RUNTIME, cgroup_folders
 from harness.engine import SLOW
 
 
@@ -50,8 +50,7 @@ def test_options_that_are_checked(box):
     assert "invalid rootless" in box.rt("--rootless", "perhaps", "list").stderr
     assert box.rt("--criu", "/nowhere", "--systemd-cgroup", "list").returncode == 0
     box.write("x")
-    assert "systemd support for managing cgroups is not available" in box.rt(
-        "--systemd-cgroup", "run", "-b", box.bundle, "x").stderr
+    assert "expected cgroupsPath to be of format" in box.rt("--systemd-cgroup", "run", "-b", box.bundle, "x").stderr
 
 
 def test_options_among_the_arguments(box):
@@ -155,6 +154,11 @@ def test_kill_before_start(box, word):
     wait_until_stopped(box, identifier)
 
 
+def test_log_that_can_not_be(box):
+    result = box.rt("--log", box.top / "none/log", "list")
+    assert result.returncode == 1 and "cannot open the log" in result.stderr
+
+
 def test_kill(box):
     identifier = box.start(["sleep", "100"])
     assert box.rt("kill", identifier, "0").returncode == 0
@@ -204,6 +208,18 @@ def test_exec_in_a_group_below(box):
     assert box.rt("exec", "--cgroup", "/", identifier, "true").returncode == 0
     wish = "memory:below" if top.is_dir() else "below"
     assert "/below\n" in box.rt("exec", "--cgroup", wish, identifier, "cat", "/proc/self/cgroup", check=True).stdout
+
+
+@pytest.mark.skipif(not pathlib.Path("/sys/fs/cgroup/memory").is_dir(), reason="needs cgroup v1")
+def test_exec_in_groups_that_v2_beside_v1_has_not(box):
+    identifier = box.start(["sleep", "100"])
+    v1 = [path for path in cgroup_folders(f"{PARENT}/{identifier}") if not (path / "cgroup.controllers").exists()]
+    for path in v1:
+        (path / "own").mkdir()
+        for file in path.glob("cpuset.[cm][pe][um]s"):  # which nobody inherits
+            (path / "own" / file.name).write_text(file.read_text())
+    said = box.rt("exec", "--cgroup", "own", identifier, "cat", "/proc/self/cgroup", check=True).stdout
+    assert said.count("/own\n") == len(v1)
 
 
 def test_frozen_group(box):

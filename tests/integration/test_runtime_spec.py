@@ -258,6 +258,13 @@ def test_devices_in_a_user_namespace(box):
     box.spec["linux"]["devices"] = [{"path": "/dev/foo", "type": "c", "major": 1, "minor": 5, "uid": 10, "gid": 11, "fileMode": 0o640}]
     text = box.output("stat -c '%t:%T %u:%g %a' /dev/foo /dev/null; head -c 3 /dev/foo | wc -c")
     assert text.splitlines()[0] == "1:5 10:11 640" and text.splitlines()[1].startswith("1:3 ")
+    for line in box.output("grep -E ' /dev/(foo|null|tty) ' /proc/self/mounts").splitlines():
+        assert {"nosuid", "noexec"} <= set(line.split()[3].split(",")), line
+
+
+def test_device_with_a_slash_behind_it(box):
+    box.spec["linux"]["devices"] = [{"path": "/data/node//", "type": "c", "major": 1, "minor": 3}]
+    assert box.output("stat -c %t:%T /data/node") == "1:3"
 
 
 def test_hooks_without_environment(box):
