@@ -466,25 +466,14 @@ int endpoints_choose(struct engine *engine, struct container_record *record, con
 
 /* --- the lease --- */
 
-/* Of the address, so that what others remember of who has it stays right: the same address has the same MAC. */
-static void derive_mac(const struct record_leg *leg, char out[INET_MAC_SIZE])
-{
-	struct inet_address address = { 0 };
-	uint8_t mac[INET_MAC_BYTES] = { 0x02, 0x42 };
-	if (inet_parse(is_set(leg->ipv4) ? leg->ipv4 : is_set(leg->ipv6) ? leg->ipv6 : "0.0.0.0", &address) == 0)
-		memcpy(mac + 2, address.bytes + inet_bytes(&address) - 4, 4);
-	inet_print_mac(mac, out);
-}
-
 void endpoints_mac(const struct container *container, const struct network *network, const struct record_leg *leg,
 	char out[INET_MAC_SIZE])
 {
 	const struct endpoint_settings *asked = endpoints_asked(container, network);
 	uint8_t mac[INET_MAC_BYTES];
-	if (asked && is_set(asked->mac_address) && inet_parse_mac(asked->mac_address, mac) == 0)
-		inet_print_mac(mac, out);
-	else
-		derive_mac(leg, out);
+	if (!asked || !is_set(asked->mac_address) || inet_parse_mac(asked->mac_address, mac) < 0)
+		lease_derive_mac(leg->ipv4, leg->ipv6, mac);
+	inet_print_mac(mac, out);
 }
 
 static int fill_address(const struct network *network, bool is_v6, const char *own, struct lease_address *lease)

@@ -21,12 +21,15 @@
 #define BRIDGE_PORTS_MAX    1023
 #define PREDECESSOR_MS      3000
 #define PREDECESSOR_STEP_MS 10
+#define FORWARDING_MS       200
+#define FORWARDING_STEP_MS  1
 
 /* Both ends of the work: the host's namespace, which is ours, and the container's. */
 struct site {
 	struct netlink host;
 	struct netlink inside;
 	int netns_fd;
+	char host_end[LEASE_INTERFACE_SIZE]; /* of the pair that was made last */
 };
 #define SITE_NONE                                               \
  {                                                              \
@@ -142,18 +145,31 @@ static int make_link(struct site *site, const struct lease_endpoint *endpoint, c
 	return r < 0 ? failed(&site->host, r, endpoint, "cannot make the container's interface", reterr) : 0;
 }
 
+/* What the host remembers of who had these addresses before is of no use. */
+static void put_forgotten(struct netlink_request *request, const struct lease_endpoint *endpoint, int bridge)
+{
+	const char *const own[] = { endpoint->ipv4.address, endpoint->ipv6.address };
+	struct inet_address address;
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
+		if (is_set(own[i]) && inet_parse(own[i], &address) == 0)
+			link_put_neighbour_delete(request, bridge, &address);
+	}
+}
+
 /* The host's end: no addresses of the kernel's making, and up. The bridge is told where the container is, and not left to learn it: the
  * namespace of a container that had the same addresses may still be on its way out, and would go on getting what is sent to them. */
-static int put_up_outside(struct site *site, const struct lease_endpoint *endpoint, const char *name,
-	const uint8_t *mac, struct err **reterr)
+static int put_up_outside(struct site *site, const struct lease_endpoint *endpoint, int bridge, const uint8_t *mac,
+	struct err **reterr)
 {
 	_cleanup_(netlink_request_finish) struct netlink_request request = NETLINK_REQUEST;
 	struct link_info info;
-	int results[5];
-	int r = link_find(&site->host, name, &info);
+	int results[7];
+	int r = link_find(&site->host, site->host_end, &info);
 	if (r < 0)
 		return failed(&site->host, r, endpoint, "the interface that was made is not there", reterr);
+	put_forgotten(&request, endpoint, bridge);  /* fails if there is nothing to forget */
 	link_put_no_autoconf(&request, info.index); /* fails where there is no IPv6 */
+	unsigned first = request.count;
 	link_put_up(&request, info.index, true);
 	if (mac)
 		link_put_port_mac(&request, info.index, mac);
@@ -162,29 +178,29 @@ static int put_up_outside(struct site *site, const struct lease_endpoint *endpoi
 	if (endpoint->port_count > 0)
 		link_put_hairpin(&request, info.index, true);
 	r = netlink_transact_each(&site->host, &request, results);
-	for (unsigned i = 1; r == 0 && i < request.count; i++)
+	for (unsigned i = first; r == 0 && i < request.count; i++)
 		r = results[i];
 	return r < 0 ? failed(&site->host, r, endpoint, "cannot put its interface up", reterr) : 0;
 }
 
 static int make_veth(struct site *site, const struct lease_endpoint *endpoint, const uint8_t *mac, struct err **reterr)
 {
-	char name[LEASE_INTERFACE_SIZE], digits[LEASE_HOST_INTERFACE_DIGITS + 1];
+	char digits[LEASE_HOST_INTERFACE_DIGITS + 1];
 	const struct link_peer peer = { .name = endpoint->interface, .netns_fd = site->netns_fd, .mac = mac };
 	struct link_info bridge;
 	int r = find_parent(site, endpoint, &bridge, reterr);
 	if (r < 0)
 		return r;
 	io_random_hex(digits, LEASE_HOST_INTERFACE_DIGITS / 2);
-	snprintf(name, sizeof(name), "%s%s", endpoint->host_interface, digits);
+	snprintf(site->host_end, sizeof(site->host_end), "%s%s", endpoint->host_interface, digits);
 	const struct link_new link = { .kind = "veth",
-		.name = name,
+		.name = site->host_end,
 		.netns_fd = -1,
 		.master = bridge.index,
 		.mtu = (unsigned)endpoint->mtu,
 		.peer = &peer };
 	r = make_link(site, endpoint, &link, reterr);
-	return r < 0 ? r : put_up_outside(site, endpoint, name, mac, reterr);
+	return r < 0 ? r : put_up_outside(site, endpoint, bridge.index, mac, reterr);
 }
 
 static int make_vlan(struct site *site, const struct lease_endpoint *endpoint, const uint8_t *mac, struct err **reterr)
@@ -306,13 +322,74 @@ static int configure(struct site *site, const struct lease_endpoint *endpoint, b
 		     : 0;
 }
 
+/* --- whom others take for somebody else --- */
+
+/* The bridge does not take anything from a new port until it has heard that there is somebody, a moment after both ends are up. */
+static void wait_until_forwarding(struct site *site)
+{
+	int64_t start_ms = clock_monotonic_ms();
+	struct link_info info;
+	while (link_find(&site->host, site->host_end, &info) == 0 && !(info.flags & IFF_RUNNING) &&
+		clock_monotonic_ms() - start_ms < FORWARDING_MS)
+		poll(NULL, 0, FORWARDING_STEP_MS);
+}
+
+struct announcing {
+	const struct lease_endpoint *endpoint;
+	const uint8_t *mac;
+	struct netlink *inside;
+};
+
+/* The kernel tells of its addresses (gratuitous ARP, and the same of IPv6) when an interface's Ethernet address is set. */
+static int announce_inside(void *user)
+{
+	static const char *const settings[][2] = { { "ipv4", "arp_notify" }, { "ipv6", "ndisc_notify" } };
+	const struct announcing *announcing = user;
+	const char *interface = announcing->endpoint->interface;
+	_cleanup_(netlink_request_finish) struct netlink_request request = NETLINK_REQUEST;
+	struct link_info info;
+	int before[ARRAY_SIZE(settings)];
+	int r = link_find(announcing->inside, interface, &info);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
+		before[i] = sysctls_get(settings[i][0], interface, settings[i][1]);
+		if (before[i] == 0)
+			sysctls_set(settings[i][0], interface, settings[i][1], "1");
+	}
+	link_put_mac(&request, info.index, announcing->mac);
+	r = netlink_transact(announcing->inside, &request);
+	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
+		if (before[i] == 0)
+			sysctls_set(settings[i][0], interface, settings[i][1], "0");
+	}
+	return r;
+}
+
+/* Others on the network may remember another Ethernet address for its IP address, and for seconds believe nobody but its owner.
+ * Without one of its own it has that of whoever had the IP address before. Nothing fails for lack of it. */
+static void announce(struct site *site, const struct lease_endpoint *endpoint, const uint8_t *mac)
+{
+	uint8_t usual[INET_MAC_BYTES];
+	struct announcing announcing = { endpoint, mac, &site->inside };
+	lease_derive_mac(endpoint->ipv4.address, endpoint->ipv6.address, usual);
+	if (!is_driver(endpoint, "bridge") || !mac || memcmp(mac, usual, sizeof(usual)) == 0)
+		return;
+	wait_until_forwarding(site);
+	namespace_visit_network(site->netns_fd, announce_inside, &announcing);
+}
+
 static int make_leg(struct site *site, const struct lease_endpoint *endpoint, bool with_defaults, struct err **reterr)
 {
 	uint8_t mac[INET_MAC_BYTES];
 	const uint8_t *own_mac = is_set(endpoint->mac) && inet_parse_mac(endpoint->mac, mac) == 0 ? mac : NULL;
 	int r = is_driver(endpoint, "bridge") ? make_veth(site, endpoint, own_mac, reterr)
 					      : make_vlan(site, endpoint, own_mac, reterr);
-	return r < 0 ? r : configure(site, endpoint, with_defaults, reterr);
+	if (r == 0)
+		r = configure(site, endpoint, with_defaults, reterr);
+	if (r == 0)
+		announce(site, endpoint, own_mac);
+	return r;
 }
 
 int legs_make(const struct lease_endpoint *endpoints, size_t count, int netns_fd, struct err **reterr)

@@ -161,6 +161,14 @@ static int check_ports(const struct lease_endpoint *endpoint, const char *path, 
 	return 0;
 }
 
+void lease_derive_mac(const char *ipv4, const char *ipv6, uint8_t ret[INET_MAC_BYTES])
+{
+	struct inet_address address = { 0 };
+	memcpy(ret, (const uint8_t[INET_MAC_BYTES]){ 0x02, 0x42 }, INET_MAC_BYTES);
+	if (inet_parse(is_set(ipv4) ? ipv4 : is_set(ipv6) ? ipv6 : "0.0.0.0", &address) == 0)
+		memcpy(ret + 2, address.bytes + inet_bytes(&address) - 4, 4);
+}
+
 bool lease_is_cni(const struct lease_endpoint *endpoint)
 {
 	return endpoint->driver && strcmp(endpoint->driver, "cni") == 0;

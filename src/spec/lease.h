@@ -105,6 +105,9 @@ int lease_bridge_validate(const struct lease_bridge *bridge, const char *path, s
 
 bool lease_is_cni(const struct lease_endpoint *endpoint);
 
+/* The Ethernet address of who asks for none: of its address, so that what others remember of who has that stays right. */
+void lease_derive_mac(const char *ipv4, const char *ipv6, uint8_t ret[INET_MAC_BYTES]);
+
 /* What interfaces of an engine's making have as their alias: whose they are. */
 #define LEASE_OWNER_SIZE 256
 void lease_owner(const char *exec_root, char out[static LEASE_OWNER_SIZE]);

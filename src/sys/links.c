@@ -102,6 +102,12 @@ void link_put_rename(struct netlink_request *request, int index, const char *nam
 	netlink_put_text(request, IFLA_IFNAME, name);
 }
 
+void link_put_mac(struct netlink_request *request, int index, const uint8_t *mac)
+{
+	begin_link(request, RTM_NEWLINK, 0, index, 0, 0);
+	netlink_put(request, IFLA_ADDRESS, mac, INET_MAC_BYTES);
+}
+
 void link_put_move(struct netlink_request *request, int index, int netns_fd, const char *name)
 {
 	begin_link(request, RTM_NEWLINK, 0, index, 0, 0);
@@ -144,6 +150,13 @@ void link_put_port_mac(struct netlink_request *request, int index, const uint8_t
 		.ndm_flags = NTF_MASTER | NTF_STICKY };
 	netlink_begin(request, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, &info, sizeof(info));
 	netlink_put(request, NDA_LLADDR, mac, INET_MAC_BYTES);
+}
+
+void link_put_neighbour_delete(struct netlink_request *request, int index, const struct inet_address *address)
+{
+	const struct ndmsg info = { .ndm_family = address->is_v6 ? AF_INET6 : AF_INET, .ndm_ifindex = index };
+	netlink_begin(request, RTM_DELNEIGH, 0, &info, sizeof(info));
+	netlink_put(request, NDA_DST, address->bytes, inet_bytes(address));
 }
 
 void link_put_no_autoconf(struct netlink_request *request, int index)

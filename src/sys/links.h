@@ -45,6 +45,8 @@ void link_put_up(struct netlink_request *request, int index, bool up);
 void link_put_rename(struct netlink_request *request, int index, const char *name);
 /* Into another namespace, down, without its addresses. */
 void link_put_move(struct netlink_request *request, int index, int netns_fd, const char *name);
+/* The same one again counts as a change, too. */
+void link_put_mac(struct netlink_request *request, int index, const uint8_t *mac);
 void link_put_mtu(struct netlink_request *request, int index, unsigned mtu);
 /* One port of a bridge that talks to no other isolated one. The interface must be at its bridge. */
 void link_put_isolated(struct netlink_request *request, int index, bool isolated);
@@ -52,6 +54,8 @@ void link_put_isolated(struct netlink_request *request, int index, bool isolated
 void link_put_hairpin(struct netlink_request *request, int index, bool hairpin);
 /* What is for this Ethernet address goes to this port of its bridge and to no other, whoever says that it is there. */
 void link_put_port_mac(struct netlink_request *request, int index, const uint8_t *mac);
+/* Who has an address behind this interface is not known any more; -ENOENT: it was not. */
+void link_put_neighbour_delete(struct netlink_request *request, int index, const struct inet_address *address);
 /* No link-local address of the kernel's own making; refused by kernels without IPv6. */
 void link_put_no_autoconf(struct netlink_request *request, int index);
 /* Without duplicate address detection, so that it can be used at once. */

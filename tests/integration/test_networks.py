@@ -1,9 +1,11 @@
 """Networks: what is made of them on the host and in containers, and what must not be left of them."""
+import errno
 import ipaddress
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 
 import docker
@@ -550,6 +552,28 @@ def test_a_link_s_variables(engine, client, made):
     shown = engine.docker("run", "--rm", "--network", "named", "--link", "net-elsewhere:my-db", "busybox", "sh", "-c",
                           "env; cat /etc/hosts; ping -c 1 -W 30 my-db").stdout
     assert variables(shown) == {} and "\tmy-db" not in shown and "1 packets received" in shown
+
+
+def test_another_ethernet_address_for_the_same_address(engine, made):
+    """Neighbours are told, and the host forgets."""
+    create(engine, made, "moved", "--ipv6", "--subnet", "10.89.0.0/24", "--subnet", "fd89::/64")
+    sleeper(engine, made, "net-asks", "--network", "moved")
+
+    def known(inside_too=True):
+        host = subprocess.run(["ip", "neigh", "show", "to", "10.89.0.50"], stdout=subprocess.PIPE, text=True, check=True).stdout
+        return [text for text in (host, *(inside(engine, "net-asks", "ip", "neigh") if inside_too else "").splitlines()) if "::50 " in text or ".50 " in text]
+
+    for mac in ("02:42:0a:59:00:32", "02:11:22:33:44:55", "02:11:22:33:44:66"):
+        sleeper(engine, made, "net-moved", "--network", "moved", "--ip", "10.89.0.50", "--ip6", "fd89::50", "--mac-address", mac)
+        wait_for(lambda: all(mac in text for text in known()), f"{mac} in place of what was known: {known()}")
+        assert pings(engine, "net-asks", "10.89.0.50") and pings(engine, "net-asks", "fd89::50")
+        with socket.socket() as client:
+            assert client.connect_ex(("10.89.0.50", 9)) == errno.ECONNREFUSED
+        assert sum(mac in text for text in known()) == 3
+        assert inside(engine, "net-moved", "cat", "/proc/sys/net/ipv4/conf/eth0/arp_notify").strip() == "0"
+        engine.tare("rm", "-f", "net-moved")
+    sleeper(engine, made, "net-moved", "--network", "moved", "--ip", "10.89.0.50")
+    assert not any("02:11:22:33:44:66" in text for text in known(inside_too=False))
 
 
 def test_ipvlan_flags_are_not_ignored(engine):
