@@ -15,6 +15,7 @@
 #include "runtime/command_notify.h"
 #include "runtime/command_state.h"
 #include "runtime/hooks.h"
+#include "runtime/rdt.h"
 #include "spec/oci_validate.h"
 #include "sys/channel.h"
 #include "sys/signals.h"
@@ -311,6 +312,8 @@ struct update_values {
 	struct json_opt_int memory_reservation;
 	struct json_opt_int memory_swap;
 	struct json_opt_int pids_limit;
+	const char *l3_cache_schema;
+	const char *mem_bw_schema;
 };
 
 #define NUMBER(member, name_) FLAG(struct update_values, member, name_, 0, FLAG_INT, .word = "value")
@@ -335,6 +338,8 @@ static const struct flag update_flags[] = {
 	{ .name = "kernel-memory", .type = FLAG_IGNORED }, /* the kernel has no such limit any more */
 	{ .name = "kernel-memory-tcp", .type = FLAG_IGNORED },
 	NUMBER(pids_limit, "pids-limit"),
+	FLAG(struct update_values, l3_cache_schema, "l3-cache-schema", 0, FLAG_STRING, .word = "value"),
+	FLAG(struct update_values, mem_bw_schema, "mem-bw-schema", 0, FLAG_STRING, .word = "value"),
 };
 static const struct verb_line update_line = { "update", "<container-id>", "update a container's resource limits",
 	update_flags, ARRAY_SIZE(update_flags), 1, 1 };
@@ -368,6 +373,29 @@ static void take_flags(const struct update_values *values, struct oci_resources 
 	out->pids.limit = values->pids_limit;
 }
 
+/* Of a container that has a class of service. */
+static int update_rdt(const struct opened *opened, const struct update_values *values, struct err **reterr)
+{
+	_cleanup_(buf_finish) struct buf text = BUF_INIT(OCI_DOCUMENT_MAX);
+	_cleanup_(oci_spec_finish) struct oci_spec spec = { 0 };
+	_cleanup_free_ char *root = NULL;
+
+	if (!values->l3_cache_schema && !values->mem_bw_schema)
+		return 0;
+	int r = rdt_find_root(&root, reterr);
+	if (r == 0)
+		r = bundle_read_spec(opened->folder, &spec, &text, reterr);
+	if (r == 0 && !spec.linux_config.intel_rdt)
+		r = err_set(reterr, ERR_INVALID, 0, "container %s was created without linux.intelRdt",
+			opened->state.id);
+	if (r < 0)
+		return r;
+	const struct oci_intel_rdt rdt = { .clos_id = spec.linux_config.intel_rdt->clos_id,
+		.l3_cache_schema = (char *)values->l3_cache_schema,
+		.mem_bw_schema = (char *)values->mem_bw_schema };
+	return rdt_update(root, &rdt, opened->state.id, reterr);
+}
+
 int command_update(struct command *command, struct err **reterr)
 {
 	_cleanup_(state_close) struct opened opened = { .folder = -1 };
@@ -392,6 +420,8 @@ int command_update(struct command *command, struct err **reterr)
 		r = oci_resources_validate(&resources, "resources", reterr);
 	if (r == 0)
 		r = container_resources_set(opened.container, &resources, reterr);
+	if (r == 0)
+		r = update_rdt(&opened, &values, reterr);
 	json_finish(&oci_resources_table, &resources);
 	return r;
 }

@@ -406,7 +406,7 @@ int command_features(struct command *command, struct err **reterr)
 		(char *)"startContainer", (char *)"poststart", (char *)"poststop", NULL };
 	static char *namespaces[] = { (char *)"cgroup", (char *)"ipc", (char *)"mount", (char *)"network",
 		(char *)"pid", (char *)"time", (char *)"user", (char *)"uts", NULL };
-	const struct json_opt_bool yes = { true, true }, no = { true, false };
+	const struct json_opt_bool yes = { true, true };
 	char *caps[65] = { NULL };
 	int first;
 	int r = verb_line_parse(&features_line, command->argc, command->argv, NULL, &first, reterr);
@@ -422,7 +422,7 @@ int command_features(struct command *command, struct err **reterr)
 		.archs = (char **)seccomp_known_archs(),
 		.known_flags = (char **)seccomp_known_flags(),
 		.supported_flags = (char **)seccomp_known_flags() };
-	struct oci_features_flag apparmor = { yes }, selinux = { yes }, off = { no }, on = { yes };
+	struct oci_features_flag apparmor = { yes }, selinux = { yes }, on = { yes };
 	struct oci_features_mount_extensions extensions = { .idmap = &on };
 	struct oci_features_linux linux_features = { .namespaces = namespaces,
 		.capabilities = caps,
@@ -430,7 +430,7 @@ int command_features(struct command *command, struct err **reterr)
 		.seccomp = &seccomp,
 		.apparmor = &apparmor,
 		.selinux = &selinux,
-		.intel_rdt = &off,
+		.intel_rdt = &on,
 		.memory_policy = &on,
 		.mount_extensions = &extensions,
 		.net_devices = &on };

@@ -41,6 +41,7 @@
 #include "runtime/hooks.h"
 #include "runtime/listener.h"
 #include "runtime/net_devices.h"
+#include "runtime/rdt.h"
 #include "runtime/resources.h"
 #include "runtime/resources_saved.h"
 #include "runtime/scope.h"
@@ -74,6 +75,7 @@ void container_free(struct container *container)
 	fd_close(&container->console_fd);
 	cgroup_free(container->group);
 	scope_free(container->scope);
+	free(container->rdt_root);
 	free(container->id);
 	free(container->bundle_path);
 	if (container->hooks_copied)
@@ -141,6 +143,13 @@ static int leave_out_forbidden(const struct cgroup_host *host, char ***folders)
 	return 0;
 }
 
+static int plan_rdt(struct container *container, const struct oci_intel_rdt *rdt, char ***marks, struct err **reterr)
+{
+	int r = rdt_find_root(&container->rdt_root, reterr);
+
+	return r < 0 ? r : rdt_plan(container->rdt_root, rdt, container->id, marks, reterr);
+}
+
 static int name_groups(const struct oci_spec *spec, const struct container_options *options,
 	const struct cgroup_host *host, struct container *container, struct err **reterr)
 {
@@ -159,6 +168,11 @@ static int name_groups(const struct oci_spec *spec, const struct container_optio
 		r = cgroup_host_folders(host, path, &folders);
 	if (r == 0 && options->needs_no_groups)
 		r = leave_out_forbidden(host, &folders);
+	if (r == 0 && spec->linux_config.intel_rdt) {
+		r = plan_rdt(container, spec->linux_config.intel_rdt, &folders, reterr);
+		if (r < 0)
+			return r;
+	}
 	if (r == 0)
 		r = cgroup_new(host, folders, &container->group);
 	if (r == -EINVAL)
@@ -227,6 +241,11 @@ static int make_groups(struct container *container, const struct oci_spec *spec,
 	if (r < 0)
 		return err_errno(reterr, r, "cannot make the cgroup %s", failed);
 	container->groups_made = true;
+	if (container->rdt_root) {
+		r = rdt_make(container->rdt_root, spec->linux_config.intel_rdt, container->id, reterr);
+		if (r < 0)
+			return r;
+	}
 	return limit_groups(container, spec->linux_config.resources, options, reterr);
 }
 
@@ -237,6 +256,17 @@ static int open_join_fds(struct plan *plan, struct cgroup *group, pid_t beside, 
 	if (count < 0)
 		return err_errno(reterr, count, "cannot open the container's cgroups");
 	plan->join_fd_count = (size_t)count;
+	return 0;
+}
+
+static int open_rdt(struct plan *plan, const char *root, const struct oci_intel_rdt *rdt, const char *id,
+	struct err **reterr)
+{
+	int count = rdt_open_tasks(root, rdt, id, plan->join_fds + plan->join_fd_count, reterr);
+
+	if (count < 0)
+		return count;
+	plan->join_fd_count += (size_t)count;
 	return 0;
 }
 
@@ -558,18 +588,25 @@ static int create(const struct oci_spec *spec, const struct container_options *o
 	r = make_groups(container, spec, options, reterr);
 	if (r == 0)
 		r = open_join_fds(plan, container->group, 0, reterr);
+	if (r == 0 && container->rdt_root)
+		r = open_rdt(plan, container->rdt_root, spec->linux_config.intel_rdt, container->id, reterr);
 	if (r == 0 && *network)
 		network_fd = finish_network(network, plan);
 	if (r == 0)
 		r = bring_up(container, plan, spec, options, reterr);
 	if (r == 0)
 		r = end_scope_start(container, spec->linux_config.resources, reterr);
+	if (r == -EACCES && container->scope && options->needs_no_groups)
+		err_wrap(reterr, r,
+			"into a scope of his own an ordinary user gets from within his manager's groups alone (systemd-run --user "
+			"--scope)");
 	if (r < 0) {
 		birth_finish(&container->init, true);
 		scope_free(TAKE(container->scope));
 		if (container->groups_made) {
 			cgroup_kill(container->group);
 			cgroup_remove(container->group, 2000);
+			rdt_remove(cgroup_marks(container->group));
 			stop_unit(container, NULL);
 		}
 		return r;
@@ -845,6 +882,15 @@ static int hear_exec(const struct container_exec_options *options, struct birth 
 	return r == 1 ? err_set(reterr, ERR_INTERNAL, EPROTO, "the new process sent an unexpected message") : r;
 }
 
+static int join_rdt(const struct container *container, const struct oci_linux *config, struct plan *plan,
+	struct err **reterr)
+{
+	_cleanup_free_ char *root = NULL;
+	int r = config && config->intel_rdt ? rdt_find_root(&root, reterr) : 0;
+
+	return root ? open_rdt(plan, root, config->intel_rdt, container->id, reterr) : r;
+}
+
 int container_exec(struct container *container, const struct oci_process *process,
 	const struct container_exec_options *options, struct container_process *ret, struct err **reterr)
 {
@@ -859,6 +905,8 @@ int container_exec(struct container *container, const struct oci_process *proces
 		r = plan_joins(container, proc, options->subgroups, plan, reterr);
 	if (r == 0)
 		r = open_root(container, proc, options->config, plan, reterr);
+	if (r == 0)
+		r = join_rdt(container, options->config, plan, reterr);
 	if (r == 0)
 		r = birth_give(plan, &birth, reterr);
 	fd_close(&proc); /* unmounting waits for RCU: while the new process is at work, it costs nothing */
@@ -1049,5 +1097,7 @@ int container_destroy(struct container *container, int timeout_ms, struct err **
 			container->id);
 	if (r < 0)
 		return err_errno(reterr, r, "cannot remove the cgroups of container %s", container->id);
-	return stop_unit(container, reterr);
+	r = rdt_remove(cgroup_marks(container->group));
+	return r < 0 ? err_errno(reterr, r, "cannot remove the Intel RDT groups of container %s", container->id)
+		     : stop_unit(container, reterr);
 }

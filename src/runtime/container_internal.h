@@ -13,6 +13,7 @@ struct container {
 	int console_fd;
 	struct cgroup *group;
 	struct scope *scope; /* while it is begun: systemd's */
+	char *rdt_root;      /* while it is begun, if it has a class of service; or NULL */
 	bool groups_made;
 	bool start_is_said;         /* before anybody asked: it is read when the child gets there */
 	struct oci_spec hooks_spec; /* poststart hooks and annotations */

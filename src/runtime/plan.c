@@ -494,15 +494,6 @@ static int fill_cgroup_views(struct plan *plan, struct cgroup *group, const stru
 
 /* ---- the whole ---- */
 
-static int check_linux(const struct oci_spec *spec, struct err **reterr)
-{
-	const struct oci_linux *config = &spec->linux_config;
-
-	if (config->intel_rdt)
-		return err_set(reterr, ERR_UNSUPPORTED, 0, "linux.intelRdt is not supported");
-	return 0;
-}
-
 static int fill_init(struct plan *plan, int init_fd, struct err **reterr)
 {
 	if (init_fd < 0)
@@ -576,8 +567,6 @@ int plan_container(const struct oci_spec *spec, const struct container_options *
 		fill_stdio(&plan->process, &options->stdio);
 	if (r == 0)
 		r = plan_tuning_fill(&plan->process, spec->process, &spec->linux_config, false, reterr);
-	if (r == 0)
-		r = check_linux(spec, reterr);
 	if (r == 0)
 		r = fill_namespaces(plan, spec, options, reterr);
 	if (r == 0)

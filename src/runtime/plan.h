@@ -23,6 +23,8 @@
 #include "sys/mounts.h"
 #include "sys/scheduling.h"
 
+#define PLAN_JOIN_MAX (CGROUP_HIERARCHIES + 2)
+
 enum plan_mount_kind {
 	PLAN_MOUNT_TREE,   /* a bind: a detached tree made by the creator, its attributes set */
 	PLAN_MOUNT_NEW,    /* a filesystem instance, made by the child in its namespaces */
@@ -202,7 +204,7 @@ struct plan {
 	bool wants_hook_stop; /* prestart, createRuntime or createContainer */
 	int state_fd;         /* hooks' standard input inside: a memory file that the creator fills; -1: no hooks */
 
-	int join_fds[CGROUP_HIERARCHIES]; /* v1 tasks files */
+	int join_fds[PLAN_JOIN_MAX]; /* v1 and resctrl tasks files */
 	size_t join_fd_count;
 	int cgroup_fd;   /* v2, or -1 */
 	bool has_joiner; /* it has joined the groups, and the child waits until its creator knows it */

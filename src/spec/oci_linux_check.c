@@ -524,7 +524,9 @@ static int check_intel_rdt(const struct oci_intel_rdt *rdt, struct err **reterr)
 	if (!rdt)
 		return 0;
 	const char *id = rdt->clos_id;
-	if (id && (!oci_is_one_line(id) || strchr(id, '/') || strcmp(id, ".") == 0 || strcmp(id, "..") == 0))
+	bool is_root = id && strcmp(id, "/") == 0;
+	if (id && !is_root &&
+		(!oci_is_one_line(id) || strchr(id, '/') || strcmp(id, ".") == 0 || strcmp(id, "..") == 0))
 		return oci_bad(reterr, "is not a folder's name", "linux.intelRdt.closID");
 	if (rdt->l3_cache_schema && strstr(rdt->l3_cache_schema, "MB:"))
 		return oci_bad(reterr, "has a line for memory bandwidth", "linux.intelRdt.l3CacheSchema");

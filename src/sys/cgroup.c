@@ -130,12 +130,10 @@ static int add_member(struct cgroup *group, const struct cgroup_host *host, cons
 	return strv_append(&group->folders, folder);
 }
 
-static int set_unit(struct cgroup *group, const char *mark)
+static int add_mark(struct cgroup *group, const char *mark)
 {
-	if (group->unit || !strchr(mark, ':'))
-		return -EINVAL;
-	group->unit = strdup(mark);
-	return group->unit ? 0 : -ENOMEM;
+	return strv_count(group->marks) == CGROUP_MARKS_MAX || !strchr(mark, ':') ? -EINVAL
+										  : strv_append(&group->marks, mark);
 }
 
 int cgroup_new(const struct cgroup_host *host, char *const *folders, struct cgroup **ret)
@@ -145,13 +143,12 @@ int cgroup_new(const struct cgroup_host *host, char *const *folders, struct cgro
 	if (!group)
 		return -ENOMEM;
 	strv_foreach (folder, folders) {
-		bool is_mark = strncmp(*folder, CGROUP_UNIT_PREFIX, strlen(CGROUP_UNIT_PREFIX)) == 0;
-		int r = is_mark ? set_unit(group, *folder) : add_member(group, host, *folder);
+		int r = **folder == '/' ? add_member(group, host, *folder) : add_mark(group, *folder);
 		if (r < 0)
 			return r;
 	}
 	for (size_t i = 0; i < group->count; i++)
-		group->items[i].is_unit = group->unit;
+		group->items[i].is_unit = cgroup_unit(group);
 	*ret = TAKE(group);
 	return 0;
 }
@@ -165,7 +162,7 @@ void cgroup_free(struct cgroup *group)
 		strv_free(group->items[i].controllers);
 	}
 	strv_free(group->folders);
-	free(group->unit);
+	strv_free(group->marks);
 	free(group);
 }
 
@@ -174,16 +171,24 @@ char *const *cgroup_folders(const struct cgroup *group)
 	return group->folders;
 }
 
+char *const *cgroup_marks(const struct cgroup *group)
+{
+	return group->marks;
+}
+
 const char *cgroup_unit(const struct cgroup *group)
 {
-	return group->unit;
+	strv_foreach (mark, group->marks)
+		if (strncmp(*mark, CGROUP_UNIT_PREFIX, strlen(CGROUP_UNIT_PREFIX)) == 0)
+			return *mark;
+	return NULL;
 }
 
 int cgroup_lines(const struct cgroup *group, char ***ret)
 {
 	_autofree_(strv) char **lines = strv_copy(group->folders);
 
-	if (!lines || (group->unit && strv_append(&lines, group->unit) < 0))
+	if (!lines || strv_extend(&lines, group->marks) < 0)
 		return -ENOMEM;
 	*ret = TAKE(lines);
 	return 0;

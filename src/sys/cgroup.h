@@ -4,8 +4,8 @@
  * differs between the versions (freezing, killing, counting OOM kills) is in `struct cgroup_ops`. Limits are not known here.
  *
  * A folder is the group's absolute path in one hierarchy. The list of them is what a caller keeps on disk, before
- * cgroup_make, to be able to clear up after a crash. Among them may be one line more, the mark of a unit whose folders systemd
- * makes: it begins with CGROUP_UNIT_PREFIX, and what follows is its writer's.
+ * cgroup_make, to be able to clear up after a crash. Among them may be marks, lines that begin with another character than a
+ * slash: what else their writer wants to know at the end. One that begins with CGROUP_UNIT_PREFIX is a unit whose folders systemd makes.
  */
 #pragma once
 
@@ -22,6 +22,7 @@
 #define CGROUP_DEPTH_MAX   64
 #define CGROUP_PIDS_MAX    65536
 #define CGROUP_FILE_MAX    (64 * 1024)
+#define CGROUP_MARKS_MAX   4
 #define CGROUP_UNIT_PREFIX "systemd"
 
 struct cgroup_host;
@@ -65,6 +66,7 @@ void cgroup_free(struct cgroup *group);
 DEFINE_AUTOFREE(cgroup, struct cgroup *, cgroup_free);
 
 char *const *cgroup_folders(const struct cgroup *group);
+char *const *cgroup_marks(const struct cgroup *group);
 const char *cgroup_unit(const struct cgroup *group); /* the mark, or NULL */
 /* As cgroup_new takes them. */
 int cgroup_lines(const struct cgroup *group, char ***ret);

@@ -43,7 +43,7 @@ struct cgroup {
 	struct cgroup_member items[CGROUP_HIERARCHIES];
 	size_t count;
 	char **folders;
-	char *unit;
+	char **marks;
 };
 
 bool cgroup_member_has(const struct cgroup_member *member, const char *controller);

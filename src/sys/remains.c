@@ -9,7 +9,7 @@
 #include "base/strv.h"
 #include "sys/cgroup.h"
 
-#define REMAINS_FILE_MAX ((CGROUP_HIERARCHIES + 1) * (CGROUP_PATH_MAX + 1)) /* and a unit's mark */
+#define REMAINS_FILE_MAX ((CGROUP_HIERARCHIES + CGROUP_MARKS_MAX) * (CGROUP_PATH_MAX + 1))
 
 struct remains {
 	struct cgroup_host *host;

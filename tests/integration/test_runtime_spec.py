@@ -529,3 +529,16 @@ def test_relative_mount_destination(box):
     assert "/data/deep" in box.output("grep /data/deep /proc/self/mounts")
     box.spec["mounts"][-1]["destination"] = ""
     assert "mounts[" in box.run("true").stderr
+
+
+@pytest.mark.skipif("resctrl" in pathlib.Path("/proc/mounts").read_text(), reason="this host has resctrl")
+def test_intel_rdt_is_not_to_be_had(box):
+    assert json.loads(box.rt("features", check=True).stdout)["linux"]["intelRdt"] == {"enabled": True}
+    identifier = box.start(["sleep", "1000"])
+    for option in ("--l3-cache-schema", "--mem-bw-schema"):
+        assert "no resctrl filesystem is mounted" in box.rt("update", option, "MB:0=50", identifier).stderr
+    box.rt("delete", "-f", identifier, check=True)
+    for rdt in ({}, {"closID": "/"}, {"memBwSchema": "MB:0=50", "schemata": ["L3:0=f"], "enableMonitoring": True}):
+        box.spec["linux"]["intelRdt"] = rdt
+        result = box.run("true")
+        assert result.returncode == 1 and "Intel RDT is not supported or enabled: no resctrl filesystem is mounted" in result.stderr
