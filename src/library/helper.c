@@ -1,6 +1,7 @@
 #include "library/helper.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -20,6 +21,19 @@
 
 /* Longer than it gives a container's processes to die. */
 #define END_TIMEOUT_MS 20000
+
+/* A host may have closed its standard descriptors and say 0, 1, 2 all the same: they must not be ours then. */
+static int keep_above_stdio(int *fd)
+{
+	if (*fd < 0 || *fd > STDERR_FILENO)
+		return 0;
+	int raised = fcntl(*fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (raised < 0)
+		return -errno;
+	close(*fd);
+	*fd = raised;
+	return 0;
+}
 
 static const char *runtime_path(const struct tare_options *options)
 {
@@ -66,8 +80,10 @@ static int spawn_helper(struct helper *helper, const struct tare_options *option
 	if (host < 0)
 		return error_errno(error, -errno, "cannot make a pidfd");
 	int r = spawn_program(&spawn, &pid, &helper->pidfd);
-	if (r == 0)
+	if (r == 0) {
+		keep_above_stdio(&helper->pidfd); /* a pidfd in the wrong place does no harm */
 		return 0;
+	}
 	error_errno(error, r, "cannot start %s", spawn.path);
 	if (error)
 		error->code = TARE_HELPER_LOST;
@@ -85,8 +101,11 @@ int helper_start(struct helper *helper, const struct tare_options *options, cons
 	if (r < 0)
 		return error_errno(error, r, "cannot make a connection to tare-runtime");
 	*helper = (struct helper){ .channel = pair[0], .pidfd = -1, .news = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
-	r = helper->news < 0 ? error_errno(error, -errno, "cannot make an eventfd")
-			     : spawn_helper(helper, options, words, pair[1], error);
+	r = helper->news < 0 ? -errno : keep_above_stdio(&helper->news);
+	if (r == 0)
+		r = keep_above_stdio(&helper->channel);
+	r = r < 0 ? error_errno(error, r, "cannot make a connection to tare-runtime")
+		  : spawn_helper(helper, options, words, pair[1], error);
 	fd_close(&pair[1]);
 	if (r == 0) {
 		pthread_mutex_init(&helper->lock, NULL);
@@ -172,6 +191,8 @@ static void take_descriptors(const struct serve_answer *answer, int *fds, struct
 		ret->pidfd = TAKE_FD(fds[next++]);
 	if (answer->fds & SERVE_CONSOLE)
 		ret->console = TAKE_FD(fds[next]);
+	keep_above_stdio(&ret->pidfd);
+	keep_above_stdio(&ret->console);
 }
 
 static int receive_answer(struct helper *helper, struct reply *ret, struct tare_error *error)

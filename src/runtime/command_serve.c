@@ -116,17 +116,16 @@ static void reap(struct server *self)
 	}
 }
 
-static int add_child(struct server *self, pid_t pid, struct err **reterr)
+/* Before there is a process, so that there is nothing to undo. */
+static int make_room(struct server *self, struct err **reterr)
 {
-	struct child *grown = self->child_count < CHILDREN_MAX
-				      ? reallocarray(self->children, self->child_count + 1, sizeof(*grown))
-				      : NULL;
-
+	if (self->child_count >= CHILDREN_MAX)
+		return err_set(reterr, ERR_TOO_LARGE, EAGAIN,
+			"container %s has %d processes that nobody has waited for or freed", self->id, CHILDREN_MAX);
+	struct child *grown = reallocarray(self->children, self->child_count + 1, sizeof(*grown));
 	if (!grown)
-		return err_set(reterr, ERR_TOO_LARGE, ENOMEM,
-			"too many processes of container %s that nobody waited for", self->id);
+		return err_oom(reterr);
 	self->children = grown;
-	grown[self->child_count++] = (struct child){ .pid = pid };
 	return 0;
 }
 
@@ -166,6 +165,10 @@ static int run_command(struct server *self, const char *text, size_t len, struct
 		return r;
 	/* The parser puts words in another order: what is freed is the list, and nothing is lost from it. */
 	const bool creates = strcmp(words[0], "create") == 0, deletes = strcmp(words[0], "delete") == 0;
+	if (creates || strcmp(words[0], "exec") == 0)
+		r = make_room(self, reterr);
+	if (r < 0)
+		return r;
 	self->command->argv = words;
 	self->command->argc = (int)strv_count(words);
 	r = command_dispatch(self->command, reterr);
@@ -180,9 +183,9 @@ static int run_command(struct server *self, const char *text, size_t len, struct
 	if (deletes)
 		fd_close(&self->oom_fd);
 	if (self->served.pid > 0)
-		r = add_child(self, self->served.pid, reterr);
+		self->children[self->child_count++] = (struct child){ .pid = self->served.pid };
 	tell_news();
-	return r;
+	return 0;
 }
 
 static int state_number(enum state_status status)

@@ -15,7 +15,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("TARE_BUILD", "build")).resolve()
 HOST = TOP / "tests/integration/helpers/host.c"
 SANITIZED = "-fsanitize=address,undefined" if "asan" in BUILD.name else ""
-SCENARIOS = ["life", "mistakes", "inside", "oom", "limits", "pauses", "terminal", "documents", "network", "threads", "orphaned"]
+SCENARIOS = ["life", "mistakes", "inside", "oom", "limits", "pauses", "terminal", "documents", "network", "extremes", "threads", "orphaned"]
 
 
 @pytest.fixture(scope="module")

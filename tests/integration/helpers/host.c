@@ -144,6 +144,10 @@ static void mistakes(void)
 	CHECK(status_of(first).state == TARE_CREATED); /* the failure did not end what it met */
 	CHECK(tare_container_create(config, &lost, &other, &error) < 0 && error.code == TARE_HELPER_LOST &&
 		error.errnum == ENOENT);
+	CHECK(tare_container_create(config,
+		      &(struct tare_options){ .id = "lost", .root = state, .runtime = "/bin/true" }, &other,
+		      &error) < 0);
+	CHECK(error.code == TARE_HELPER_LOST);
 	CHECK(tare_container_create(config, &(struct tare_options){ .id = "../x", .root = state }, &other, &error) < 0);
 	CHECK(tare_container_create(config, &(struct tare_options){ .id = "none", .root = state }, &other, &error) < 0);
 	CHECK(error.code == TARE_COMMAND_NOT_FOUND);
@@ -370,6 +374,41 @@ static void documents(void)
 	tare_container_free(container);
 }
 
+/* Over the ceilings; and with standard descriptors that are none, in whose places the library's own must not be. */
+static void extremes(void)
+{
+	static char large[5 << 20];
+	const struct tare_options options = {
+		.id = "extremes", .root = state, .has_stdio = true, .stdio = { 0, 1, 2 }
+	};
+	const char *const args[] = { "true", large, NULL };
+	tare_container *container = NULL;
+	tare_process *process = NULL;
+
+	memset(large, 'x', sizeof(large) - 1);
+	tare_config *config = tare_config_new_oci(large, sizeof(large), NULL);
+	CHECK(tare_container_create(config, &options, &container, &error) < 0 && error.code == TARE_TOO_LARGE);
+	tare_config_free(config);
+	container = run("large", ARGS("sleep", "1000"));
+	CHECK(tare_container_exec(container, &(struct tare_exec){ .args = args }, &process, &error) < 0 &&
+		error.code == TARE_TOO_LARGE);
+	large[100000] = '\0';
+	CHECK(run_in(container, &(struct tare_exec){ .args = args }) == 0);
+	tare_container_free(container);
+
+	int kept = dup(2);
+	for (int fd = 0; fd < 3; fd++)
+		close(fd);
+	config = configure("extremes", ARGS("true"));
+	int created = tare_container_create(config, &options, &container, &error), wrong = error.errnum;
+	tare_config_free(config);
+	container = run("bare", ARGS("sleep", "1000"));
+	int fds[] = { tare_process_pidfd(tare_container_init(container)), tare_container_event_fd(container) };
+	tare_container_free(container);
+	dup2(kept, 2);
+	CHECK(created < 0 && wrong == EBADF && fds[0] > 2 && fds[1] > 2);
+}
+
 static void network(void)
 {
 	tare_config *config = configure("network",
@@ -549,8 +588,8 @@ int main(int argc, char **argv)
 		void (*run)(void);
 	} scenarios[] = { { "life", life }, { "mistakes", mistakes }, { "inside", inside }, { "oom", oom },
 		{ "limits", limits }, { "pauses", pauses }, { "terminal", terminal }, { "documents", documents },
-		{ "network", network }, { "many", many }, { "threads", threads }, { "hold", hold },
-		{ "opened", opened }, { "orphaned", orphaned } };
+		{ "network", network }, { "extremes", extremes }, { "many", many }, { "threads", threads },
+		{ "hold", hold }, { "opened", opened }, { "orphaned", orphaned } };
 
 	if (argc < 5)
 		return 2;
