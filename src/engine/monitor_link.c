@@ -22,7 +22,9 @@
 
 /* A monitor that died is started again by tared: tries to reach it, with growing pauses. */
 #define RECONNECT_FIRST_MS 20
-#define RECONNECT_MAX_MS   1000
+/* A client that does not fetch its answer keeps its monitor. */
+#define ENDED_PATIENCE_MS 20
+#define RECONNECT_MAX_MS  1000
 /* A request that crosses with a monitor's end again and again has another problem. */
 #define REQUEST_TRIES 3
 /* How long a monitor waits that was spawned before anything was asked of it. */
@@ -56,6 +58,8 @@ struct monitor_link {
 	bool spawned;     /* by this engine; its EXITED may say why it could not be started */
 	int64_t retry_ms;
 	struct loop_source *retry;
+	monitor_ended_fn *ended; /* of one whose container has been removed; NULL: nobody waits for it */
+	void *ended_user;
 };
 
 static void link_settle(struct monitor_link *link);
@@ -462,15 +466,24 @@ out:
 	container_unref(container);
 }
 
+static void tell_ended(struct monitor_link *link)
+{
+	monitor_ended_fn *ended = TAKE(link->ended);
+	if (ended)
+		ended(link->ended_user);
+}
+
 static void on_closed(struct channel *channel, void *user)
 {
 	struct monitor_link *link = user;
 	channel_free(channel);
 	link->channel = NULL;
-	if (link->container)
+	if (link->container) {
 		link_lost(link);
-	else
-		link_free(link);
+		return;
+	}
+	tell_ended(link);
+	link_free(link);
 }
 
 /* What a start needs is written, and read by the monitor, while the client is on its way to ask for it. */
@@ -502,7 +515,9 @@ static void on_retry(struct loop_source *source, void *data)
 {
 	struct monitor_link *link = data;
 	(void)source;
-	if (!link->channel) {
+	if (!link->container) {
+		tell_ended(link);
+	} else if (!link->channel) {
 		try_to_reconnect(link);
 	} else if (link->prepares) {
 		prepare(link);
@@ -619,12 +634,12 @@ void monitor_link_anticipate(struct container *container)
 	loop_timer_set(link->retry, clock_monotonic_ms());
 }
 
-void monitor_link_removed(struct container *container)
+bool monitor_link_removed(struct container *container, monitor_ended_fn *ended, void *user)
 {
 	struct monitor_link *link = container->link;
 	if (!link) {
 		monitor_link_orphan(container->engine, container->id);
-		return;
+		return false;
 	}
 	container->link = NULL;
 	link->container = NULL;
@@ -634,8 +649,16 @@ void monitor_link_removed(struct container *container)
 	if (!link->channel || send_body(link->channel, removed, NULL, 0, -1) < 0)
 		monitor_link_orphan(container->engine, container->id);
 	pending_fail_all(link, ERR_NOT_FOUND, "the container has been removed");
-	if (!link->channel)
+	if (!link->channel) {
 		link_free(link);
+		return false;
+	}
+	if (!ended)
+		return false;
+	link->ended = ended;
+	link->ended_user = user;
+	loop_timer_set(link->retry, clock_monotonic_ms() + ENDED_PATIENCE_MS);
+	return true;
 }
 
 int monitor_link_tell(int fd, json_t *body)

@@ -45,8 +45,13 @@ int monitor_handover(struct container *container, const struct handover *handove
  */
 void monitor_link_anticipate(struct container *container);
 
-/* A living monitor is told that its container is no more. Nothing more is heard of it. */
-void monitor_link_removed(struct container *container);
+typedef void monitor_ended_fn(void *user);
+
+/*
+ * A living monitor is told that its container is no more. Nothing more is heard of it; but if this returns true, `ended` is called
+ * once, from the loop, when it has answered its clients and ended, or takes its time.
+ */
+bool monitor_link_removed(struct container *container, monitor_ended_fn *ended, void *user);
 
 /* The same for a monitor that this engine has no connection to, if there is one. */
 void monitor_link_orphan(struct engine *engine, const char *id);

@@ -174,16 +174,24 @@ static void unmark_removing(struct operation *operation)
 	operation->container->removing = false;
 }
 
+static void on_monitor_ended(void *operation)
+{
+	operation_resume(operation, NULL);
+}
+
 /*
  * The event is told before the row goes, and marked as told with it; then, when the name is free, the monitor hears, because
- * it answers clients that wait for that. What is left is ours alone.
+ * it answers clients that wait for that. What is left is ours alone, and where nobody waits for it, it waits: the monitor has been
+ * woken on our processor, and its client would get its answer only when we sleep.
  */
-static int destroy(struct container *container, bool volumes, struct err **reterr)
+static int destroy(struct operation *operation, struct err **reterr)
 {
+	struct container *container = operation->container;
 	struct engine *engine = container->engine;
+	const struct operation_args *args = &operation->args;
 	int r = store_trash(engine->store, engine->containers_fd, container->id, reterr);
 	if (r == 0)
-		r = volumes_release(engine->volumes, container, volumes, reterr);
+		r = volumes_release(engine->volumes, container, args->remove_volumes, reterr);
 	if (r < 0)
 		return r;
 	events_tell_destroy(container);
@@ -192,16 +200,21 @@ static int destroy(struct container *container, bool volumes, struct err **reter
 		return r;
 	execs_forget(engine->execs, container->id);
 	containers_remove(engine->containers, container);
-	monitor_link_removed(container);
-	remove_run_folder(engine, container->id);
-	return 0;
+	bool waits = monitor_link_removed(container, args->unattended ? on_monitor_ended : NULL, operation);
+	return waits ? STEP_WAIT : STEP_NEXT;
 }
 
 static int destroy_step(struct operation *operation, struct err **reterr)
 {
 	_autofree_(err) struct err *err = NULL;
-	int r = destroy(operation->container, operation->args.remove_volumes, &err);
-	return insist(operation, r < 0 ? r : STEP_NEXT, &err, reterr);
+	return insist(operation, destroy(operation, &err), &err, reterr);
+}
+
+static int clear_run_folder(struct operation *operation, struct err **reterr)
+{
+	(void)reterr;
+	remove_run_folder(operation->container->engine, operation->container->id);
+	return STEP_NEXT;
 }
 
 /* Last, since nobody waits for it; a lease that is nobody's is released by the next start-up. */
@@ -223,7 +236,7 @@ static void log_unattended(struct operation *operation, const struct err *err)
 
 static const struct step remove_steps[] = { { check_remove }, { kill_if_alive, .insists_ms = KILL_PATIENCE_MS },
 	{ mark_removing, .undo = unmark_removing }, { clear_groups }, { detach_left }, { destroy_step },
-	{ release_lease } };
+	{ clear_run_folder }, { release_lease } };
 static const struct verb remove_verb = {
 	.name = "remove",
 	.steps = remove_steps,

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "../unit.h"
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/strv.h"
 #include "engine/change.h"
@@ -217,14 +218,17 @@ static void test_queue(void **state)
 	close(fd);
 }
 
-static bool exists(struct world *world, const char *id)
+static bool has_folder(const char *root, const char *id)
 {
 	char path[192];
-	snprintf(path, sizeof(path), "%s/containers/%s", world->exec_root, id);
-	bool run_folder = access(path, F_OK) == 0;
-	snprintf(path, sizeof(path), "%s/containers/%s", world->fixture->path, id);
-	bool data_folder = access(path, F_OK) == 0;
-	assert_int_equal(run_folder, data_folder);
+	snprintf(path, sizeof(path), "%s/containers/%s", root, id);
+	return access(path, F_OK) == 0;
+}
+
+static bool exists(struct world *world, const char *id)
+{
+	bool run_folder = has_folder(world->exec_root, id);
+	assert_int_equal(run_folder, has_folder(world->fixture->path, id));
 	return run_folder;
 }
 
@@ -239,10 +243,32 @@ static void test_auto_remove(void **state)
 	world_say(world, fd, DIED(2, 0));
 	/* Removed before anybody hears `removed`; the event that led to it is acknowledged too. */
 	assert_null(containers_by_id(world->engine->containers, id));
-	assert_false(exists(world, id));
+	assert_false(has_folder(world->fixture->path, id));
 	expect_events(world, id, "create start die destroy");
 	world_asked(world, fd, "removed");
 	world_create(world, "one", "{}");
+	/* Its clients have their answers before the rest goes. */
+	assert_true(has_folder(world->exec_root, id));
+	close(fd);
+	world_turn(world);
+	assert_false(has_folder(world->exec_root, id));
+}
+
+/* A client that does not fetch its answer keeps its monitor, and nothing else. */
+static void test_auto_remove_slow_monitor(void **state)
+{
+	struct world *world = *state;
+	char id[CONTAINER_ID_SIZE];
+	struct container *container = world_create(world, "one", "{'HostConfig':{'AutoRemove':true}}");
+	strcpy(id, container->id);
+	int fd = run(world, container);
+	world_say(world, fd, DIED(2, 0));
+	world_asked(world, fd, "removed");
+	assert_true(has_folder(world->exec_root, id));
+	const int64_t deadline_ms = clock_monotonic_ms() + 30000;
+	while (has_folder(world->exec_root, id) && clock_monotonic_ms() < deadline_ms)
+		world_turn(world);
+	assert_false(has_folder(world->exec_root, id));
 	close(fd);
 	world_turn(world);
 }
@@ -421,6 +447,7 @@ int main(void)
 		TEST(test_handover),
 		TEST(test_queue),
 		TEST(test_auto_remove),
+		TEST(test_auto_remove_slow_monitor),
 		TEST(test_engine_killed),
 		TEST(test_engine_finds_monitor),
 		TEST(test_reboot),
