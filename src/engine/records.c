@@ -69,7 +69,7 @@ static int open_one(const char *folder, const char *name, const char *const *upg
 	_autofree_(db) struct db *db = NULL;
 	int r = db_open(path, name, upgrades, upgrade_count, &db, reterr);
 	if (r == 0)
-		r = db_set_durable(db, durable, reterr);
+		db_set_durable(db, durable);
 	/* The caller holds the lock that keeps others out; this saves SQLite from asking for its own each time. */
 	if (r == 0)
 		r = db_run(db, reterr, "PRAGMA locking_mode = EXCLUSIVE", "");
@@ -220,13 +220,12 @@ int records_mark_container(struct records *records, const char *id, bool auto_re
 	const struct container_marks *marks, struct err **reterr)
 {
 	struct db *db = db_to_change(records, auto_remove);
-	int r = db_set_durable(db, false, reterr);
-	if (r < 0)
-		return r;
-	r = db_run(db, reterr, "UPDATE containers SET was_started = ?2, stopped_by_user = ?3, state = ?4 WHERE id = ?1",
-		"siis", id, (int64_t)marks->was_started, (int64_t)marks->stopped_by_user, marks->state);
-	int back = db_set_durable(db, !auto_remove, r < 0 ? NULL : reterr);
-	return r < 0 ? r : back;
+	db_set_durable(db, false);
+	int r = db_run(db, reterr,
+		"UPDATE containers SET was_started = ?2, stopped_by_user = ?3, state = ?4 WHERE id = ?1", "siis", id,
+		(int64_t)marks->was_started, (int64_t)marks->stopped_by_user, marks->state);
+	db_set_durable(db, !auto_remove);
+	return r;
 }
 
 int records_mark_removing(struct records *records, const char *id, bool auto_remove, struct err **reterr)

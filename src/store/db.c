@@ -119,6 +119,25 @@ static int db_reserve(struct db *db, const char *path, struct err **reterr)
 	return 0;
 }
 
+void db_set_durable(struct db *db, bool durable)
+{
+	db->wants_durable = durable;
+}
+
+/* Only before a transaction begins, which is soon enough: who changes his mind and back for each of many pays for none of it. */
+static int apply_durable(struct db *db, struct err **reterr)
+{
+	int r;
+
+	if (db->durable == db->wants_durable || !sqlite3_get_autocommit(db->handle))
+		return 0;
+	r = db_exec(db, db->wants_durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", reterr);
+	if (r < 0)
+		return r;
+	db->durable = db->wants_durable;
+	return 0;
+}
+
 int db_open(const char *path, const char *name, const char *const *upgrades, int version, struct db **ret,
 	struct err **reterr)
 {
@@ -143,7 +162,8 @@ int db_open(const char *path, const char *name, const char *const *upgrades, int
 		r = db_exec(db, "PRAGMA foreign_keys = OFF", reterr);
 	if (r < 0)
 		return r;
-	r = db_set_durable(db, true, reterr);
+	db_set_durable(db, true);
+	r = apply_durable(db, reterr);
 	if (r < 0)
 		return r;
 	r = db_upgrade(db, upgrades, version, reterr);
@@ -165,19 +185,6 @@ void db_free(struct db *db)
 		sqlite3_finalize(db->kept[i]);
 	sqlite3_close_v2(db->handle);
 	free(db);
-}
-
-int db_set_durable(struct db *db, bool durable, struct err **reterr)
-{
-	int r;
-
-	if (db->durable == durable)
-		return 0;
-	r = db_exec(db, durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", reterr);
-	if (r < 0)
-		return r;
-	db->durable = durable;
-	return 0;
 }
 
 static int bind_all(sqlite3_stmt *statement, const char *types, va_list args)
@@ -216,7 +223,17 @@ static int db_vprepare(struct db *db, sqlite3_stmt **ret, struct err **reterr, c
 	return 0;
 }
 
-/* Parsing a statement costs several times what running it does, so the latest are kept: those that are over when we return. */
+/* A place for one more: that of the oldest, unless somebody reads from it. */
+static sqlite3_stmt **kept_place(struct db *db)
+{
+	for (size_t i = 0; i < DB_KEPT_MAX && sqlite3_stmt_busy(db->kept[db->next_kept]); i++)
+		db->next_kept = (db->next_kept + 1) % DB_KEPT_MAX;
+	sqlite3_stmt **place = &db->kept[db->next_kept];
+	db->next_kept = (db->next_kept + 1) % DB_KEPT_MAX;
+	return place;
+}
+
+/* Parsing a statement costs several times what running it does, so the latest are kept. */
 static int db_vprepare_kept(struct db *db, sqlite3_stmt **ret, struct err **reterr, const char *sql, const char *types,
 	va_list args)
 {
@@ -229,22 +246,13 @@ static int db_vprepare_kept(struct db *db, sqlite3_stmt **ret, struct err **rete
 		int code = sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL);
 		if (code != SQLITE_OK)
 			return db_fail(db, code, reterr);
-		sqlite3_finalize(db->kept[db->next_kept]);
-		db->kept[db->next_kept] = statement;
-		db->next_kept = (db->next_kept + 1) % DB_KEPT_MAX;
+		sqlite3_stmt **place = kept_place(db);
+		sqlite3_finalize(*place);
+		*place = statement;
 	}
 	*ret = statement;
 	int code = bind_all(statement, types, args);
 	return code == SQLITE_OK ? 0 : db_fail(db, code, reterr);
-}
-
-/* What was bound is the caller's, and a statement that is not over holds a lock. */
-static void statement_rest(sqlite3_stmt **statement)
-{
-	if (!*statement)
-		return;
-	sqlite3_reset(*statement);
-	sqlite3_clear_bindings(*statement);
 }
 
 int db_prepare(struct db *db, sqlite3_stmt **ret, struct err **reterr, const char *sql, const char *types, ...)
@@ -254,6 +262,17 @@ int db_prepare(struct db *db, sqlite3_stmt **ret, struct err **reterr, const cha
 
 	va_start(args, types);
 	r = db_vprepare(db, ret, reterr, sql, types, args);
+	va_end(args);
+	return r;
+}
+
+int db_prepare_kept(struct db *db, sqlite3_stmt **ret, struct err **reterr, const char *sql, const char *types, ...)
+{
+	va_list args;
+	int r;
+
+	va_start(args, types);
+	r = db_vprepare_kept(db, ret, reterr, sql, types, args);
 	va_end(args);
 	return r;
 }
@@ -269,10 +288,12 @@ int db_step(struct db *db, sqlite3_stmt *statement, struct err **reterr)
 
 int db_run(struct db *db, struct err **reterr, const char *sql, const char *types, ...)
 {
-	_cleanup_(statement_rest) sqlite3_stmt *statement = NULL;
+	_autorest_ sqlite3_stmt *statement = NULL;
 	va_list args;
-	int r;
+	int r = apply_durable(db, reterr);
 
+	if (r < 0)
+		return r;
 	va_start(args, types);
 	r = db_vprepare_kept(db, &statement, reterr, sql, types, args);
 	va_end(args);
@@ -287,7 +308,7 @@ int db_run(struct db *db, struct err **reterr, const char *sql, const char *type
 int db_get_int(struct db *db, int64_t missing, int64_t *ret, struct err **reterr, const char *sql, const char *types,
 	...)
 {
-	_cleanup_(statement_rest) sqlite3_stmt *statement = NULL;
+	_autorest_ sqlite3_stmt *statement = NULL;
 	va_list args;
 	int r;
 

@@ -16,9 +16,10 @@
 
 struct db {
 	sqlite3 *handle;
-	const char *name; /* for messages; borrowed */
-	bool durable;
-	sqlite3_stmt *kept[DB_KEPT_MAX]; /* prepared statements of db_run and db_get_int, at rest */
+	const char *name;                /* for messages; borrowed */
+	bool durable;                    /* as SQLite has been told */
+	bool wants_durable;              /* as the next transaction is to be */
+	sqlite3_stmt *kept[DB_KEPT_MAX]; /* prepared statements, at rest but for db_prepare_kept's */
 	size_t next_kept;                /* the one to make way */
 };
 
@@ -31,14 +32,16 @@ int db_open(const char *path, const char *name, const char *const *upgrades, int
 void db_free(struct db *db);
 DEFINE_AUTOFREE(db, struct db *, db_free);
 
-/* Whether a commit waits until it is safe from a power cut (the default), or only from a crash of ours. */
-int db_set_durable(struct db *db, bool durable, struct err **reterr);
+/* Whether commits from now on wait until they are safe from a power cut (the default), or only from a crash of ours. */
+void db_set_durable(struct db *db, bool durable);
 
 /*
  * Prepares a statement and binds by `types`, one letter per argument: 's' const char * (NULL is SQL's NULL), 'i' int64_t,
  * 'b' const void *, size_t. Texts and blobs are borrowed until the statement is freed.
  */
 int db_prepare(struct db *db, sqlite3_stmt **ret, struct err **reterr, const char *sql, const char *types, ...);
+/* The same; `sql` is remembered, for texts that are used again. The statement is the database's: _autorest_, not _autostatement_. */
+int db_prepare_kept(struct db *db, sqlite3_stmt **ret, struct err **reterr, const char *sql, const char *types, ...);
 /* 1: there is a row; 0: done; or -errno. */
 int db_step(struct db *db, sqlite3_stmt *statement, struct err **reterr);
 /* Prepares and runs to the end; `sql` is remembered, for texts that are used again. */
@@ -55,6 +58,16 @@ static inline void statement_finalize(sqlite3_stmt **statement)
 	sqlite3_finalize(*statement);
 }
 #define _autostatement_ __attribute__((cleanup(statement_finalize)))
+
+/* What was bound is the caller's, and a statement that is not over holds a lock. */
+static inline void statement_rest(sqlite3_stmt **statement)
+{
+	if (!*statement)
+		return;
+	sqlite3_reset(*statement);
+	sqlite3_clear_bindings(*statement);
+}
+#define _autorest_ __attribute__((cleanup(statement_rest)))
 
 /*
  * A write transaction, rolled back unless committed when it leaves scope:

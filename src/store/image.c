@@ -218,13 +218,14 @@ int store_image_id(struct store *store, const char *name, char ret_id[static STO
 
 static int find_row(struct store *store, const char *name, bool alone, struct store_image **ret, struct err **reterr)
 {
-	_autostatement_ sqlite3_stmt *statement = NULL;
+	_autorest_ sqlite3_stmt *statement = NULL;
 	char id[STORE_DIGEST_SIZE];
 	int r = store_image_id(store, name, id, reterr);
 
 	if (r < 0)
 		return r;
-	r = db_prepare(store->db, &statement, reterr, "SELECT " IMAGE_COLUMNS " FROM images WHERE id = ?1", "s", id);
+	r = db_prepare_kept(store->db, &statement, reterr, "SELECT " IMAGE_COLUMNS " FROM images WHERE id = ?1", "s",
+		id);
 	if (r < 0)
 		return r;
 	r = db_step(store->db, statement, reterr);

@@ -33,16 +33,14 @@ static int lease_write(struct store *store, const char *id, const char *image_id
 int store_lease_create(struct store *store, const char *id, const char *image_id, bool durable, struct err **reterr)
 {
 	_cleanup_(db_transaction_end) struct db_transaction transaction = { 0 };
-	int r = db_set_durable(store->db, durable, reterr);
+	db_set_durable(store->db, durable);
+	int r = db_begin(store->db, &transaction, reterr);
 
-	if (r >= 0)
-		r = db_begin(store->db, &transaction, reterr);
 	if (r >= 0)
 		r = lease_write(store, id, image_id, reterr);
 	if (r >= 0)
 		r = db_commit(&transaction, reterr);
-	if (!durable && db_set_durable(store->db, true, r < 0 ? NULL : reterr) < 0)
-		return -EIO;
+	db_set_durable(store->db, true);
 	return r;
 }
 
@@ -65,12 +63,10 @@ static int lease_delete(struct store *store, const char *id, struct err **reterr
 /* Not durable: a release that a power cut undoes is found again when the engine compares leases and containers. */
 int store_lease_release(struct store *store, const char *id, struct err **reterr)
 {
-	int r = db_set_durable(store->db, false, reterr);
+	db_set_durable(store->db, false);
+	int r = lease_delete(store, id, reterr);
 
-	if (r >= 0)
-		r = lease_delete(store, id, reterr);
-	if (db_set_durable(store->db, true, r < 0 ? NULL : reterr) < 0)
-		return -EIO;
+	db_set_durable(store->db, true);
 	if (r >= 0)
 		store_collect_later(store);
 	return r;
@@ -109,9 +105,9 @@ int store_lease_size(struct store *store, const char *id, int64_t *ret_bytes, st
  */
 static int layers_paths(struct store *store, const char *select, const char *id, char ***ret, struct err **reterr)
 {
-	_autostatement_ sqlite3_stmt *statement = NULL;
+	_autorest_ sqlite3_stmt *statement = NULL;
 	_autofree_(strv) char **paths = NULL;
-	int r = db_prepare(store->db, &statement, reterr, select, "s", id);
+	int r = db_prepare_kept(store->db, &statement, reterr, select, "s", id);
 
 	while (r >= 0) {
 		r = db_step(store->db, statement, reterr);

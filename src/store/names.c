@@ -47,8 +47,8 @@ char *name_format(const char *repository, const char *tag, const char *digest)
 int name_lookup(struct store *store, const char *repository, const char *tag, const char *digest,
 	char ret_id[static STORE_DIGEST_SIZE], struct err **reterr)
 {
-	_autostatement_ sqlite3_stmt *statement = NULL;
-	int r = db_prepare(store->db, &statement, reterr,
+	_autorest_ sqlite3_stmt *statement = NULL;
+	int r = db_prepare_kept(store->db, &statement, reterr,
 		"SELECT image FROM names WHERE repository = ?1 AND tag = ?2 AND digest = ?3", "sss", repository, tag,
 		digest);
 
