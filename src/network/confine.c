@@ -11,16 +11,10 @@
 #include <sys/syscall.h>
 
 #include "base/cleanup.h"
+#include "base/sanitized.h"
 #include "sys/caps.h"
 #include "sys/mounts.h"
 #include "sys/rlimits.h"
-
-/* A sanitizer's runtime maps terabytes and makes calls of its own. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-# define SANITIZED true
-#else
-# define SANITIZED false
-#endif
 
 /* Of any process with a loop, memory, a log and an end. */
 static const int calls[] = {
@@ -58,16 +52,9 @@ static int enter_empty_root(void)
 
 	if (unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
 		return -errno;
-	int r = mount_set_propagation_all(MS_PRIVATE);
-	if (r < 0)
-		return r;
 	_autoclose_ int root = mount_new("tmpfs", "confined", options, ARRAY_SIZE(options),
 		MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, NULL);
-	_autoclose_ int target = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0 || target < 0)
-		return root < 0 ? root : -errno;
-	r = mount_attach(root, target);
-	return r < 0 ? r : mount_pivot(root);
+	return root < 0 ? root : mount_become_root(root);
 }
 
 static int set_limits(const struct confine *confine)

@@ -103,6 +103,15 @@ int mount_pivot(int root_fd)
 	return chdir("/") < 0 ? -errno : 0;
 }
 
+int mount_become_root(int mount_fd)
+{
+	_autoclose_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r = root < 0 ? -errno : mount_set_propagation_all(MS_PRIVATE);
+	if (r == 0)
+		r = mount_attach(mount_fd, root);
+	return r < 0 ? r : mount_pivot(mount_fd);
+}
+
 int mount_enter(int root_fd)
 {
 	return fchdir(root_fd) < 0 || chroot(".") < 0 || chdir("/") < 0 ? -errno : 0;

@@ -38,6 +38,8 @@ int mount_set_propagation_all(unsigned long propagation);
 
 /* Makes the attached mount `root_fd` this process's root and lets go of the old one for good. */
 int mount_pivot(int root_fd);
+/* All of it for a mount that is still detached: it is attached over what the root is, in a mount namespace that nobody shares. */
+int mount_become_root(int mount_fd);
 /* Only that: where the mount namespace is not ours to change, and the tree may be detached. */
 int mount_enter(int root_fd);
 /* The same where pivot_root can't work (the host's root is the initial ramfs): chroot. What this namespace still has of procfs and

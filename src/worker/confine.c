@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
+#include "base/sanitized.h"
 #include "sys/caps.h"
 #include "sys/mounts.h"
 #include "sys/seccomp.h"
@@ -26,13 +27,6 @@
 
 #define CONFINE_NAMESPACES (CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS)
 #define CHILD_NOFILE       128
-
-/* A sanitizer's runtime maps terabytes and makes calls of its own. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-# define SANITIZED true
-#else
-# define SANITIZED false
-#endif
 
 /* ---- system calls */
 
@@ -204,22 +198,6 @@ static int keep_descriptors(const struct confine *confine, int *root_fd)
 	return 0;
 }
 
-static int enter_root(int root_fd)
-{
-	int r = mount_set_propagation_all(MS_PRIVATE);
-
-	if (r < 0)
-		return r;
-	{
-		_autoclose_ int target_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-		r = target_fd < 0 ? -errno : mount_attach(root_fd, target_fd);
-	}
-	if (r < 0)
-		return r;
-	return mount_pivot(root_fd);
-}
-
 static int shut_in(const struct confine *confine, int root_fd)
 {
 	int r;
@@ -228,7 +206,7 @@ static int shut_in(const struct confine *confine, int root_fd)
 		return -errno;
 	r = keep_descriptors(confine, &root_fd);
 	if (r == 0)
-		r = enter_root(root_fd);
+		r = mount_become_root(root_fd);
 	if (r == 0)
 		r = limit_resources(confine);
 	if (r == 0)
