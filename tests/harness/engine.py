@@ -30,7 +30,8 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 def wait_for(condition, what, timeout=60):
-    """Polls a condition of the outside world that nothing announces; returns its first true value."""
+    """Polls a condition of the outside world that nothing announces; returns its first true value. `what` may be a function, which then
+    tells how things stand at the end."""
     timeout *= SLOW
     deadline = time.monotonic() + timeout
     while True:
@@ -38,7 +39,7 @@ def wait_for(condition, what, timeout=60):
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"timed out after {timeout} s: {what}")
+            raise AssertionError(f"timed out after {timeout} s: {what() if callable(what) else what}")
         time.sleep(0.01)
 
 
@@ -85,7 +86,7 @@ class Engine:
                 [*self.wrapper, self.programs / "tared", "--data-root", self.data, "--exec-root", self.exec_root,
                  "-H", f"unix://{self.socket}", *self.options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
-        wait_for(self.answers, f"the engine's socket; its log: {self.tail_log()}")
+        wait_for(self.answers, lambda: f"the engine's socket; its log: {self.tail_log()}")
         return self
 
     def tail_log(self):

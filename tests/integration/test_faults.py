@@ -132,7 +132,7 @@ def test_monitor_killed(engine):
         def state():
             document = json.loads(engine.tare("inspect", name).stdout)[0]
             return (document["State"]["Status"], document["RestartCount"])
-        wait_for(lambda: state() == (status, int(name == "mr")), f"{name} {status}; it is {state()}")
+        wait_for(lambda: state() == (status, int(name == "mr")), lambda: f"{name} {status}; it is {state()}")
     document = json.loads(engine.tare("inspect", "m1").stdout)[0]["State"]
     assert document["ExitCode"] == 137 and "monitor lost" in document["Error"]
     assert engine.tare("inspect", "-f", "{{.State.Running}} {{.RestartCount}}", "other").stdout == "true 0\n"

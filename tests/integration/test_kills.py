@@ -118,7 +118,7 @@ def scene(request):
 def test_a_client_that_cannot_be_accepted_waits_for_a_moment(scene, error):
     """Though no other client goes away, to whom the descriptors could have belonged."""
     scene.striker.arm(1, getattr(errno, error))
-    assert scene.engine.api("GET", "/_ping", timeout=5)[0] == 200
+    assert scene.engine.api("GET", "/_ping")[0] == 200
     assert scene.striker.disarm()
     scene.check("an accept that failed", "tare-engine")
 

@@ -1,4 +1,4 @@
-"""tared with stand-ins for the programs it starts (helpers/): what it promises whatever they do. Runs by pytest or unittest."""
+"""tared with stand-ins for the programs it starts (helpers/): what it promises whatever they do."""
 import errno
 import fcntl
 import os
@@ -12,24 +12,14 @@ import tempfile
 import time
 import unittest
 
+from harness.engine import TIMEOUT, wait_for
+
 BUILD = pathlib.Path(os.environ.get("TARE_BUILD", pathlib.Path(__file__).resolve().parents[2] / "build")).resolve()
 TARED = BUILD / "src/main/tared"
 HELPERS = BUILD / "tests/integration/helpers"
 SANITIZED = b"libasan" in TARED.read_bytes() if TARED.exists() else False
 
 MONITOR, WORKER = 2, 3
-PATIENCE = 30 * float(os.environ.get("TARE_TEST_SLOW", 1))
-
-
-def wait_for(condition, what, timeout=PATIENCE):
-    deadline = time.monotonic() + timeout
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise AssertionError(f"timed out: {what}")
-        time.sleep(0.002)
 
 
 def lines(path):
@@ -80,14 +70,14 @@ class TaredCase(unittest.TestCase):
                                      stdout=log, stderr=log, **popen)
         self.processes.append(tared)
         if wait:
-            wait_for(lambda: tared.poll() is not None or self.answers(), f"tared's engine; log: {self.text()}")
+            wait_for(lambda: tared.poll() is not None or self.answers(), lambda: f"tared's engine; log: {self.text()}")
             self.assertIsNone(tared.poll(), self.text())
         return tared
 
     def fails(self, *options, **popen):
         """Starts a tared that must refuse; returns what it said."""
         tared = self.start(*options, wait=False, **popen)
-        self.assertNotEqual(tared.wait(PATIENCE), 0)
+        self.assertNotEqual(tared.wait(TIMEOUT), 0)
         return self.text()
 
     def text(self):
@@ -95,7 +85,7 @@ class TaredCase(unittest.TestCase):
 
     def connect(self, path=None):
         client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        client.settimeout(PATIENCE)
+        client.settimeout(TIMEOUT)
         try:
             client.connect(str(path or self.socket))
         except OSError:
@@ -218,7 +208,7 @@ class Engine(TaredCase):
         self.run.mkdir()
         (self.run / "engine-mode").write_text("78 2")  # however long it takes to find that out
         tared = self.start(wait=False)
-        self.assertEqual(tared.wait(PATIENCE), 78)
+        self.assertEqual(tared.wait(TIMEOUT), 78)
         self.assertIn("can't serve", self.text())
         self.assertEqual(len(lines(self.run / "starts")), 1)
         self.assertFalse(self.socket.exists())
@@ -270,7 +260,7 @@ class Sockets(TaredCase):
                 self.assertEqual(stat.S_IMODE(path.lstat().st_mode), mode, path)
             self.assertEqual((self.socket.lstat().st_uid, self.socket.lstat().st_gid), (0, 54321))
             tared.terminate()
-            tared.wait(PATIENCE)
+            tared.wait(TIMEOUT)
             shutil.rmtree(self.run)
             shutil.rmtree(self.root / "data")
 
@@ -348,14 +338,14 @@ class Sockets(TaredCase):
         early.close()
         self.assertFalse(self.socket.exists())
         tared.terminate()
-        self.assertEqual(tared.wait(PATIENCE), 0)
+        self.assertEqual(tared.wait(TIMEOUT), 0)
         self.assertTrue(path.exists())
         listener.close()
 
     def test_service_manager_is_told(self):
         manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         manager.bind(str(self.root / "notify"))
-        manager.settimeout(PATIENCE)
+        manager.settimeout(TIMEOUT)
         tared = self.start(env={**os.environ, "NOTIFY_SOCKET": str(self.root / "notify")})
         self.assertEqual(manager.recv(100), b"READY=1")
         tared.terminate()
@@ -491,7 +481,7 @@ class Children(TaredCase):
         (folder / "cgroup").write_text(f"{group}\n")
         (folder / "recover-mode").write_text("1")
         os.kill(monitor, signal.SIGKILL)
-        self.assertEqual(contained.wait(PATIENCE), -signal.SIGKILL)
+        self.assertEqual(contained.wait(TIMEOUT), -signal.SIGKILL)
         wait_for(lambda: not group.exists(), "the group's end")
         self.assertEqual(os.waitstatus_to_exitcode(self.exit_of("one")[2]), 1)
         self.assertEqual([run.split()[1:] for run in self.runs("one")], [[], ["recover"], ["recover"], ["recover"]])
@@ -560,7 +550,7 @@ class Succession(TaredCase):
         one = self.spawn_monitor("one")
         engine = self.answers()
         tared.terminate()
-        self.assertEqual(tared.wait(PATIENCE), 0)
+        self.assertEqual(tared.wait(TIMEOUT), 0)
         self.assertFalse(self.socket.exists() or (self.root / "pid").exists())
         self.assertFalse(alive(engine))
         self.assertTrue(alive(one))
