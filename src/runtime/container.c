@@ -541,12 +541,13 @@ static int prepare_container(const struct oci_spec *spec, const struct container
 	return 0;
 }
 
-/* A new network namespace is most of what a birth takes: it is made while the groups are. Not where a user namespace is to own it. */
+/* A new network namespace is most of what a birth takes: it is made while the groups are. Not where a user namespace is to own it,
+ * nor by who is in one himself: he could not come back. */
 static struct aside *begin_network(const struct oci_spec *spec, const struct container_options *options)
 {
 	bool wants_new = false;
 
-	if (options->network_fd >= 0 || options->join_count)
+	if (options->network_fd >= 0 || options->join_count || options->needs_no_groups)
 		return NULL;
 	for (size_t i = 0; i < spec->linux_config.namespace_count; i++) {
 		const struct oci_namespace *namespace = &spec->linux_config.namespaces[i];

@@ -477,6 +477,21 @@ static int fill_writable_view(struct plan *plan, const struct cgroup_host *host,
 		"(name=systemd)");
 }
 
+/* Who may have no group of his own there stays in ours. */
+static int find_view_folder(struct plan *plan, struct cgroup *group, const struct cgroup_hierarchy *hierarchy,
+	const char **ret)
+{
+	bool is_top = strcmp(hierarchy->own, "/") == 0;
+
+	*ret = cgroup_folder_of(group, hierarchy->is_v2 ? "" : hierarchy->controllers[0]);
+	if (*ret)
+		return 0;
+	int r = strv_appendf(&plan->strings, "%s%s", hierarchy->mount, is_top ? "" : hierarchy->own);
+	if (r == 0)
+		*ret = plan->strings[strv_count(plan->strings) - 1];
+	return r;
+}
+
 static int fill_cgroup_views(struct plan *plan, struct cgroup *group, const struct cgroup_host *host)
 {
 	plan->cgroup_v2_only = cgroup_host_is_unified(host);
@@ -484,10 +499,10 @@ static int fill_cgroup_views(struct plan *plan, struct cgroup *group, const stru
 		const struct cgroup_hierarchy *hierarchy = cgroup_host_get(host, i);
 		struct plan_cgroup_view *view = &plan->cgroup_views[plan->cgroup_view_count++];
 		int r = fill_view(view, hierarchy);
+		if (r == 0)
+			r = find_view_folder(plan, group, hierarchy, &view->folder);
 		if (r < 0)
 			return r;
-		view->folder = hierarchy->is_v2 ? cgroup_folder_of(group, "")
-						: cgroup_folder_of(group, hierarchy->controllers[0]);
 	}
 	return 0;
 }

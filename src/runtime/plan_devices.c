@@ -175,5 +175,6 @@ int plan_devices(struct plan *plan, const struct oci_spec *spec, const struct co
 	}
 	if (plan->has_no_right)
 		return bind_devices_late(plan, options, reterr);
-	return plan->becomes_root ? bind_devices(plan, &spec->linux_config, reterr) : 0;
+	/* Who has been put into a user namespace before has no mknod either. */
+	return plan->becomes_root || options->needs_no_groups ? bind_devices(plan, &spec->linux_config, reterr) : 0;
 }

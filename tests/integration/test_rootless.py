@@ -10,6 +10,7 @@ import tempfile
 
 import pytest
 
+from harness import images
 from harness.box import APPLETS, BUSYBOX, RUNTIME
 from harness.engine import SLOW, wait_for
 
@@ -259,3 +260,47 @@ def test_binds(alone):
     alone.spec["mounts"].append({"destination": "/data/one", "type": "bind", "source": "../source/file", "options": ["bind"]})
     assert alone.output("cat /data/here/file /data/one; touch /data/here/x 2>&1 || true").splitlines()[:2] == ["seen", "seen"]
     assert not (source / "x").exists()
+
+
+PODMAN_CONF = """[containers]
+default_ulimits = ["nofile=1024:20000", "nproc=4096:4096"]
+log_driver = "k8s-file"
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+runtime = "tare"
+[engine.runtimes]
+tare = ["{}"]
+"""
+
+
+@pytest.mark.skipif(not shutil.which("podman"), reason="needs podman")
+@pytest.mark.parametrize("carl", [False], ids=["alone"], indirect=True)
+def test_under_podman(carl):
+    """Podman as this user has it: its user namespace, its files, and our program as its runtime."""
+    conf = carl.top / "containers.conf"
+    conf.write_text(PODMAN_CONF.format(carl.program))
+    archive = carl.top / "image.tar"
+    shutil.copy(images.busybox("docker-archive"), archive)
+
+    def podman(*arguments, **options):
+        return carl.run(f"CONTAINERS_CONF={conf}", "podman", "--root", carl.top / "home/storage", "--runroot", carl.run_folder / "storage", "--storage-driver", "vfs",
+                        *arguments, program="env", **options)
+    try:
+        podman("load", "-q", "-i", archive)
+        common = ["--network", "none"]
+        assert podman("run", "--rm", *common, "busybox", "sh", "-c", "id -u; cat /proc/self/uid_map | wc -l; exit 0").stdout == "0\n2\n"
+        assert podman("run", "--rm", *common, "busybox", "sh", "-c", "exit 7", check=False).returncode == 7
+        assert podman("run", "--rm", *common, "busybox", "nothing-like-it", check=False).returncode == 127
+        podman("run", "-d", "--name", "one", *common, "--user", "1000:1000", "busybox", "sh", "-c", "echo ready; sleep 1000")
+        wait_for(lambda: podman("logs", "one").stdout == "ready\n", "its word")
+        assert podman("inspect", "-f", "{{.OCIRuntime}} {{.State.Status}}", "one").stdout == "tare running\n"
+        assert podman("exec", "one", "id", "-u").stdout == "1000\n"
+        assert podman("exec", "one", "sh", "-c", "exit 9", check=False).returncode == 9
+        assert "sleep 1000" in podman("top", "one", "args").stdout
+        podman("kill", "one")
+        assert podman("wait", "one").stdout == "137\n"
+        podman("rm", "one")
+    finally:
+        podman("rm", "-af", check=False)
+        podman("system", "migrate", check=False)  # ends the process that holds the namespaces
