@@ -2,6 +2,7 @@
 
 BUILD ?= build
 PREFIX ?= /usr/local
+LIBDIR ?= lib
 MESON := $(firstword $(wildcard /usr/bin/meson) meson)
 
 .PHONY: all build quickstart test bench conformance install uninstall clean format deps
@@ -12,7 +13,7 @@ deps:
 	@scripts/install-deps build
 
 $(BUILD)/build.ninja: | deps
-	@$(MESON) setup $(BUILD) --prefix $(PREFIX) -Dwerror=true >/dev/null
+	@$(MESON) setup $(BUILD) --prefix $(PREFIX) --libdir $(LIBDIR) -Dwerror=true >/dev/null
 
 build: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
