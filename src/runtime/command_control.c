@@ -37,7 +37,8 @@ static void run_hooks(struct command *command, const struct opened *opened, cons
 						     opened->state.annotations)
 					   : NULL;
 	if (state)
-		hooks_run_each(hooks, count, poststop ? "poststop" : "poststart", state, command_warn, command);
+		hooks_run_each(hooks, count, poststop ? "poststop" : "poststart", state, opened->state.bundle,
+			command_warn, command);
 }
 
 static int start(struct opened *opened, const struct oci_spec *spec, struct notify *notify, struct err **reterr)

@@ -317,8 +317,8 @@ static void run_poststop(const struct creation *creation)
 		creation->spec.annotations);
 
 	if (state)
-		hooks_run_each(hooks->poststop, hooks->poststop_count, "poststop", state, command_warn,
-			creation->command);
+		hooks_run_each(hooks->poststop, hooks->poststop_count, "poststop", state, creation->bundle,
+			command_warn, creation->command);
 }
 
 static int wait_and_delete(struct creation *creation, struct err **reterr)

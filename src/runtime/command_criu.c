@@ -630,9 +630,10 @@ static int run_create_hooks(const struct job *self, pid_t pid, struct err **rete
 
 	if (!state)
 		return err_oom(reterr);
-	int r = hooks_run(hooks->prestart, hooks->prestart_count, "prestart", state, reterr);
+	int r = hooks_run(hooks->prestart, hooks->prestart_count, "prestart", state, self->bundle, reterr);
 	return r < 0 ? r
-		     : hooks_run(hooks->create_runtime, hooks->create_runtime_count, "createRuntime", state, reterr);
+		     : hooks_run(hooks->create_runtime, hooks->create_runtime_count, "createRuntime", state,
+			       self->bundle, reterr);
 }
 
 static int hear_restore(struct criu_message *message, void *user, struct err **reterr)

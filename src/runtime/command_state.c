@@ -40,7 +40,7 @@ int state_check_id(const char *id, struct err **reterr)
 
 	if (len == 0)
 		return err_set(reterr, ERR_INVALID, 0, "container id cannot be empty");
-	if (len != good || len > STATE_ID_MAX || strcmp(id, ".") == 0 || strcmp(id, "..") == 0)
+	if (len != good || len > STATE_ID_MAX || id[0] == '.')
 		return err_set(reterr, ERR_INVALID, 0, "invalid container ID format: %.100s", id);
 	return 0;
 }

@@ -312,15 +312,17 @@ static int write_state_file(const struct container *container, const char *statu
 
 static int run_create_hooks(const struct container *container, const struct oci_hooks *hooks, struct err **reterr)
 {
+	const char *folder = container->bundle_path;
 	/* The older of the two was promised a container that is created. */
 	_cleanup_free_ char *created = state_text(container, "created");
 	_cleanup_free_ char *creating = state_text(container, "creating");
 
 	if (!created || !creating)
 		return err_oom(reterr);
-	int r = hooks_run(hooks->prestart, hooks->prestart_count, "prestart", created, reterr);
+	int r = hooks_run(hooks->prestart, hooks->prestart_count, "prestart", created, folder, reterr);
 	return r < 0 ? r
-		     : hooks_run(hooks->create_runtime, hooks->create_runtime_count, "createRuntime", creating, reterr);
+		     : hooks_run(hooks->create_runtime, hooks->create_runtime_count, "createRuntime", creating, folder,
+			       reterr);
 }
 
 int descriptor_send(int socket, const char *name, int fd)
@@ -653,7 +655,7 @@ static int run_poststart(const struct container *container, struct err **reterr)
 	_cleanup_free_ char *state = state_text(container, "running");
 	if (!state)
 		return err_oom(reterr);
-	return hooks_run(hooks->poststart, hooks->poststart_count, "poststart", state, reterr);
+	return hooks_run(hooks->poststart, hooks->poststart_count, "poststart", state, container->bundle_path, reterr);
 }
 
 int container_start(struct container *container, struct err **reterr)

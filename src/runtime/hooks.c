@@ -63,7 +63,8 @@ static int wait_hook(pid_t pid, int pidfd, const struct oci_hook *hook)
 	return r <= 0 ? -ETIMEDOUT : status;
 }
 
-static int run_hook(const struct oci_hook *hook, const char *name, size_t index, const char *state, struct err **reterr)
+static int run_hook(const struct oci_hook *hook, const char *name, size_t index, const char *state, const char *folder,
+	struct err **reterr)
 {
 	char *args[] = { hook->path, NULL };
 	_autoclose_ int input = state_file(state);
@@ -79,6 +80,7 @@ static int run_hook(const struct oci_hook *hook, const char *name, size_t index,
 		.path = hook->path,
 		.argv = hook->args && hook->args[0] ? hook->args : args,
 		.env = hook->env ?: environ, /* as every runtime does */
+		.folder = folder,
 		.stdio = { input, 1, 2 } };
 	int r = spawn_program(&spawn, &pid, &pidfd);
 	if (r < 0)
@@ -93,22 +95,23 @@ static int run_hook(const struct oci_hook *hook, const char *name, size_t index,
 	return 0;
 }
 
-int hooks_run(const struct oci_hook *hooks, size_t count, const char *name, const char *state, struct err **reterr)
+int hooks_run(const struct oci_hook *hooks, size_t count, const char *name, const char *state, const char *folder,
+	struct err **reterr)
 {
 	for (size_t i = 0; i < count; i++) {
-		int r = run_hook(&hooks[i], name, i, state, reterr);
+		int r = run_hook(&hooks[i], name, i, state, folder, reterr);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-void hooks_run_each(const struct oci_hook *hooks, size_t count, const char *name, const char *state,
+void hooks_run_each(const struct oci_hook *hooks, size_t count, const char *name, const char *state, const char *folder,
 	void (*warn)(const char *message, void *user), void *user)
 {
 	for (size_t i = 0; i < count; i++) {
 		_autofree_(err) struct err *error = NULL;
-		if (run_hook(&hooks[i], name, i, state, &error) < 0)
+		if (run_hook(&hooks[i], name, i, state, folder, &error) < 0)
 			warn(err_message(error), user);
 	}
 }

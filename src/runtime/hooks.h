@@ -6,11 +6,13 @@
 #include "base/err.h"
 #include "spec/oci_runtime.h"
 
-/* One after the other; stops at the first failure. `state` is the JSON text. */
-int hooks_run(const struct oci_hook *hooks, size_t count, const char *name, const char *state, struct err **reterr);
+/* One after the other; stops at the first failure. `state` is the JSON text; `folder` is where they find themselves, the bundle's
+ * (NULL: "/"). */
+int hooks_run(const struct oci_hook *hooks, size_t count, const char *name, const char *state, const char *folder,
+	struct err **reterr);
 
 /* Those that run when the container has started or is gone: a failure is a warning, and the others run all the same. */
-void hooks_run_each(const struct oci_hook *hooks, size_t count, const char *name, const char *state,
+void hooks_run_each(const struct oci_hook *hooks, size_t count, const char *name, const char *state, const char *folder,
 	void (*warn)(const char *message, void *user), void *user);
 
 /* state.json's text for hooks and `state`; NULL when out of memory. */

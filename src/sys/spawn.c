@@ -106,7 +106,7 @@ IN_PARENTS_MEMORY static int child_main(void *data)
 	if (spawn->oom_score_adj)
 		child_set_oom_score(spawn->oom_score_adj);
 	int program_fd = child_place_fds(spawn);
-	if (program_fd != -2 && setsid() >= 0 && chdir("/") == 0) {
+	if (program_fd != -2 && setsid() >= 0 && ((spawn->folder && chdir(spawn->folder) == 0) || chdir("/") == 0)) {
 		if (program_fd >= 0)
 			syscall(SYS_execveat, program_fd, "", spawn->argv, env, AT_EMPTY_PATH);
 		else

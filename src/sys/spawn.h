@@ -3,7 +3,7 @@
  * executes (vfork), and it inherits nothing that is not named here.
  *
  * The program gets: standard descriptors as given, `fds` as 3, 4, ..., no other descriptor; an empty signal mask and
- * default dispositions; exactly the environment given; "/" as its folder; umask 022; a session of its own.
+ * default dispositions; exactly the environment given; `folder`; umask 022; a session of its own.
  */
 #pragma once
 
@@ -19,6 +19,7 @@ struct spawn {
 	const char *path; /* absolute, or a name for program_fd's errors */
 	char *const *argv;
 	char *const *env;          /* NULL is an empty one */
+	const char *folder;        /* "/" if it can't be entered; NULL: "/" */
 	int stdio[3];              /* -1: /dev/null */
 	const char *oom_score_adj; /* text for that file, may only raise it without privilege; NULL: inherited */
 	const int *fds;            /* borrowed; may hold a descriptor twice */

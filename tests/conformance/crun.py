@@ -20,6 +20,7 @@ def find(folder):
 class Crun(Suite):
     name = "crun"
     plain_v1 = True
+    needs = ("cc",)
 
     def __init__(self, folder):
         self.folder = folder
@@ -45,7 +46,7 @@ class Crun(Suite):
     def command(self, case, program):
         module, test = case.split("/", 1)
         return ([sys.executable, self.folder / f"tests/{module}.py"],
-                {**self.environment(), "OCI_RUNTIME": self.called("crun", program), "RUN_TESTS": test}, self.work.name)
+                {**self.environment(), "OCI_RUNTIME": self.called("crun", program), "RUN_TESTS": test}, None)
 
     def judge(self, output, status):
         return count_tap(re.sub(r"^start(?=(not )?ok)", "", output, flags=re.M))  # one of its tests ends no line

@@ -42,6 +42,7 @@ def busybox_image(path):
 class RuncBats(Suite):
     name = "runc-bats"
     seconds = 120
+    needs = ("bats", "gawk", "jq", "ip", "prlimit", "chrt", "nsenter", "unshare")
 
     def __init__(self, folder):
         self.folder = folder / "tests/integration"

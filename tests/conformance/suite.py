@@ -1,7 +1,7 @@
 """What all suites share: a case runs in tests/isolate with a terminal and a time limit, and what it says in TAP is counted.
 
 A Suite has name, version, counts_asserts, seconds (a case's limit); cases() -> names; command(case, program) -> (argv, environment,
-folder); close(). Inside, /run and TMPDIR are the case's own; `plain_v1` also takes away what is mounted of cgroup v2 beside v1,
+folder, None for one of the case's own); close(). Inside, /run and TMPDIR are the case's own; `plain_v1` also takes away what is mounted of cgroup v2 beside v1,
 which some runtimes refuse.
 """
 import dataclasses
@@ -10,6 +10,7 @@ import pathlib
 import pty
 import re
 import select
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -37,6 +38,7 @@ class Result:
 class Suite:
     counts_asserts = False
     seconds = 60
+    needs = ()  # programs; without one of them most cases fail or skip for its want alone
     plain_v1 = False
 
     def called(self, name, program):
@@ -46,6 +48,9 @@ class Suite:
             folder.mkdir()
             (folder / name).symlink_to(program)
         return str(folder / name)
+
+    def missing(self):
+        return [name for name in self.needs if not shutil.which(name)]
 
     def close(self):
         pass
@@ -115,7 +120,7 @@ def run(suite, case, program):
     argv, environment, folder = suite.command(case, program)
     with tempfile.TemporaryDirectory(prefix="conformance-") as own:
         os.chmod(own, 0o755)  # containers of other users come through
-        return run_in(suite, program, argv, {**environment, "FOLDER": str(folder), "TMPDIR": own})
+        return run_in(suite, program, argv, {**environment, "FOLDER": str(folder or own), "TMPDIR": own})
 
 
 def run_in(suite, program, argv, environment):

@@ -415,7 +415,7 @@ def test_exec_detached_and_pid_file(box):
 def test_hooks(box):
     """Their moments, their state on stdin, and nothing of the container's environment."""
     hook = box.top / "hook"
-    hook.write_text("#!/bin/sh\n{ echo \"$1 ${SECRET-none} ${HOOK-none}\"; cat; echo; } >> " + f"{box.top}/trace\n")
+    hook.write_text("#!/bin/sh\n{ echo \"$1 ${SECRET-none} ${HOOK-none}\"; cat; echo; } >> " + f"{box.top}/trace\npwd >> {box.top}/where\n")
     hook.chmod(0o755)
     box.spec["process"]["env"].append("SECRET=1")
     names = ("prestart", "createRuntime", "createContainer", "poststart", "poststop")
@@ -429,6 +429,8 @@ def test_hooks(box):
     states = [json.loads(line) for line in lines[1::2]]
     assert [state["status"] for state in states] == ["created", "creating", "creating", "running", "stopped"]
     assert states[0]["pid"] > 1 and states[0]["id"] == box.ids[-1]
+    # The host's side is at home in the bundle; createContainer in the root, as runc has it.
+    assert (box.top / "where").read_text().split() == [str(box.root if name == "createContainer" else box.bundle) for name in names]
 
 
 def test_failing_and_hanging_hooks(box):
