@@ -26,6 +26,18 @@ static bool needs_joiner(const struct plan *plan)
 	return false;
 }
 
+/* What is not the joined user namespace's can be joined before it alone; what can't be yet is left for later. */
+static void join_as_we_are(struct plan *plan)
+{
+	const uint64_t kinds = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
+
+	for (size_t i = 0; i < plan->join_count && !plan->is_exec; i++) {
+		struct plan_join *join = &plan->joins[i];
+		if (join->flag & kinds && setns(join->fd, (int)join->flag) == 0)
+			join->flag = 0;
+	}
+}
+
 /* A user namespace first: the rights to join the others may come from it. */
 static void join_before_birth(const struct child *joiner)
 {
@@ -69,6 +81,7 @@ _Noreturn static void run_joiner(struct plan *plan, int sync, const int *keep, s
 	r = cgroup_join(plan->join_fds, plan->join_fd_count);
 	if (r < 0)
 		child_fail(&joiner, STAGE_JOIN_CGROUP, r, "%s", "");
+	join_as_we_are(plan);
 	join_before_birth(&joiner);
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	plan->has_joiner = true;

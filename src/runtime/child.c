@@ -144,7 +144,7 @@ static void join_namespaces(const struct child *child)
 
 	for (size_t i = 0; i < plan->join_count; i++) {
 		const struct plan_join *join = &plan->joins[i];
-		if (join->flag == CLONE_NEWUSER || join->flag == CLONE_NEWPID)
+		if (join->flag == CLONE_NEWUSER || join->flag == CLONE_NEWPID || !join->flag)
 			continue;
 		if (setns(join->fd, (int)join->flag) < 0)
 			child_fail(child, STAGE_JOIN_NAMESPACE, errno, "(of kind 0x%llx)",
@@ -295,10 +295,12 @@ static void own_stdio(const struct child *child)
 	for (int fd = 0; fd < 3; fd++) {
 		bool is_ours = fstat(fd, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode) ||
 							      (S_ISCHR(st.st_mode) && child->plan->process.terminal));
-		if (!is_ours || st.st_uid == child->plan->process.identity->uid)
+		/* A terminal's group is what lets others write to it. */
+		gid_t gid = S_ISCHR(st.st_mode) ? st.st_gid : child->plan->process.identity->gid;
+		if (!is_ours || (st.st_uid == child->plan->process.identity->uid && st.st_gid == gid))
 			continue;
 		/* Best effort: a pipe from outside the user namespace, or somebody's terminal, may not be given away. */
-		if (fchown(fd, child->plan->process.identity->uid, (gid_t)-1) < 0)
+		if (fchown(fd, child->plan->process.identity->uid, gid) < 0)
 			continue;
 	}
 }

@@ -318,13 +318,23 @@ static int null_file(struct child *child, int null_fd)
 	return fd;
 }
 
+static bool is_repeated(char *const *paths, char *const *at)
+{
+	for (; paths < at; paths++)
+		if (strcmp(*paths, *at) == 0)
+			return true;
+	return false;
+}
+
 static void mask_paths(struct child *child, int null_fd)
 {
 	int empty = -1;
 
-	for (char *const *path = child->plan->masked_paths; path && *path; path++) {
+	char *const *paths = child->plan->masked_paths;
+
+	for (char *const *path = paths; path && *path; path++) {
 		struct stat st;
-		int target = open_path(child, *path, STAGE_MASK);
+		int target = is_repeated(paths, path) ? -1 : open_path(child, *path, STAGE_MASK);
 		if (target < 0)
 			continue;
 		if (fstat(target, &st) < 0)

@@ -15,6 +15,7 @@ struct served;
 /* Global options. */
 struct command {
 	const char *root;
+	bool is_root_given;
 	const char *log;
 	const char *log_format; /* text, json */
 	bool debug;

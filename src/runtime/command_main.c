@@ -179,6 +179,7 @@ static int find_root(struct command *command, struct buf *path, struct err **ret
 	bool is_own = says ? command->is_rootless
 			   : geteuid() != 0 || (command->is_rootless && !(user && strcmp(user, "root") == 0));
 
+	command->is_root_given = command->root;
 	if (command->root)
 		return 0;
 	command->root = COMMAND_ROOT_DEFAULT;

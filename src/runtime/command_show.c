@@ -133,12 +133,14 @@ static void print_rows(const struct command *command, char *const *names, const 
 	}
 }
 
-/* In order. A root that was never made has none. */
-static int list_names(const char *root, char ***ret, struct err **reterr)
+/* In order. Our own root has none as long as nobody made it; one that was named is meant to be there. */
+static int list_names(const struct command *command, char ***ret, struct err **reterr)
 {
 	_autofree_(strv) char **names = NULL;
-	DIR *dir = opendir(root);
-	int r = dir || errno == ENOENT ? 0 : err_errno(reterr, -errno, "cannot list the containers in %s", root);
+	DIR *dir = opendir(command->root);
+	int r = dir || (errno == ENOENT && !command->is_root_given)
+			? 0
+			: err_errno(reterr, -errno, "cannot list the containers in %s", command->root);
 
 	for (struct dirent *entry; r == 0 && dir && (entry = readdir(dir));)
 		if (entry->d_name[0] != '.' && state_check_id(entry->d_name, NULL) == 0 &&
@@ -169,7 +171,7 @@ int command_list(struct command *command, struct err **reterr)
 		return err_oom(reterr);
 	if (!as_json && !values.quiet)
 		printf(ROW_FORMAT, "ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER");
-	r = list_names(command->root, &names, reterr);
+	r = list_names(command, &names, reterr);
 	if (r < 0)
 		return r;
 	print_rows(command, names, &values, array);

@@ -86,8 +86,8 @@ struct plan_late {
 #define INIT_PID_ARGUMENT 2 /* of init_args: the child's to fill in */
 
 struct plan_join {
-	uint64_t flag;
-	int fd; /* namespace file or pidfd */
+	uint64_t flag; /* 0: done */
+	int fd;        /* namespace file or pidfd */
 	bool is_pidfd;
 };
 

@@ -48,6 +48,7 @@ def test_debug_tells_the_steps(box):
 
 def test_options_that_are_checked(box):
     assert "invalid rootless" in box.rt("--rootless", "perhaps", "list").stderr
+    pathlib.Path(box.state).mkdir()
     assert box.rt("--criu", "/nowhere", "--systemd-cgroup", "list").returncode == 0
     box.write("x")
     assert "expected cgroupsPath to be of format" in box.rt("--systemd-cgroup", "run", "-b", box.bundle, "x").stderr
@@ -152,6 +153,12 @@ def test_kill_before_start(box, word):
     box.rt("create", "-b", box.bundle, identifier, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     box.rt("kill", identifier, word, check=True)
     wait_until_stopped(box, identifier)
+
+
+def test_list_of_a_root_that_is_not_there(box):
+    result = box.rt("--root", box.top / "none", "list")
+    assert result.returncode == 1 and "no such file" in result.stderr
+    assert subprocess.run([RUNTIME, "list"], stdout=subprocess.DEVNULL).returncode == 0
 
 
 def test_log_that_can_not_be(box):

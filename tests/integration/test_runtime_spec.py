@@ -542,3 +542,28 @@ def test_intel_rdt_is_not_to_be_had(box):
         box.spec["linux"]["intelRdt"] = rdt
         result = box.run("true")
         assert result.returncode == 1 and "Intel RDT is not supported or enabled: no resctrl filesystem is mounted" in result.stderr
+
+
+def test_network_namespace_that_is_not_the_user_namespaces(box):
+    """Joined before the user namespace is, whose root could not."""
+    own_user_namespace(box)
+    first = box.pid(box.start(["sleep", "100"]))
+    box.spec["linux"].pop("uidMappings"), box.spec["linux"].pop("gidMappings")
+    for namespace in box.spec["linux"]["namespaces"]:
+        if namespace["type"] == "user":
+            namespace["path"] = f"/proc/{first}/ns/user"
+        if namespace["type"] == "network":
+            namespace["path"] = "/proc/self/ns/net"
+    box.spec["mounts"] = [mount for mount in box.spec["mounts"] if not mount["destination"].startswith("/sys")]
+    said = box.output("readlink /proc/self/ns/user; readlink /proc/self/ns/net").split()
+    assert said == [os.readlink(f"/proc/{first}/ns/user"), os.readlink("/proc/self/ns/net")]
+
+
+def test_a_path_masked_twice(box):
+    box.spec["linux"]["maskedPaths"] += ["/data", "/data"]
+    assert box.output("grep -c ' /data ' /proc/self/mountinfo") == "1"
+
+
+def test_pipes_are_the_users(box):
+    box.spec["process"]["user"] = {"uid": 1000, "gid": 1001}
+    assert box.output("stat -L -c %u:%g /proc/self/fd/1") == "1000:1001"
