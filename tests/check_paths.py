@@ -93,6 +93,7 @@ FILES = {
     "sys/mounts.c": ("mount umount2", "where this mount namespace, a copy of the host's, has its procfs and sysfs, as the kernel lists them"),
     "sys/namespaces.c": ("open", "a namespace that the caller of the runtime named; its kind is looked at"),
     "sys/sockets.c": ("open", "the folder of a socket that the administrator named"),
+    "sys/spawn.c": ("chdir", "the folder of a program of the host's, a hook's bundle, as whoever starts it names it"),
     "worker/stage.c": ("open", "a volume's folder, or what its options name of the host; what lies in it, inroot finds"),
     "worker/worker.c": ("open", "the data root, as the holder gave it"),
 }
