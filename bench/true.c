@@ -1,5 +1,8 @@
-/* What every start-up figure runs: the smallest program there is. */
-int main(void)
+/* What every start-up figure runs: the smallest program there is. Given an argument, it stays. */
+#include <unistd.h>
+
+int main(int argc, char **argv)
 {
-	return 0;
+	(void)argv;
+	return argc > 1 ? pause() : 0;
 }
