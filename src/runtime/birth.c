@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <linux/seccomp.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -55,17 +56,20 @@ static void join_before_birth(const struct child *joiner)
 		}
 }
 
-/* What could be misused by whoever shares the pid namespace is gone before anybody there can look at the newborn. */
-static void close_before_birth(struct plan *plan)
+/* What could be misused by whoever shares the pid namespace is gone before anybody there can look at the newborn. The numbers stay in the
+ * plan, whose descriptors they are where the joiner shares our memory. */
+static void close_before_birth(const struct plan *plan)
 {
 	for (size_t i = 0; i < plan->join_fd_count; i++)
-		fd_close(&plan->join_fds[i]);
-	fd_close(&plan->cgroup_fd);
+		close(plan->join_fds[i]);
+	if (plan->cgroup_fd >= 0)
+		close(plan->cgroup_fd);
 	for (size_t i = 0; i < plan->join_count; i++)
 		if (plan->is_exec || plan->joins[i].flag & (CLONE_NEWUSER | CLONE_NEWPID))
-			fd_close(&plan->joins[i].fd);
+			close(plan->joins[i].fd);
 }
 
+/* In our memory, it may be: what it writes into the plan is true there, too. */
 _Noreturn static void run_joiner(struct plan *plan, int sync, const int *keep, size_t keep_count)
 {
 	struct child joiner = { .plan = plan, .sync = sync };
@@ -145,9 +149,37 @@ static int make_state_file(struct plan *plan, struct birth *birth)
 	return plan->state_fd < 0 ? -errno : 0;
 }
 
+/* Files copied from the root are read through buffers of malloc's; a time namespace is for who has memory of his own. */
+static bool needs_own_memory(const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->mount_count; i++)
+		if (plan->mounts[i].copies_up)
+			return true;
+	for (size_t i = 0; i < plan->join_count; i++)
+		if (plan->joins[i].flag & CLONE_NEWTIME)
+			return true;
+	return plan->new_time_namespace;
+}
+
+/* Whether it may share our memory: nothing is asked of us, nothing is left in the plan that is true for the child alone, and nothing
+ * is allocated, which a sudden end would leave half done. */
+static bool may_share(const struct plan *plan)
+{
+	const struct plan_process *process = &plan->process;
+	bool is_alone = plan->new_namespaces & CLONE_NEWPID && !(plan->new_namespaces & CLONE_NEWUSER);
+	bool has_hooks = plan->wants_hook_stop || (plan->hooks && plan->hooks->start_container_count);
+	bool asks = plan->asks_for_owners || process->terminal ||
+		    process->filter_flags & SECCOMP_FILTER_FLAG_NEW_LISTENER;
+	bool is_special = plan->late_count || process->init_fd >= 0;
+
+	return plan->is_let_go && !needs_joiner(plan) && is_alone && !has_hooks && !asks && !is_special &&
+	       !needs_own_memory(plan);
+}
+
 struct newborn {
 	struct plan *plan;
 	bool joins;
+	bool shares;
 	int sync; /* its end */
 	int *keep;
 	size_t keep_count;
@@ -155,11 +187,27 @@ struct newborn {
 	int pidfd;
 };
 
+/* As process_fn. */
+static void run_newborn(void *user)
+{
+	const struct newborn *newborn = user;
+
+	if (newborn->joins)
+		run_joiner(newborn->plan, newborn->sync, newborn->keep, newborn->keep_count);
+	child_run(newborn->plan, newborn->sync, newborn->keep, newborn->keep_count);
+}
+
 /* As namespace_visit_fn. */
 static int clone_here(void *user)
 {
 	struct newborn *newborn = user;
 	struct plan *plan = newborn->plan;
+
+	if (newborn->shares) {
+		newborn->pid = process_vfork(newborn->joins ? 0 : plan->new_namespaces, plan->cgroup_fd,
+			&newborn->pidfd, run_newborn, newborn);
+		return newborn->pid < 0 ? newborn->pid : 0;
+	}
 
 	/* Whose maps an ordinary user is to write must be seen to be his: until it has them. Nobody else is in its namespaces. */
 	bool is_seen = plan->has_no_right && plan->new_namespaces & CLONE_NEWUSER && !newborn->joins;
@@ -179,9 +227,12 @@ static int clone_here(void *user)
 static int clone_first(struct plan *plan, struct birth *birth, int their_sync, struct err **reterr)
 {
 	_cleanup_free_ int *keep = NULL;
-	struct newborn newborn = {
-		.plan = plan, .joins = needs_joiner(plan), .sync = their_sync, .pid = -1, .pidfd = -1
-	};
+	struct newborn newborn = { .plan = plan,
+		.joins = needs_joiner(plan),
+		.shares = birth->start_is_said || (plan->is_exec && !needs_own_memory(plan)),
+		.sync = their_sync,
+		.pid = -1,
+		.pidfd = -1 };
 	int r = plan_keep_fds(plan, &keep, &newborn.keep_count);
 
 	if (r < 0)
@@ -202,6 +253,7 @@ static int clone_first(struct plan *plan, struct birth *birth, int their_sync, s
 
 int birth_give(struct plan *plan, struct birth *ret, struct err **reterr)
 {
+	const struct report start = { .type = REPORT_START };
 	struct birth birth = BIRTH_INIT;
 	int pair[2];
 	int r = make_state_file(plan, &birth);
@@ -211,6 +263,7 @@ int birth_give(struct plan *plan, struct birth *ret, struct err **reterr)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_errno(reterr, -errno, "cannot make a socket pair");
 	birth.sync = pair[0];
+	birth.start_is_said = may_share(plan) && report_send(birth.sync, &start, -1) == 0;
 	r = clone_first(plan, &birth, pair[1], reterr);
 	if (r < 0) {
 		birth_finish(&birth, true);

@@ -363,8 +363,12 @@ int command_run(struct command *command, struct err **reterr)
 	}
 	if (r < 0)
 		return err_wrap(reterr, r, "run failed");
-	if (!values.detach)
-		return wait_and_delete(&creation, reterr);
-	notify_wait(&creation.notify, container_pid(creation.container), container_pidfd(creation.container));
-	return 0;
+	if (values.detach) {
+		notify_wait(&creation.notify, container_pid(creation.container), container_pidfd(creation.container));
+		return 0;
+	}
+	r = wait_and_delete(&creation, reterr);
+	if (r == 0)
+		exit(command->exit_code); /* which frees all of it at once */
+	return r;
 }

@@ -52,7 +52,8 @@
 #include "sys/procfs.h"
 #include "sys/selfexe.h"
 
-#define DYING_MS 1000
+#define DYING_MS      1000
+#define LITTLE_MEMORY (8 << 20)
 
 int container_process_prepare(int keep_below, char **argv, int *ret_view)
 {
@@ -472,10 +473,21 @@ static int give_namespaces(struct container *container, const struct plan *plan,
 	return r;
 }
 
+/* A start that may not fit in its memory is to be ended for that by the kernel, which says so; who shares our memory is not. */
+static bool has_little_memory(const struct oci_spec *spec)
+{
+	const struct oci_resources *resources = spec->linux_config.resources;
+
+	return resources && resources->memory.limit.value > 0 && resources->memory.limit.value < LITTLE_MEMORY;
+}
+
 static int bring_up(struct container *container, struct plan *plan, const struct oci_spec *spec,
 	const struct container_options *options, struct err **reterr)
 {
 	bool own_user = plan->new_namespaces & CLONE_NEWUSER;
+
+	plan->is_let_go = options->starts_at_once && !options->on_namespaces && !spec->linux_config.net_devices &&
+			  !has_little_memory(spec);
 	int r = birth_give(plan, &container->init, reterr);
 
 	if (r == 0)
@@ -490,7 +502,7 @@ static int bring_up(struct container *container, struct plan *plan, const struct
 		r = net_devices_move(spec, container->init.pid, reterr);
 	/* Hooks are a conversation; without them the child reads what we said in order, and is not woken in between. */
 	if (r == 0 && options->starts_at_once && !plan->wants_hook_stop && !plan->asks_for_owners) {
-		r = say_ahead(container->init.sync, REPORT_START, reterr);
+		r = container->init.start_is_said ? 0 : say_ahead(container->init.sync, REPORT_START, reterr);
 		container->start_is_said = true;
 	}
 	if (r == 0 && options->on_born)

@@ -1,6 +1,7 @@
 /*
  * A plan: everything about one process to be contained, worked out, checked and opened by its creator before clone, so that
- * the child only executes it. The child sees it by copy-on-write and changes nothing in it but what is said to be its own.
+ * the child only executes it. The child sees it by copy-on-write, or shares it (birth.h), and changes nothing in it but what is said
+ * to be its own.
  * All strings are borrowed from the spec and the options unless they are in `strings`.
  */
 #pragma once
@@ -209,6 +210,7 @@ struct plan {
 	int cgroup_fd;   /* v2, or -1 */
 	bool has_joiner; /* it has joined the groups, and the child waits until its creator knows it */
 	int start_listen_fd;
+	bool is_let_go; /* its creator has nothing to do for it between its birth and its start, and START may be said ahead (birth.h) */
 
 	char **strings;
 };

@@ -122,10 +122,9 @@ long namespace_new_network_aside(void *user)
 	return r;
 }
 
-pid_t process_clone(uint64_t flags, int cgroup_fd, int *ret_pidfd)
+static struct clone_args clone_arguments(uint64_t flags, int cgroup_fd, int *pidfd)
 {
-	int pidfd = -1;
-	struct clone_args args = { .flags = flags | CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)&pidfd };
+	struct clone_args args = { .flags = flags | CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)pidfd };
 
 	if (!(flags & CLONE_PARENT)) /* which keeps its creator's */
 		args.exit_signal = SIGCHLD;
@@ -133,9 +132,45 @@ pid_t process_clone(uint64_t flags, int cgroup_fd, int *ret_pidfd)
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)cgroup_fd;
 	}
+	return args;
+}
+
+pid_t process_clone(uint64_t flags, int cgroup_fd, int *ret_pidfd)
+{
+	int pidfd = -1;
+	struct clone_args args = clone_arguments(flags, cgroup_fd, &pidfd);
 	long pid = syscall(SYS_clone3, &args, sizeof(args));
+
 	if (pid < 0)
 		return -errno;
+	if (pid > 0)
+		*ret_pidfd = pidfd;
+	return (pid_t)pid;
+}
+
+/*
+ * The child is on our stack, above nothing that we still need: this frame it leaves as it was, as it never returns to it and all it
+ * calls lies below. The call is made without libc's wrapper, whose frame would be overwritten.
+ */
+__attribute__((noinline)) static long clone_on_this_stack(struct clone_args *args, process_fn *run, void *user)
+{
+	long pid = bare_call(__NR_clone3, (long)args, sizeof(*args), 0, 0);
+
+	if (pid == 0)
+		run(user);
+	return pid;
+}
+
+pid_t process_vfork(uint64_t flags, int cgroup_fd, int *ret_pidfd, process_fn *run, void *user)
+{
+	int pidfd = -1;
+	struct clone_args args = clone_arguments(flags | CLONE_VM | CLONE_VFORK, cgroup_fd, &pidfd);
+	sigset_t all, before;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before); /* no handler of ours runs in it */
+	long pid = clone_on_this_stack(&args, run, user);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	if (pid > 0)
 		*ret_pidfd = pidfd;
 	return (pid_t)pid;

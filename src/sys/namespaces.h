@@ -36,3 +36,12 @@ int namespace_new_user(const char *uid_map, const char *gid_map);
  * child becomes its creator's sibling. The child is single-threaded and must not call what caches thread ids (abort, raise).
  */
 pid_t process_clone(uint64_t flags, int cgroup_fd, int *ret_pidfd);
+
+/* Must not return. */
+typedef void process_fn(void *user);
+
+/*
+ * As process_clone, but in our memory and on our stack, as after vfork(2): the child does `run`, with all signals blocked, and we
+ * stand still until it has executed a program or ended. What it writes, we have.
+ */
+pid_t process_vfork(uint64_t flags, int cgroup_fd, int *ret_pidfd, process_fn *run, void *user);

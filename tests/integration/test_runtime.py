@@ -222,6 +222,12 @@ def test_rl02_a_start_fits_in_256_kb(box):
     assert result.returncode == 0, result.stderr
 
 
+def test_rl02_a_start_without_room_says_so(box):
+    box.spec["linux"]["resources"]["memory"] = {"limit": 32 << 10}
+    result = box.run("true")
+    assert result.returncode != 0 and "memory limit too low?" in result.stderr, result.stderr
+
+
 @pytest.mark.parametrize("cpus", ["0-4294967295", "0-", "a"])
 def test_rl07_bad_cpusets(box, cpus):
     box.spec["linux"]["resources"]["cpu"] = {"cpus": cpus}
