@@ -570,7 +570,7 @@ static struct aside *begin_network(const struct oci_spec *spec, const struct con
 			return NULL;
 		wants_new = wants_new || (flag == CLONE_NEWNET && !(namespace->path && *namespace->path));
 	}
-	return wants_new ? aside_begin(namespace_new_network_aside, NULL) : NULL;
+	return wants_new ? aside_begin(namespace_new_network_aside, (void *)(uintptr_t)sched_getcpu()) : NULL;
 }
 
 /* If it failed, the birth makes one, or says why not. */

@@ -25,7 +25,8 @@ int namespace_visit_network(int netns_fd, namespace_visit_fn *fn, void *user);
 /* A new one with its loopback up: a descriptor. The caller stays where it is, has one thread, and -ENOTRECOVERABLE is as above. */
 int namespace_new_network(void);
 
-/* As aside_fn (sys/aside.h): the same, for a process of its own. `user` is not used. */
+/* As aside_fn (sys/aside.h): the same, for a process of its own. `user` is the number of its creator's processor: on the same one nothing
+ * is gained, and it leaves it to its creator (-EAGAIN). */
 long namespace_new_network_aside(void *user);
 
 /* A user namespace that nobody is in, with these maps: lines of "inside outside count". A descriptor, or -errno. */
