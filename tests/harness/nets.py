@@ -158,6 +158,21 @@ def peer_of(client, listener):
     return peer[0]
 
 
+def heard(receiver, send, text):
+    """Whom that datagram came from. It is sent until it is heard: the kernel may drop any, when somebody else floods the machine."""
+    receiver.settimeout(AGAIN)
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        send()
+        try:
+            while (got := receiver.recvfrom(2000))[0] != text:  # another one, that was late
+                pass
+            return got[1]
+        except TimeoutError:
+            if time.monotonic() >= deadline:
+                raise
+
+
 def bare(address):
     return address.strip("[]").removeprefix("::ffff:")
 

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from harness.engine import wait_for
-from harness.nets import Echo, Namespace, ask, join, peer_of
+from harness.nets import Echo, Namespace, ask, heard, join, peer_of
 
 BRIEF = 0.4
 HERE, THERE, HERE6, THERE6 = "192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"
@@ -157,10 +157,9 @@ def test_udp_and_a_range(engine, host, outside, run):
     server = container.udp("0.0.0.0", 53)
     for client, address in ((outside, HERE), (host, "127.0.0.1")):
         sender = client.socket(address, socket.SOCK_DGRAM)
-        sender.sendto(b"question", (address, 5300))
-        question, peer = server.recvfrom(100)
-        server.sendto(b"answer", peer)
-        assert question == b"question" and sender.recvfrom(100) == (b"answer", (address, 5300))
+        question = f"question of {address}".encode()
+        peer = heard(server, lambda: sender.sendto(question, (address, 5300)), question)
+        assert heard(sender, lambda: server.sendto(b"answer", peer), b"answer") == (address, 5300)
         sender.close()
     listener = container.listen("0.0.0.0", 7099)
     assert peer_of(outside.connect(HERE, 7099), listener) == THERE

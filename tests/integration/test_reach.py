@@ -12,7 +12,7 @@ import threading
 import pytest
 
 from harness.engine import wait_for
-from harness.nets import Echo, Namespace, ask, join
+from harness.nets import Echo, Namespace, ask, heard, join
 
 HERE, THERE, HERE6, THERE6 = "192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"
 BRIEF = 0.3
@@ -291,17 +291,11 @@ def test_datagrams_find_their_way_back(world, spliced):
     server = spliced.udp("0.0.0.0", 80)
     clients = [(world[name].socket(address, socket.SOCK_DGRAM), address)
                for name, address in (("outside", HERE6), ("host", "::1"), ("host", HERE6), ("host", "::1"))]
-    for n, (client, address) in enumerate(clients):
-        client.sendto(bytes([n]) * (1000 + n), (address, 8400))
-    heard = [server.recvfrom(2000) for _ in clients]
-    assert sorted(len(text) for text, _ in heard) == [1000, 1001, 1002, 1003] and len({peer for _, peer in heard}) == 4
-    for text, peer in reversed(heard):
-        server.sendto(text[:10], peer)
-    for n, (client, address) in enumerate(clients):
-        answer, peer = client.recvfrom(100)
-        assert answer == bytes([n]) * 10 and peer[:2] == (address, 8400), "from where it was asked"
-        client.close()
-    server.close()
+    texts = [bytes([n]) * (1000 + n) for n in range(len(clients))]
+    peers = [heard(server, lambda: client.sendto(text, (address, 8400)), text) for text, (client, address) in zip(texts, clients)]
+    assert len(set(peers)) == len(clients)
+    for text, peer, (client, address) in reversed(list(zip(texts, peers, clients))):
+        assert heard(client, lambda: server.sendto(text[:10], peer), text[:10])[:2] == (address, 8400), "from where it was asked"
 
 
 def test_by_a_link_local_address(world, spliced):

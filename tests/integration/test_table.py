@@ -11,7 +11,7 @@ import pytest
 
 from harness import nets
 from harness.engine import SLOW
-from harness.nets import PATIENCE, Namespace, join, peer_of
+from harness.nets import PATIENCE, Namespace, heard, join, peer_of
 
 TABLE = pathlib.Path(os.environ.get("TARE_BUILD", "build")).resolve() / "tests/integration/helpers/table"
 BRIEF = 0.4  # how long is waited for what must not come
@@ -192,11 +192,10 @@ def test_udp_and_ranges(world, publish):
     for client, address, seen in ((world.outside, "192.0.2.1", "192.0.2.2"), (world.host, "127.0.0.1", "172.30.0.1"),
                                   (world.containers["back"], "192.0.2.1", "172.31.0.2")):
         sender = client.socket(address, socket.SOCK_DGRAM)
-        sender.sendto(b"question", (address, 5300))
-        question, peer = server.recvfrom(100)
-        assert (question, peer[0]) == (b"question", seen)
-        server.sendto(b"answer", peer)
-        assert sender.recvfrom(100) == (b"answer", (address, 5300))
+        question = f"question of {seen}".encode()
+        peer = heard(server, lambda: sender.sendto(question, (address, 5300)), question)
+        assert peer[0] == seen
+        assert heard(sender, lambda: server.sendto(b"answer", peer), b"answer") == (address, 5300)
         sender.close()
     server.close()
     for host, container in ((7000, 7000), (7099, 7099), (6002, 6102)):
