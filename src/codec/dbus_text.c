@@ -99,10 +99,10 @@ static int find_elements(const char **at, char end, struct buf *signature, unsig
 		else if (is_array)
 			signature->len = first_end;
 	}
+	if (r < 0)
+		return r;
 	++*at;
-	if (r == 0 && first_end == 0) /* of what, nobody can tell; and there is no empty struct */
-		r = -EINVAL;
-	return r;
+	return first_end ? 0 : -EINVAL; /* of what, nobody can tell; and there is no empty struct */
 }
 
 /* "@as": what follows is of that type, and not looked at but for its end. */
@@ -339,9 +339,11 @@ int dbus_put_variant_text(struct dbus_body *body, const char *text)
 	const char *at = text;
 	int r = strlen(text) > DBUS_TEXT_MAX ? -EINVAL : find_type(&at, &signature, 0);
 
-	skip_blanks(&at);
-	if (r < 0 || *at)
+	if (r < 0) /* what stopped half way may stand behind the end */
 		return r == -ENOMEM ? r : -EINVAL;
+	skip_blanks(&at);
+	if (*at)
+		return -EINVAL;
 	signature.data[signature.len] = '\0'; /* an array's later elements wrote behind it */
 	const char *type = signature.data;
 	if (!*type || *type_end(type))
@@ -349,6 +351,8 @@ int dbus_put_variant_text(struct dbus_body *body, const char *text)
 	dbus_put_signature(body, type);
 	at = text;
 	r = put_value(&at, &type, body, 0);
+	if (r < 0)
+		return r;
 	skip_blanks(&at);
-	return r < 0 ? r : *at ? -EINVAL : body->r;
+	return *at ? -EINVAL : body->r;
 }
