@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -95,7 +96,7 @@ static void makes_a_network(void **state)
 	if (geteuid() != 0)
 		skip();
 	assert_true(readlink("/proc/self/ns/net", home, sizeof(home) - 1) > 0);
-	_autoclose_ int fd = (int)aside_finish(aside_begin(namespace_new_network_aside, NULL));
+	_autoclose_ int fd = (int)aside_finish(aside_begin(namespace_new_network_aside, (void *)(uintptr_t)UINT_MAX));
 	assert_true(fd >= 0);
 	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
 	assert_true(readlink("/proc/self/ns/net", now, sizeof(now) - 1) > 0);
