@@ -53,6 +53,7 @@ class RuncBats(Suite):
         if not busybox.exists():
             busybox_image(busybox)
         if not debian.exists():
+            debian.unlink(missing_ok=True)  # a link to what another tree had
             debian.symlink_to(images.debian_root())
         self.work = tempfile.TemporaryDirectory(prefix="conformance-runc-")
         pathlib.Path(self.work.name).chmod(0o755)
