@@ -487,7 +487,8 @@ static int bring_up(struct container *container, struct plan *plan, const struct
 	bool own_user = plan->new_namespaces & CLONE_NEWUSER;
 
 	plan->is_let_go = options->starts_at_once && !options->on_namespaces && !spec->linux_config.net_devices &&
-			  !has_little_memory(spec);
+			  !container->scope &&
+			  !has_little_memory(spec); /* a scope's limit of processes comes at its start's end */
 	int r = birth_give(plan, &container->init, reterr);
 
 	if (r == 0)
