@@ -259,7 +259,8 @@ def test_an_engine_with_scopes(machine):
         assert machine.show(unit, "TasksMax") == {"TasksMax": "44"}
         # A monitor that dies: the next one finds groups and unit.
         sh(ENGINE + f"""for dir in /proc/[0-9]*; do
-            tr '\\0' ' ' <$dir/cmdline | grep -q '^tare-monitor .*{identity}' && kill -9 ${{dir#/proc/}} && echo killed; done; tare wait one; tare rm one""")
+            tr '\\0' ' ' <$dir/cmdline | grep -q '^tare-monitor .*{identity}' && kill -9 ${{dir#/proc/}} && echo killed; done
+            for try in $(seq 300); do tare wait one >/dev/null 2>&1 && break; sleep 0.1; done; tare rm one""")
         gone(machine, unit)
         identity = sh(made.replace("busybox", "--cgroup-parent a-b.slice busybox"))
         assert machine.show(f"tare-{identity}.scope", "ControlGroup") == {"ControlGroup": f"/a.slice/a-b.slice/tare-{identity}.scope"}
