@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
+#include "base/sanitized.h"
 #include "sys/bare_call.h"
 #include "sys/loopback.h"
 #include "sys/procfs.h"
@@ -173,6 +174,7 @@ pid_t process_vfork(uint64_t flags, int cgroup_fd, int *ret_pidfd, process_fn *r
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before); /* no handler of ours runs in it */
 	long pid = clone_on_this_stack(&args, run, user);
+	sanitized_forget_child();
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	if (pid > 0)
 		*ret_pidfd = pidfd;
