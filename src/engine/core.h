@@ -47,5 +47,6 @@ struct engine {
 	struct execs *execs;
 	struct holder_link *holder;
 	struct spare *spare; /* NULL: none */
+	struct list removed; /* links of monitors whose containers are no more, until they have ended */
 	struct workers *workers;
 };

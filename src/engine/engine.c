@@ -209,6 +209,7 @@ int engine_new(struct loop *loop, const struct engine_options *options, struct e
 	if (!engine)
 		return err_oom(reterr);
 	engine->loop = loop;
+	list_init(&engine->removed);
 	engine->data_fd = engine->exec_fd = engine->lock_fd = -1;
 	engine->containers_fd = engine->volumes_fd = engine->exec_containers_fd = -1;
 	engine->data_root = strdup(options->data_root);
@@ -239,6 +240,7 @@ void engine_free(struct engine *engine)
 {
 	if (!engine)
 		return;
+	monitor_links_end(engine);
 	spare_drop(engine);
 	containers_free(engine->containers);
 	execs_free(engine->execs);

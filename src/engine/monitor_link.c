@@ -58,6 +58,7 @@ struct monitor_link {
 	bool spawned;     /* by this engine; its EXITED may say why it could not be started */
 	int64_t retry_ms;
 	struct loop_source *retry;
+	struct list removed;     /* in the engine's list of the same name */
 	monitor_ended_fn *ended; /* of one whose container has been removed; NULL: nobody waits for it */
 	void *ended_user;
 };
@@ -371,6 +372,7 @@ static struct monitor_link *link_new(struct container *container, struct err **r
 	link->container = container;
 	link->engine = container->engine;
 	list_init(&link->pending);
+	list_init(&link->removed);
 	int r = loop_add_timer(link->engine->loop, LOOP_NEVER, on_retry, link, &link->retry);
 	if (r < 0) {
 		free(link);
@@ -388,6 +390,7 @@ static void link_free(struct monitor_link *link)
 	pending_fail_all(link, ERR_UNAVAILABLE, "the container's monitor is gone");
 	channel_free(link->channel);
 	loop_source_free(link->retry);
+	list_remove(&link->removed);
 	free(link);
 }
 
@@ -653,12 +656,22 @@ bool monitor_link_removed(struct container *container, monitor_ended_fn *ended, 
 		link_free(link);
 		return false;
 	}
+	list_append(&link->engine->removed, &link->removed);
 	if (!ended)
 		return false;
 	link->ended = ended;
 	link->ended_user = user;
 	loop_timer_set(link->retry, clock_monotonic_ms() + ENDED_PATIENCE_MS);
 	return true;
+}
+
+void monitor_links_end(struct engine *engine)
+{
+	struct monitor_link *link, *next;
+	list_foreach_safe (link, next, &engine->removed, removed) {
+		tell_ended(link);
+		link_free(link);
+	}
 }
 
 int monitor_link_tell(int fd, json_t *body)

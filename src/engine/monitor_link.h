@@ -56,6 +56,9 @@ bool monitor_link_removed(struct container *container, monitor_ended_fn *ended, 
 /* The same for a monitor that this engine has no connection to, if there is one. */
 void monitor_link_orphan(struct engine *engine, const char *id);
 
+/* At the engine's end: nobody waits any longer for the monitors of removed containers. */
+void monitor_links_end(struct engine *engine);
+
 /* One message to a monitor that this engine does not listen to, or not yet. Takes `body`. */
 int monitor_link_tell(int fd, json_t *body);
 

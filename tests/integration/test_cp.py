@@ -1,5 +1,6 @@
 """A container's tree in and out: archives, export and changes, by the API, the stock command and our own."""
 import base64
+import contextlib
 import io
 import json
 import os
@@ -338,7 +339,8 @@ def test_commit_pauses(engine):
     client.request("POST", f"/v1.50/commit?container={container}")
     wait_for(lambda: engine.api("GET", f"/containers/{container}/json")[1]["State"]["Status"] == "paused", "the pause")
     for pid in processes(lambda c: c[0].endswith("tare-worker") and str(engine.data) in c):
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # done already
+            os.kill(pid, signal.SIGKILL)
     wait_for(lambda: engine.api("GET", f"/containers/{container}/json")[1]["State"]["Status"] == "running", "going on")
     client.close()
     engine.docker("rm", "-f", container)

@@ -344,7 +344,7 @@ def test_it_is_put_back(engine, run):
                     f"flush set inet {name} held4"):
         subprocess.run(["nft", command], check=True)
         wait_for(lambda: is_refused(space, THERE, 80), f"the policy after {command}")
-        assert reaches(space, THERE, 443)
+        wait_for(lambda: reaches(space, THERE, 443), f"what is allowed after {command}")
 
 
 def test_without_an_engine(engine, run):
