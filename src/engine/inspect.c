@@ -18,7 +18,8 @@
 #include "engine/times.h"
 #include "engine/volumes.h"
 
-#define STATUS_MAX 96
+#define STATUS_MAX       96
+#define SANDBOX_KEY_SIZE 40
 
 /* Everything here is written at once: pointers are borrowed, and casts take away a const that the writer keeps. */
 
@@ -160,6 +161,11 @@ static int write_inspect(struct container *container, const struct sizes *sizes,
 	}
 	fill_state(container, &state, started, finished);
 	fill_network(&settings, networks, ports);
+	char sandbox_key[SANDBOX_KEY_SIZE];
+	if (state.pid > 0) { /* as long as it runs, its network namespace has no other name */
+		snprintf(sandbox_key, sizeof(sandbox_key), "/proc/%lld/ns/net", (long long)state.pid);
+		settings.sandbox_key = sandbox_key;
+	}
 	_autofree_(map) struct map *driver_data = map_new(NULL);
 	if (!driver_data || map_set(driver_data, "UpperDir", paths->upper) < 0)
 		return -ENOMEM;

@@ -85,6 +85,15 @@ def create(engine, made, name, *options):
 
 # --- the default bridge
 
+def test_the_namespace_s_path(engine, made):
+    sleeper(engine, made, "net-key")
+    key = inspect(engine, "net-key")["NetworkSettings"]["SandboxKey"]
+    there = subprocess.run(["nsenter", f"--net={key}", "ip", "-o", "addr", "show", "eth0"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    assert f" {places(engine, 'net-key')['bridge']['IPAddress']}/16 " in there
+    engine.tare("stop", "-t", "0", "net-key")
+    assert inspect(engine, "net-key")["NetworkSettings"]["SandboxKey"] == ""
+
+
 def test_default_bridge(engine, made):
     sleeper(engine, made, "net-one", "--network", "bridge")
     sleeper(engine, made, "net-two", "--network", "bridge")
