@@ -604,12 +604,29 @@ static int fill_created(struct network_create *create, struct network_info *info
 	return r;
 }
 
+/* Each of them would set it up as its own. */
+static int check_bridge(struct networks *networks, const struct network_info *info, struct err **reterr)
+{
+	const char *own = strcmp(info->driver, "bridge") == 0 ? map_get(info->options, NETWORK_OPTION_BRIDGE_NAME)
+							      : NULL;
+	const struct network *other;
+	for (size_t cursor = 0; own && (other = networks_next(networks, &cursor));) {
+		if (network_is(other, "bridge") && strcmp(network_interface(other), own) == 0)
+			return err_set(reterr, ERR_FORBIDDEN, 0,
+				"cannot create network %s (%s): conflicts with network %s (%s): networks have same bridge name",
+				info->id, own, other->info.id, own);
+	}
+	return 0;
+}
+
 static int create_checked(struct networks *networks, struct network_create *create, struct network_info *info,
 	struct network **ret, struct err **reterr)
 {
 	if (fill_created(create, info) < 0)
 		return err_oom(reterr);
-	int r = networks_check_overlap(networks, info, reterr);
+	int r = check_bridge(networks, info, reterr);
+	if (r == 0)
+		r = networks_check_overlap(networks, info, reterr);
 	if (r == 0)
 		r = settle_info(networks, info, reterr);
 	if (r == 0)

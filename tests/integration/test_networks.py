@@ -678,7 +678,9 @@ def test_errors_of_create(engine, body, status, message):
 
 
 def test_overlaps_and_names(engine, made):
-    create(engine, made, "taken", "--subnet", "10.90.0.0/16")
+    create(engine, made, "taken", "--subnet", "10.90.0.0/16", "-o", "com.docker.network.bridge.name=taken0")
+    status, answer = engine.api("POST", "/networks/create", {"Name": "other", "Options": {"com.docker.network.bridge.name": "taken0"}})
+    assert status == 403 and answer["message"].endswith("networks have same bridge name")
     for body, status, message in (({"Name": "taken"}, 409, "network with name taken already exists"),
                                   ({"Name": "in-it", "IPAM": {"Config": [{"Subnet": "10.90.7.0/24"}]}}, 403,
                                    "invalid pool request: Pool overlaps with other one on this address space")):
