@@ -11,12 +11,14 @@
 #include "engine/links.h"
 #include "engine/records.h"
 #include "network/cni.h"
+#include "network/sysctls.h"
 
 #define MODE_DEFAULT   "default"
 #define OPTION_IFNAME  "com.docker.network.endpoint.ifname"
 #define OPTION_SYSCTLS "com.docker.network.endpoint.sysctls"
 #define OPTION_PREFIX  "com.docker.network.container_iface_prefix"
 #define HOST_PREFIX    "ve"
+#define NO_ADDRESS     "user specified IP address is supported on user defined networks only"
 /* Names of interfaces that are tried: more than LEASE_ENDPOINTS_MAX. */
 #define INTERFACES_MAX 1000
 
@@ -102,6 +104,34 @@ static int check_link_local(char *const *addresses, struct err **reterr)
 	return 0;
 }
 
+typedef int sysctl_fn(const char *key, const char *value, void *user);
+
+/* "net.ipv4.conf.IFNAME.log_martians=1,...": non-zero from `fn` is what is returned. A setting without a value has NULL. */
+static int each_sysctl(const struct endpoint_settings *settings, sysctl_fn *fn, void *user)
+{
+	const char *text = settings->driver_opts ? map_get(settings->driver_opts, OPTION_SYSCTLS) : NULL;
+	if (!is_set(text))
+		return 0;
+	_autofree_(strv) char **all = strv_split(text, ',');
+	int r = all ? 0 : -ENOMEM;
+	strv_foreach (setting, all) {
+		char *equals = strchr(*setting, '=');
+		if (equals)
+			*equals = '\0';
+		r = r ?: fn(*setting, equals ? equals + 1 : NULL, user);
+	}
+	return r;
+}
+
+static int check_sysctl(const char *key, const char *value, void *user)
+{
+	return value && sysctls_check_option(key) == 0
+		       ? 0
+		       : err_set(user, ERR_INVALID, 0,
+				 "invalid sysctl \"%s\" of an interface: expected net.ipv4.conf.IFNAME.NAME=VALUE, or the same of ipv6, neigh or mpls",
+				 key);
+}
+
 static int check_options(const struct endpoint_settings *settings, struct err **reterr)
 {
 	const char *ifname = settings->driver_opts ? map_get(settings->driver_opts, OPTION_IFNAME) : NULL;
@@ -110,7 +140,8 @@ static int check_options(const struct endpoint_settings *settings, struct err **
 		return err_set(reterr, ERR_INVALID, 0, "invalid interface name: \"%s\"", ifname);
 	if (is_set(settings->mac_address) && inet_parse_mac(settings->mac_address, mac) < 0)
 		return err_set(reterr, ERR_INVALID, 0, "invalid MAC address: %s", settings->mac_address);
-	return 0;
+	int r = each_sysctl(settings, check_sysctl, reterr);
+	return r == -ENOMEM ? err_oom(reterr) : r;
 }
 
 static int check_settings(struct network *network, const struct endpoint_settings *settings, struct err **reterr)
@@ -119,8 +150,7 @@ static int check_settings(struct network *network, const struct endpoint_setting
 	bool wants_address = ipam && (is_set(ipam->ipv4_address) || is_set(ipam->ipv6_address));
 	bool is_default = network->predefined;
 	if (wants_address && is_default)
-		return err_set(reterr, ERR_INVALID, 0,
-			"user specified IP address is supported on user defined networks only");
+		return err_set(reterr, ERR_INVALID, 0, NO_ADDRESS);
 	if (strv_count(settings->aliases) > 0 && is_default)
 		return err_set(reterr, ERR_INVALID, 0,
 			"network-scoped alias is supported only for containers in user defined networks");
@@ -219,6 +249,19 @@ static int complete_mode(struct container_record *record)
 	return r;
 }
 
+/* There nobody gives addresses. */
+static int check_without_network(const struct container_record *record, struct err **reterr)
+{
+	const struct map *asked = record->networking.endpoints;
+	const struct endpoint_settings *settings = asked ? map_get(asked, record->host.network_mode) : NULL;
+	const struct endpoint_ipam *ipam = settings ? settings->ipam : NULL;
+	if (ipam && (is_set(ipam->ipv4_address) || is_set(ipam->ipv6_address)))
+		return err_set(reterr, ERR_INVALID, 0,
+			"invalid config for network %s: invalid endpoint settings: " NO_ADDRESS,
+			record->host.network_mode);
+	return 0;
+}
+
 int endpoints_complete(struct engine *engine, struct container_record *record, struct err **reterr)
 {
 	if (complete_mode(record) < 0)
@@ -230,8 +273,8 @@ int endpoints_complete(struct engine *engine, struct container_record *record, s
 	if (!into)
 		return err_oom(reterr);
 	int r = links_check(engine, record, reterr);
-	if (r == 0 && main)
-		r = complete_main(engine, record, main, into, reterr);
+	if (r == 0)
+		r = main ? complete_main(engine, record, main, into, reterr) : check_without_network(record, reterr);
 	for (size_t cursor = 0; r == 0 && main && asked && (entry = map_next(asked, &cursor));) {
 		_cleanup_free_ char *key = strdup(entry->key);
 		struct endpoint_settings *settings = take_settings(asked, entry->key);
@@ -515,28 +558,21 @@ static int fill_link_local(const struct endpoint_settings *asked, char ***ret)
 	return r;
 }
 
-/* "net.ipv4.conf.IFNAME.log_martians=1,..." */
+static int put_sysctl(const char *key, const char *value, void *into)
+{
+	char *copy = strdup(value ? value : "");
+	int r = copy ? map_set(into, key, copy) : -ENOMEM;
+	if (r < 0)
+		free(copy);
+	return r;
+}
+
 static int fill_sysctls(const struct endpoint_settings *asked, struct map **ret)
 {
-	const char *text = asked->driver_opts ? map_get(asked->driver_opts, OPTION_SYSCTLS) : NULL;
-	if (!is_set(text))
+	if (!asked->driver_opts || !is_set(map_get(asked->driver_opts, OPTION_SYSCTLS)))
 		return 0;
-	_autofree_(strv) char **settings = strv_split(text, ',');
 	*ret = map_new(free);
-	if (!settings || !*ret)
-		return -ENOMEM;
-	strv_foreach (setting, settings) {
-		char *equals = strchr(*setting, '=');
-		if (!equals)
-			continue;
-		*equals = '\0';
-		char *value = strdup(equals + 1);
-		if (!value || map_set(*ret, *setting, value) < 0) {
-			free(value);
-			return -ENOMEM;
-		}
-	}
-	return 0;
+	return *ret ? each_sysctl(asked, put_sysctl, *ret) : -ENOMEM;
 }
 
 static int fill_numbers(const struct network *network, struct lease_endpoint *lease)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -51,20 +52,38 @@ int sysctls_get(const char *family, const char *interface, const char *name)
 	return len < 0 ? -errno : atoi(text);
 }
 
-int sysctls_set_option(const char *key, const char *interface, const char *value)
+/* "net.KIND.IFNAME.NAME": its parts, or -EINVAL. */
+static int read_option(const char *key, const char **ret_kind, const char **ret_name)
 {
 	static const char *const kinds[] = { "ipv4.conf", "ipv6.conf", "ipv4.neigh", "ipv6.neigh", "mpls.conf" };
 	static const char word[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
-	char path[PATH_SIZE];
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		char head[64];
-		int len = snprintf(head, sizeof(head), "net.%s.IFNAME.", kinds[i]);
-		if (strncmp(key, head, (size_t)len) != 0 || !key[len] || key[len + strspn(key + len, word)])
+		size_t len = (size_t)snprintf(head, sizeof(head), "net.%s.ifname.", kinds[i]);
+		if (strncasecmp(key, head, len) != 0 || !key[len] || key[len + strspn(key + len, word)])
 			continue;
-		const char *dot = strchr(kinds[i], '.');
-		len = snprintf(path, sizeof(path), "%.*s/%s/%s/%s", (int)(dot - kinds[i]), kinds[i], dot + 1, interface,
-			key + len);
-		return len < 0 || (size_t)len >= sizeof(path) ? -ENAMETOOLONG : sysctls_set_all(path, value);
+		*ret_kind = kinds[i];
+		*ret_name = key + len;
+		return 0;
 	}
 	return -EINVAL;
+}
+
+int sysctls_check_option(const char *key)
+{
+	const char *kind, *name;
+	return read_option(key, &kind, &name);
+}
+
+int sysctls_set_option(const char *key, const char *interface, const char *value)
+{
+	const char *kind, *name;
+	char path[PATH_SIZE];
+	int r = read_option(key, &kind, &name);
+	if (r < 0)
+		return r;
+	int family_len = (int)strcspn(kind, ".");
+	int len = snprintf(path, sizeof(path), "%.*s/%s/%s/%s", family_len, kind, kind + family_len + 1, interface,
+		name);
+	return len < 0 || (size_t)len >= sizeof(path) ? -ENAMETOOLONG : sysctls_set_all(path, value);
 }

@@ -10,5 +10,7 @@ int sysctls_set(const char *family, const char *interface, const char *name, con
 int sysctls_set_all(const char *path, const char *value);
 /* Reads a number; -errno. */
 int sysctls_get(const char *family, const char *interface, const char *name);
-/* "net.ipv4.conf.IFNAME.x" of a container's options, IFNAME being the interface. -EINVAL if it is nothing of an interface's. */
+/* "net.ipv4.conf.IFNAME.x" of a container's options, IFNAME (or "ifname": docker's command writes such options in small letters)
+ * being the interface. -EINVAL if it is nothing of an interface's. */
+int sysctls_check_option(const char *key);
 int sysctls_set_option(const char *key, const char *interface, const char *value);

@@ -121,6 +121,8 @@ def test_fixed_networks(engine):
         assert (status, answer["message"]) == (403, f"{name} is a pre-defined network and cannot be removed")
         status, answer = engine.api("POST", "/networks/create", {"Name": name})
         assert (status, answer["message"]) == (403, f"operation is not permitted on predefined {name} network")
+        done = engine.docker("create", "--network", name, "--ip", "172.17.0.99", "busybox", check=False)
+        assert f"invalid config for network {name}: invalid endpoint settings: user specified IP address is supported on" in done.stderr
 
 
 def test_a_restart_needs_no_engine(engine, made):
@@ -302,6 +304,21 @@ def test_settings_of_a_network(engine, made):
     engine.api("DELETE", "/containers/net-set?force=1")
     assert engine.docker("network", "rm", "set").stdout.strip() == "set"
     wait_for(lambda: "tr-named" not in [link["ifname"] for link in networks.links()], "the bridge's end")
+
+
+def test_sysctls_of_an_interface(engine, made):
+    """IFNAME stands for whatever it is called; docker's command makes small letters of it."""
+    create(engine, made, "with-sysctls")
+    option = '"driver-opt=com.docker.network.endpoint.sysctls=net.ipv4.conf.IFNAME.log_martians=1,net.ipv4.neigh.IFNAME.app_solicit=7"'
+    paths = "/proc/sys/net/ipv4/conf/inner0/log_martians", "/proc/sys/net/ipv4/neigh/inner0/app_solicit"
+    for program in (engine.docker, engine.tare):
+        done = program("run", "--rm", "--network", f"name=with-sysctls,driver-opt=com.docker.network.endpoint.ifname=inner0,{option}",
+                       "busybox", "cat", *paths)
+        assert done.stdout == "1\n7\n"
+    for setting in ("net.ipv4.conf.eth0.log_martians=1", "net.ipv4.ip_forward=0", "net.ipv4.conf.IFNAME./../x=1", "net.ipv4.conf.IFNAME.log_martians"):
+        done = engine.docker("create", "--network", f"name=with-sysctls,driver-opt=com.docker.network.endpoint.sysctls={setting}", "busybox",
+                             check=False)
+        assert f'invalid sysctl "{setting.lower().split("=")[0]}" of an interface' in done.stderr, done
 
 
 def test_icc_false_keeps_containers_apart(engine, made):
