@@ -170,8 +170,8 @@ def test_ipvlan_with_several_subnets(engine, made, outside):
     made["networks"].append("lane")  # by tare: docker sends subnets in any order
     engine.tare("network", "create", "-d", "ipvlan", "-o", "parent=lane0", "--subnet", "10.131.0.0/24", "--gateway", "10.131.0.1",
                 "--ip-range", "10.131.0.8/30", "--subnet", "10.132.0.0/24", "--gateway", "10.132.0.1", "lane")
-    assert [run(engine, made, "lane", f"lane-{n}") for n in range(4)] == ["10.131.0.9", "10.131.0.10", "10.131.0.11", "10.132.0.2"]
-    assert pings(engine, "lane-0", "10.131.0.11") and pings(engine, "lane-0", "10.131.0.1") and pings(engine, "lane-3", "10.132.0.1")
+    assert [run(engine, made, "lane", f"lane-{n}") for n in range(5)] == [*(f"10.131.0.{n}" for n in range(8, 12)), "10.132.0.2"]
+    assert pings(engine, "lane-0", "10.131.0.11") and pings(engine, "lane-0", "10.131.0.1") and pings(engine, "lane-4", "10.132.0.1")
 
 
 @pytest.mark.parametrize("driver", ["macvlan", "ipvlan"])
