@@ -93,8 +93,7 @@ static void check_target(const struct child *child, const struct plan_mount *mou
 		child_fail(child, STAGE_MOUNT, errno, "to \"%s\"", to);
 	if (fs.f_type == PROC_SUPER_MAGIC && strncmp(to, "/proc", 5) != 0)
 		child_fail(child, STAGE_MOUNT_FORBIDDEN, EPERM, "\"%s\": it leads into /proc", to);
-	if ((fs.f_type == SYSFS_MAGIC || fs.f_type == CGROUP_SUPER_MAGIC || fs.f_type == CGROUP2_SUPER_MAGIC) &&
-		strncmp(to, "/sys/", 5) != 0)
+	if (plan_is_of_sys(target) && strncmp(to, "/sys/", 5) != 0)
 		child_fail(child, STAGE_MOUNT_FORBIDDEN, EPERM, "\"%s\": it leads into /sys", to);
 }
 

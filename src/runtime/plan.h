@@ -77,7 +77,7 @@ struct plan_cgroup_view {
 struct plan_late {
 	const char *path; /* absolute */
 	dev_t device;
-	bool is_proc_root;
+	bool is_proc_root, is_of_sys;
 	int *slot; /* where its descriptor goes */
 	bool is_recursive;
 	struct mount_attrs recursive_attrs;
@@ -246,6 +246,7 @@ int plan_rootfs(struct plan *plan, const struct oci_spec *spec, const struct con
 	struct err **reterr);
 int plan_check_sysctls(const struct oci_spec *spec, uint64_t own_namespaces, struct err **reterr);
 int plan_mount_change(int tree, const struct mount_attrs *recursive, const struct mount_attrs *own);
+bool plan_is_of_sys(int fd); /* sysfs or a cgroup filesystem */
 /* `slot`: lives as long as the plan. The result is ours, until the next. */
 int plan_late_tree(struct plan *plan, const char *path, const struct container_options *options, int *slot,
 	mode_t *ret_mode, struct plan_late **ret, struct err **reterr);

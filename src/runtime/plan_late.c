@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "base/strv.h"
 #include "runtime/plan.h"
@@ -24,6 +26,14 @@ static int absolute(struct plan *plan, const char *path, const struct container_
 	if (r == 0)
 		*ret = plan->strings[strv_count(plan->strings) - 1];
 	return r;
+}
+
+bool plan_is_of_sys(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) == 0 &&
+	       (fs.f_type == SYSFS_MAGIC || fs.f_type == CGROUP_SUPER_MAGIC || fs.f_type == CGROUP2_SUPER_MAGIC);
 }
 
 int plan_late_tree(struct plan *plan, const char *path, const struct container_options *options, int *slot,
@@ -44,6 +54,7 @@ int plan_late_tree(struct plan *plan, const char *path, const struct container_o
 		return err_errno(reterr, -errno, "cannot look at %s", path);
 	late->device = st.st_rdev;
 	late->is_proc_root = procfs_is_root(fd);
+	late->is_of_sys = plan_is_of_sys(fd);
 	*ret_mode = st.st_mode;
 	*ret = late;
 	plan->late_count++;

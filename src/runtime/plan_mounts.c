@@ -27,7 +27,8 @@ static const char *const proc_allowed[] = { "/proc/cpuinfo", "/proc/diskstats", 
 
 static const char *const sys_allowed[] = { "/sys/fs/cgroup", "/sys/fs/bpf", "/sys/fs/fuse/connections",
 	"/sys/fs/pstore", "/sys/fs/selinux", "/sys/firmware", "/sys/firmware/efi/efivars", "/sys/kernel/config",
-	"/sys/kernel/debug", "/sys/kernel/debug/tracing", "/sys/kernel/security", "/sys/kernel/tracing" };
+	"/sys/kernel/debug", "/sys/kernel/debug/tracing", "/sys/kernel/security", "/sys/kernel/tracing",
+	"/sys/devices/system/cpu", "/sys/devices/system/cpu/online" };
 
 static bool is_listed(const char *path, const char *const *list, size_t count)
 {
@@ -77,11 +78,20 @@ static int not_proc(const char *destination, struct err **reterr)
 		destination);
 }
 
+static bool is_in_sys(const char *destination)
+{
+	return strncmp(destination, "/sys/", 5) == 0 && !is_listed(destination, sys_allowed, ARRAY_SIZE(sys_allowed));
+}
+
+static int not_in_sys(const char *destination, struct err **reterr)
+{
+	return err_set(reterr, ERR_FORBIDDEN, 0, "\"%s\" cannot be mounted because it is inside /sys", destination);
+}
+
 /* The whole of a procfs: the host's, where a user without rights shares the host's processes and may mount none. */
 static int check_destination(const char *destination, const struct oci_mount *spec, bool bind, struct err **reterr)
 {
 	bool in_proc = strcmp(destination, "/proc") == 0 || strncmp(destination, "/proc/", 6) == 0;
-	bool in_sys = strncmp(destination, "/sys/", 5) == 0;
 
 	if (strcmp(destination, "/") == 0)
 		return err_set(reterr, ERR_INVALID, 0,
@@ -94,11 +104,20 @@ static int check_destination(const char *destination, const struct oci_mount *sp
 	if (in_proc && !is_listed(destination, proc_allowed, ARRAY_SIZE(proc_allowed)))
 		return err_set(reterr, ERR_FORBIDDEN, 0, "\"%s\" cannot be mounted because it is inside /proc",
 			destination);
-	if (in_sys && !is_listed(destination, sys_allowed, ARRAY_SIZE(sys_allowed)) &&
-		!(!bind && is_cgroup_type(spec->type) && strncmp(destination, "/sys/fs/cgroup/", 15) == 0))
-		return err_set(reterr, ERR_FORBIDDEN, 0, "\"%s\" cannot be mounted because it is inside /sys",
-			destination);
+	/* What is bound is looked at when it is open. */
+	if (!bind && is_in_sys(destination) &&
+		!(is_cgroup_type(spec->type) && strncmp(destination, "/sys/fs/cgroup/", 15) == 0))
+		return not_in_sys(destination, reterr);
 	return 0;
+}
+
+/* Of what is bound, once it is open. Elsewhere in sysfs may be what the kernel itself says: a device's folder of the host's, or a
+ * group's, as engines give to a systemd. */
+static int check_source(const char *destination, bool is_proc_root, bool is_of_sys, struct err **reterr)
+{
+	if (strcmp(destination, "/proc") == 0 && !is_proc_root)
+		return not_proc(destination, reterr);
+	return is_in_sys(destination) && !is_of_sys ? not_in_sys(destination, reterr) : 0;
 }
 
 /* First the whole tree, then the mount itself. */
@@ -155,6 +174,20 @@ static int map_owners(int tree, const struct oci_mount *mount, const struct oci_
 	return r < 0 ? err_errno(reterr, r, "failed to set MOUNT_ATTR_IDMAP on %s", mount->source) : 0;
 }
 
+/* In the child, the container's own root is mounted over it. */
+static bool is_root(int tree)
+{
+	struct stat st, root;
+
+	return fstat(tree, &st) < 0 || stat("/", &root) < 0 || (st.st_ino == root.st_ino && st.st_dev == root.st_dev);
+}
+
+/* To the host's mount, which the child has only a private copy of. */
+static bool is_tied(const struct mount_attrs *attrs)
+{
+	return attrs->propagation == MS_SHARED || attrs->propagation == MS_SLAVE;
+}
+
 static int fill_bind(struct plan_mount *out, const struct oci_mount *spec, const struct mount_words *words,
 	const struct oci_spec *document, const struct container_options *options, struct err **reterr)
 {
@@ -170,15 +203,17 @@ static int fill_bind(struct plan_mount *out, const struct oci_mount *spec, const
 	if (r < 0)
 		return err_errno(reterr, r, "error mounting \"%s\" to rootfs at \"%s\"", spec->source,
 			spec->destination);
-	if (strcmp(spec->destination, "/proc") == 0 && !procfs_is_root(out->tree_fd))
-		return not_proc(spec->destination, reterr);
+	r = check_source(out->destination, procfs_is_root(out->tree_fd), plan_is_of_sys(out->tree_fd), reterr);
+	if (r < 0)
+		return r;
 	/* Not to share by accident what the host shares. */
 	if (!applied.attrs.propagation && !applied.recursive_attrs.propagation) {
 		applied.recursive_attrs.propagation = MS_PRIVATE;
 		applied.recursive_attrs.recursive = true;
 	}
 	applied.recursive_attrs.recursive = true;
-	out->is_plain_bind = source_fd < 0 && spec->source[0] == '/' && !words->is_idmapped && !spec->uid_mapping_count;
+	out->is_plain_bind = source_fd < 0 && spec->source[0] == '/' && !has_maps(spec, words) &&
+			     !is_root(out->tree_fd) && !is_tied(&applied.attrs) && !is_tied(&applied.recursive_attrs);
 	out->is_recursive = words->is_recursive_bind;
 	out->attrs = applied.attrs;
 	out->recursive_attrs = applied.recursive_attrs;
@@ -274,8 +309,9 @@ static int fill_bind_late(struct plan *plan, struct plan_mount *out, const struc
 	if (r < 0)
 		return err_wrap(reterr, r, "error mounting \"%s\" to rootfs at \"%s\"", spec->source,
 			spec->destination);
-	if (strcmp(out->destination, "/proc") == 0 && !late->is_proc_root)
-		return not_proc(out->destination, reterr);
+	r = check_source(out->destination, late->is_proc_root, late->is_of_sys, reterr);
+	if (r < 0)
+		return r;
 	out->kind = PLAN_MOUNT_TREE;
 	out->source = spec->source;
 	out->is_dir = S_ISDIR(mode);
@@ -379,6 +415,8 @@ static int fill_mount(struct plan *plan, struct plan_mount *out, const struct oc
 		return r;
 	if (bind && strcmp(destination, "/proc") != 0 && find_inner_source(plan, out, spec->source, root) < 0)
 		return err_oom(reterr);
+	if (out->inner_source && is_in_sys(destination))
+		return not_in_sys(destination, reterr);
 	if (out->inner_source)
 		return fill_inner(plan, out, spec, &words, reterr);
 	if (bind && plan->has_no_right)

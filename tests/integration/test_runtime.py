@@ -642,11 +642,44 @@ def test_fs05d_absolute_links_still_work(box):
     assert "file" in box.output("ls /run/x")
 
 
+def test_the_whole_host_is_bound(box):
+    box.spec["mounts"].append({"destination": "/host", "type": "bind", "source": "/", "options": ["rbind", "ro"]})
+    assert box.output(f"grep -c ' /host ' /proc/mounts; touch /host{box.canary}/new || ls /host{box.canary}").split() == ["1", "file"]
+
+
+def test_propagation(box):
+    """What is mounted on the host later is seen by a slave; what a container mounts is seen on the host where it is shared."""
+    host = box.top / "host"
+    host.mkdir()
+    box.spec["process"]["capabilities"] = {kind: [*CAPS, "CAP_SYS_ADMIN"] for kind in ("bounding", "effective", "permitted")}
+    for name in ("rprivate", "rslave", "rshared"):
+        box.spec["mounts"].append({"destination": f"/data/{name}", "type": "bind", "source": str(host), "options": ["rbind", name]})
+    subprocess.run(["mount", "-t", "tmpfs", "host", host], check=True)
+    try:
+        subprocess.run(["mount", "--make-shared", host], check=True)
+        for name in ("its", "ours"):
+            (host / name).mkdir()
+        identifier = box.start()
+        subprocess.run(["mount", "-t", "tmpfs", "later", host / "ours"], check=True)
+        box.rt("exec", identifier, "mount", "-t", "tmpfs", "within", "/data/rshared/its", check=True)
+        seen = box.rt("exec", identifier, "cat", "/proc/mounts").stdout
+        assert [f"later /data/{name}/ours" in seen for name in ("rprivate", "rslave", "rshared")] == [False, True, True]
+        assert f"within {host}/its" in pathlib.Path("/proc/mounts").read_text()
+    finally:
+        subprocess.run(["umount", "-R", host], check=True)
+
+
 @pytest.mark.parametrize("destination", ["/proc", "/proc/self", "/proc/sys", "/proc/self/attr", "/proc/../proc/sys", "/sys/fs/cgroup/x",
                                          "/sys/kernel", "/"])
 def test_fs09_mounts_over_proc_and_sys(box, destination):
     box.spec["mounts"].append({"destination": destination, "type": "bind", "source": str(box.canary), "options": ["bind"]})
     assert box.run("true").returncode != 0
+
+
+def test_fs09_sysfs_within_sysfs(box):
+    """What the kernel says itself may be shown in another place; engines do so."""
+    box.spec["mounts"].append({"destination": "/sys/module", "type": "bind", "source": "/sys/class", "options": ["bind", "ro"]})
+    assert "net" in box.output("ls /sys/module").split()
 
 
 def test_fs09_through_a_link(box):
