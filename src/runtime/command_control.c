@@ -397,6 +397,20 @@ static int update_rdt(const struct opened *opened, const struct update_values *v
 	return rdt_update(root, &rdt, opened->state.id, reterr);
 }
 
+/* A document of limits has no version: its container's has. */
+static int take_version(const struct opened *opened, struct oci_resources *resources, struct err **reterr)
+{
+	_cleanup_(buf_finish) struct buf text = BUF_INIT(OCI_DOCUMENT_MAX);
+	_cleanup_(oci_spec_finish) struct oci_spec spec = { 0 };
+
+	if (!resources->pids.limit.set || resources->pids.limit.value != 0)
+		return 0;
+	int r = bundle_read_spec(opened->folder, &spec, &text, reterr);
+	if (r == 0)
+		oci_resources_take_version(resources, spec.version);
+	return r;
+}
+
 int command_update(struct command *command, struct err **reterr)
 {
 	_cleanup_(state_close) struct opened opened = { .folder = -1 };
@@ -417,6 +431,8 @@ int command_update(struct command *command, struct err **reterr)
 	/* No limit of memory is none of memory and swap: v1 would refuse it above that. */
 	if (resources.memory.limit.set && resources.memory.limit.value == -1 && !resources.memory.swap.set)
 		resources.memory.swap = resources.memory.limit;
+	if (r == 0)
+		r = take_version(&opened, &resources, reterr);
 	if (r == 0)
 		r = oci_resources_validate(&resources, "resources", reterr);
 	if (r == 0)

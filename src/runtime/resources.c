@@ -305,7 +305,7 @@ static int pids(struct cgroup *group, const struct oci_resources *resources, str
 
 	if (limit < 0)
 		return resources_set(group, reterr, "pids", "pids.max", "max");
-	/* 0 is a limit too. As systemd can't have it, all runtimes take it for 1: what is there already stays, and nothing is added. */
+	/* 0 is a limit too, since 1.3. As systemd can't have it, all runtimes take it for 1: what is there already stays, and nothing is added. */
 	return resources_set(group, reterr, "pids", "pids.max", "%lld", limit ? (long long)limit : 1LL);
 }
 

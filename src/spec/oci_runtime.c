@@ -1,6 +1,7 @@
 #include "spec/oci_runtime.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct json_field oci_id_mapping_fields[] = {
@@ -477,7 +478,20 @@ static int document_parse(const struct json_table *table, const char *text, size
 
 int oci_spec_parse(const char *text, size_t len, struct oci_spec *out, struct err **reterr)
 {
-	return document_parse(&oci_spec_table, text, len, out, "config.json", reterr);
+	int r = document_parse(&oci_spec_table, text, len, out, "config.json", reterr);
+
+	if (r == 0 && out->linux_config.resources)
+		oci_resources_take_version(out->linux_config.resources, out->version);
+	return r;
+}
+
+void oci_resources_take_version(struct oci_resources *resources, const char *version)
+{
+	unsigned minor;
+
+	if (resources->pids.limit.set && resources->pids.limit.value == 0 && sscanf(version, "1.%u", &minor) == 1 &&
+		minor < 3)
+		resources->pids.limit.value = -1;
 }
 
 void oci_spec_finish(struct oci_spec *spec)

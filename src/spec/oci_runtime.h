@@ -411,6 +411,9 @@ extern const struct json_table oci_features_table;
  * ERR_TOO_LARGE is past OCI_DOCUMENT_MAX. */
 int oci_spec_parse(const char *text, size_t len, struct oci_spec *out, struct err **reterr);
 void oci_spec_finish(struct oci_spec *spec);
+/* Done by oci_spec_parse, and for a document of limits alone by who knows its container's version: before 1.3, a pids.limit of 0 is
+ * none, which is what Podman before 5.5 writes it for. */
+void oci_resources_take_version(struct oci_resources *resources, const char *version);
 
 /* process.json, as `exec --process` takes it. */
 int oci_process_parse(const char *text, size_t len, struct oci_process *out, struct err **reterr);

@@ -63,6 +63,21 @@ def test_options_among_the_arguments(box):
     assert "not defined" in box.rt("delete", identifier, "--forced").stderr
 
 
+def test_no_processes_were_no_limit_before_1_3(box):
+    """What an engine's document means by a pids.limit of 0 depends on its version, and a later update has its container's."""
+    box.spec["linux"]["resources"]["pids"] = {"limit": 0}
+    box.spec["ociVersion"] = "1.0.2-dev"
+    identifier = box.start()
+
+    def limit():
+        return box.rt("exec", identifier, "sh", "-c", "cat /sys/fs/cgroup/pids.max /sys/fs/cgroup/pids/pids.max 2>&1 | grep -v cat").stdout.strip()
+    assert limit() == "max"
+    box.rt("update", "--pids-limit", "50", identifier, check=True)
+    assert limit() == "50"
+    box.rt("update", "-r", "-", identifier, stdin=None, input='{"pids": {"limit": 0}}', check=True)
+    assert limit() == "max"
+
+
 def test_update_takes_limits_back(box):
     box.spec["linux"]["resources"]["memory"] = {"limit": 64 << 20, "swap": 128 << 20}
     identifier = box.start(["sleep", "100"])

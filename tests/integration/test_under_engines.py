@@ -225,6 +225,19 @@ def test_podman_maps_ids(podman):
     assert text.split() == ["0", "100000", "1000", "0"]
 
 
+def test_podman_has_no_limit_of_processes(podman):
+    """Which Podman before 5.5 says by a limit of 0."""
+    text = podman.once("--pids-limit", "-1", "busybox", "sh", "-c", "cat /sys/fs/cgroup/pids.max /sys/fs/cgroup/pids/pids.max 2>&1 | grep -v cat")
+    assert text == "max"
+
+
+def test_podman_gives_groups_to_a_systemd(podman):
+    """By a bind of its group over the read-only view of it, where there is cgroup v1."""
+    text = podman.once("--systemd=always", "busybox", "sh", "-c",
+                       "for at in /sys/fs/cgroup/systemd /sys/fs/cgroup; do test -e $at/cgroup.procs && break; done; mkdir $at/sub && grep ' /run ' /proc/mounts")
+    assert "tmpfs" in text
+
+
 def test_podman_knows_its_runtime(podman):
     name = podman.start("busybox", "true")
     assert podman("wait", name) == "0"

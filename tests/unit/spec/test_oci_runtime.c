@@ -75,6 +75,24 @@ static void nothing_is_lost_in_a_round_trip(void **state)
 	oci_spec_finish(&spec);
 }
 
+static void no_processes_were_no_limit_before_1_3(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *version;
+		int64_t limit;
+	} cases[] = { { "1.0.2-dev", -1 }, { "1.2.1", -1 }, { "1.3.0-rc.1", 0 }, { "1.3.0", 0 }, { "1.10.0", 0 } };
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char text[128];
+		struct oci_spec spec;
+		int len = snprintf(text, sizeof(text),
+			"{\"ociVersion\":\"%s\",\"linux\":{\"resources\":{\"pids\":{\"limit\":0}}}}", cases[i].version);
+		assert_int_equal(oci_spec_parse(text, (size_t)len, &spec, NULL), 0);
+		assert_int_equal(spec.linux_config.resources->pids.limit.value, cases[i].limit);
+		oci_spec_finish(&spec);
+	}
+}
+
 static int spec_check(const void *object, struct err **reterr)
 {
 	return oci_spec_validate(object, reterr);
@@ -353,6 +371,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_is_lost_in_a_round_trip),
+		cmocka_unit_test(no_processes_were_no_limit_before_1_3),
 		cmocka_unit_test(no_member_missing_null_or_wrong_crashes),
 		cmocka_unit_test(the_full_document_is_valid),
 		cmocka_unit_test(wrong_types_name_the_path),
