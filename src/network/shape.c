@@ -245,16 +245,14 @@ int shape_apply(struct shape *shape, const struct launch_network *network, struc
 void shape_end(struct shape *shape)
 {
 	struct netlink netlink;
-	if (strv_count(shape->detours) > 0 && netlink_open(&netlink, NETLINK_ROUTE) == 0) {
-		pid_t pid = spawn_aside(netlink.fd);
-		strv_foreach (name, shape->detours) {
-			if (pid <= 0)
-				delete_link(&netlink, *name);
-		}
-		if (pid == 0)
-			_exit(EXIT_SUCCESS);
+	pid_t pid = strv_count(shape->detours) > 0 ? spawn_aside(STDERR_FILENO) : -1;
+	if (pid <= 0 && netlink_open(&netlink, NETLINK_ROUTE) == 0) {
+		strv_foreach (name, shape->detours)
+			delete_link(&netlink, *name);
 		netlink_close(&netlink);
 	}
+	if (pid == 0)
+		_exit(EXIT_SUCCESS);
 	strv_free(shape->detours);
 	shape->detours = NULL;
 }

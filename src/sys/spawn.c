@@ -14,10 +14,12 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <linux/close_range.h>
+#include <linux/sched.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -183,13 +185,17 @@ int spawn_program(const struct spawn *spawn, pid_t *ret_pid, int *ret_pidfd)
 	return 0;
 }
 
+/* Born with our very table, and leaves it by a copy of what it keeps: what we close before it gets to run is closed. One that is
+ * to keep more than the standard ones has a copy of the whole table until it runs. */
 pid_t spawn_aside(int kept_fd)
 {
-	pid_t pid = fork();
+	const struct clone_args args = { .flags = kept_fd > STDERR_FILENO ? 0 : CLONE_FILES, .exit_signal = SIGCHLD };
+	long pid = syscall(SYS_clone3, &args, sizeof(args));
 	if (pid != 0)
-		return pid < 0 ? -errno : pid;
+		return pid < 0 ? -errno : (pid_t)pid;
+	if (close_range((unsigned)kept_fd + 1, ~0U, CLOSE_RANGE_UNSHARE) < 0)
+		_exit(EXIT_FAILURE);
 	if (kept_fd > STDERR_FILENO + 1)
 		close_range(STDERR_FILENO + 1, (unsigned)kept_fd - 1, 0);
-	close_range((unsigned)kept_fd + 1, ~0U, 0);
 	return 0;
 }

@@ -42,5 +42,6 @@ struct spawn {
 int spawn_program(const struct spawn *spawn, pid_t *ret_pid, int *ret_pidfd);
 
 /* A child of ours for something slow that nobody waits for: it goes on like fork's, keeps no descriptor but the standard ones and
- * `kept_fd`, so no lock and no connection either, and ends itself by _exit. 0 in the child; -errno: there is none. */
+ * `kept_fd`, so no lock and no connection either, and ends itself by _exit. 0 in the child; -errno: there is none. With a
+ * `kept_fd` of STDERR_FILENO (or -1: not even those), not for a moment either; with another one, until it runs. */
 pid_t spawn_aside(int kept_fd);

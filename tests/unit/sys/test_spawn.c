@@ -10,6 +10,7 @@
 
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -232,6 +233,46 @@ static void orphans_are_nobodys_children(void **state)
 	close(file);
 }
 
+/* What we close is closed, whenever the child gets to run. */
+static void nothing_lives_on_aside(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		int pair[2];
+		char byte;
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+		pid_t pid = spawn_aside(STDERR_FILENO);
+		if (pid == 0)
+			_exit(fcntl(pair[0], F_GETFD) >= 0);
+		assert_true(pid > 0);
+		close(pair[1]);
+		assert_int_equal(read(pair[0], &byte, 1), 0);
+		assert_int_equal(wait_status(pid), 0);
+		assert_true(fcntl(pair[0], F_GETFD) >= 0);
+		close(pair[0]);
+	}
+}
+
+static void one_descriptor_is_kept_aside(void **state)
+{
+	(void)state;
+	int before[2], kept[2], after[2];
+	assert_int_equal(pipe2(before, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(kept, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(after, O_CLOEXEC), 0);
+	pid_t pid = spawn_aside(kept[1]);
+	if (pid == 0)
+		_exit(fcntl(before[0], F_GETFD) >= 0 || fcntl(kept[0], F_GETFD) >= 0 || fcntl(after[0], F_GETFD) >= 0 ||
+			fcntl(kept[1], F_GETFD) < 0 || fcntl(STDERR_FILENO, F_GETFD) < 0);
+	assert_true(pid > 0);
+	assert_int_equal(wait_status(pid), 0);
+	for (int i = 0; i < 2; i++) {
+		close(before[i]);
+		close(kept[i]);
+		close(after[i]);
+	}
+}
+
 static void stdio_is_placed_too(void **state)
 {
 	(void)state;
@@ -305,6 +346,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(as_many_descriptors_as_allowed),
 		cmocka_unit_test(failures_are_told_and_leave_no_child),
 		cmocka_unit_test(orphans_are_nobodys_children),
+		cmocka_unit_test(nothing_lives_on_aside),
+		cmocka_unit_test(one_descriptor_is_kept_aside),
 		cmocka_unit_test(stdio_is_placed_too),
 		cmocka_unit_test(sealed_copy_runs_and_resists),
 		cmocka_unit_test(pty_has_a_size_and_two_ends),
