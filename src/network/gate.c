@@ -968,19 +968,47 @@ int gate_seen_each(struct netlink *netlink, const struct gate *gate, gate_seen_f
 	return look(netlink, &(struct looking){ .gate = gate, .fn = fn, .user = user });
 }
 
+static void budget_of(const struct inet_address *source, struct nft_element *ret)
+{
+	*ret = (struct nft_element){ 0 };
+	nft_value_add(&ret->key, family_of(source)->type, source->bytes);
+}
+
+struct asking {
+	struct netlink *netlink;
+	const char *table;
+	bool has_some;
+};
+
+static void ask_budget(const struct lease_endpoint *endpoint, const struct inet_address *source, void *user)
+{
+	struct asking *asking = user;
+	struct nft_element element;
+	(void)endpoint;
+	budget_of(source, &element);
+	int r = nft_has_element(asking->netlink, NFPROTO_INET, asking->table, &family_of(source)->sets[BUDGET],
+		&element);
+	asking->has_some |= r != -ENOENT;
+}
+
 /* Deleted whether it is there or not. */
 static void forget_budget(const struct lease_endpoint *endpoint, const struct inet_address *source, void *user)
 {
 	const struct family *family = family_of(source);
-	struct nft_element element = { 0 };
+	struct nft_element element;
 	(void)endpoint;
-	nft_value_add(&element.key, family->type, source->bytes);
+	budget_of(source, &element);
 	nft_put_elements(user, &family->sets[BUDGET], &element, 1);
 	nft_put_elements_delete(user, &family->sets[BUDGET], &element, 1);
 }
 
+/* What has taken nothing of its budget, the last hour, has nothing counted; and the sets have all containers' addresses. */
 int gate_seen_forget(struct netlink *netlink, const struct gate *gate)
 {
+	struct asking asking = { .netlink = netlink, .table = gate->table };
+	each_source(gate, ask_budget, &asking);
+	if (!asking.has_some)
+		return 0;
 	_cleanup_(nft_batch_finish) struct nft_batch batch;
 	nft_batch_begin(&batch, NFPROTO_INET, gate->table);
 	int r = look(netlink, &(struct looking){ .gate = gate, .forget = &batch });

@@ -759,6 +759,25 @@ int nft_elements_each(struct netlink *netlink, uint8_t family, const char *table
 	return netlink_dump(netlink, &request, take_elements, &asked);
 }
 
+static int take_nothing(const struct nlmsghdr *message, void *user)
+{
+	(void)message, (void)user;
+	return 0;
+}
+
+int nft_has_element(struct netlink *netlink, uint8_t family, const char *table, const struct nft_set *set,
+	const struct nft_element *element)
+{
+	_cleanup_(netlink_request_finish) struct netlink_request request = NETLINK_REQUEST;
+	ask(&request, family, NFT_MSG_GETSETELEM);
+	netlink_put_text(&request, NFTA_SET_ELEM_LIST_TABLE, table);
+	netlink_put_text(&request, NFTA_SET_ELEM_LIST_SET, set->name);
+	size_t list = netlink_nest(&request, NFTA_SET_ELEM_LIST_ELEMENTS);
+	put_element(&request, set, element);
+	netlink_nest_end(&request, list);
+	return netlink_get(netlink, &request, take_nothing, NULL);
+}
+
 struct commented {
 	struct nft_batch *batch;
 	const struct nft_set *set;
@@ -778,12 +797,6 @@ int nft_put_commented_delete(struct nft_batch *batch, struct netlink *netlink, c
 {
 	struct commented commented = { batch, set, comment };
 	return nft_elements_each(netlink, batch->family, batch->table, set->name, put_delete_if_commented, &commented);
-}
-
-static int take_nothing(const struct nlmsghdr *message, void *user)
-{
-	(void)message, (void)user;
-	return 0;
 }
 
 int nft_table_exists(struct netlink *netlink, uint8_t family, const char *table)

@@ -198,6 +198,9 @@ typedef int nft_element_fn(const struct nft_element *element, void *user);
  * here: `last` is only told for concatenations. */
 int nft_elements_each(struct netlink *netlink, uint8_t family, const char *table, const char *set, nft_element_fn *fn,
 	void *user);
+/* One of them, by its key: 0, or -ENOENT: no such table, set or element. */
+int nft_has_element(struct netlink *netlink, uint8_t family, const char *table, const struct nft_set *set,
+	const struct nft_element *element);
 /* Deletes, with the batch, all of a set's elements that have this comment now. */
 int nft_put_commented_delete(struct nft_batch *batch, struct netlink *netlink, const struct nft_set *set,
 	const char *comment);

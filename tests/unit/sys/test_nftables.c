@@ -279,6 +279,12 @@ static void elements_come_and_go_whole(void **state)
 	size_t count = 0;
 	assert_int_equal(nft_elements_each(netlink, NFPROTO_INET, "unit", "port", count_element, &count), 0);
 	assert_int_equal(count, COUNT);
+	const struct nft_element known = { .key = ports[COUNT / 2].key };
+	struct nft_element unknown = known;
+	unknown.key.bytes[0] = IPPROTO_UDP;
+	assert_int_equal(nft_has_element(netlink, NFPROTO_INET, "unit", &map_port, &known), 0);
+	assert_int_equal(nft_has_element(netlink, NFPROTO_INET, "unit", &map_port, &unknown), -ENOENT);
+	assert_int_equal(nft_has_element(netlink, NFPROTO_INET, "none", &map_port, &known), -ENOENT);
 
 	/* Again changes nothing; with other data it fails, and nothing of the batch remains. */
 	nft_batch_begin(&batch, NFPROTO_INET, "unit");
