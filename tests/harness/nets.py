@@ -10,6 +10,8 @@ import threading
 import time
 import weakref
 
+import pytest
+
 from .engine import SLOW
 
 CLONE_NEWNET = 0x40000000
@@ -107,6 +109,15 @@ class Namespace:
             with open(f"/proc/sys/net/{name}", "w") as file:
                 file.write(str(value))
         self.do(write)
+
+    def bridge_netfilter(self, passes):
+        """Whether what is bridged passes the packet filter; without the module br_netfilter it never does."""
+        for name in ("iptables", "ip6tables"):
+            try:
+                self.sysctl(f"bridge/bridge-nf-call-{name}", passes)
+            except FileNotFoundError:
+                if passes:
+                    pytest.skip("no br_netfilter")
 
     def socket(self, address, kind=socket.SOCK_STREAM, proto=0):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET

@@ -93,8 +93,7 @@ def expected_peer(engine, network, client, address):
 @pytest.mark.parametrize("binding", BINDINGS)
 @pytest.mark.parametrize("network", NETWORKS)
 def test_reached_or_refused(engine, world, network, binding, protocol, bridged):
-    for name in ("iptables", "ip6tables"):
-        world["host"].sysctl(f"bridge/bridge-nf-call-{name}", bridged)
+    world["host"].bridge_netfilter(bridged)
     port = BINDINGS[binding] + SHIFT[network]
     other = {"bridge": "beside-dual", "dual": "beside-bridge"}[network]
     found, expected = {}, {}
@@ -135,8 +134,7 @@ def test_what_is_shown_is_what_is_reached(engine, world):
 @pytest.mark.parametrize("bridged", [0, 1], ids=["routed", "br_netfilter"])
 def test_a_container_reaches_a_port_that_it_was_given_later(engine, world, bridged):
     """By the host's address, to itself."""
-    for name in ("iptables", "ip6tables"):
-        world["host"].sysctl(f"bridge/bridge-nf-call-{name}", bridged)
+    world["host"].bridge_netfilter(bridged)
     engine.docker("run", "-d", "--name", "later", "--network", "dual", "busybox", "sleep", "1000")
     inside = Namespace(f"/proc/{inspect(engine, 'later')['State']['Pid']}/ns/net")
     echo = Echo(inside, "::", 80)

@@ -42,8 +42,7 @@ class World:
     def __init__(self, bridge_netfilter):
         self.bridge_netfilter = bridge_netfilter
         self.host, self.outside = Namespace(), Namespace()
-        for name in ("iptables", "ip6tables"):
-            self.host.sysctl(f"bridge/bridge-nf-call-{name}", bridge_netfilter)
+        self.host.bridge_netfilter(bridge_netfilter)
         join(self.host, "wire", self.outside, "wire")
         self.host.ip("addr add 192.0.2.1/24 dev wire", "addr add 2001:db8::1/64 dev wire nodad")
         self.outside.ip("addr add 192.0.2.2/24 dev wire", "addr add 2001:db8::2/64 dev wire nodad",
