@@ -1,6 +1,7 @@
 #include "engine/execs.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,8 @@
 #include "engine/lifecycle.h"
 #include "engine/monitor_link.h"
 #include "engine/operation.h"
+
+#define EXIT_CODE_KILLED (128 + SIGKILL)
 
 struct exec {
 	char id[CONTAINER_ID_SIZE];
@@ -90,6 +93,19 @@ void execs_died(struct container *container, const char *id, const char *exit_co
 	exec->ended = true;
 	if (!exit_code || parse_i64(exit_code, 0, INT32_MAX, &exec->exit_code) < 0)
 		exec->exit_code = -1;
+	drop_ended(container->engine->execs, container->id);
+}
+
+void execs_lost(struct container *container)
+{
+	struct map_entry *entry;
+	map_foreach (entry, container->engine->execs->by_id) {
+		struct exec *exec = entry->value;
+		if (exec->ended || strcmp(exec->container, container->id) != 0)
+			continue;
+		exec->ended = true;
+		exec->exit_code = EXIT_CODE_KILLED;
+	}
 	drop_ended(container->engine->execs, container->id);
 }
 

@@ -29,4 +29,6 @@ int execs_of(const struct execs *execs, const char *container_id, char ***ret);
 
 void execs_found(struct container *container, const char *id);
 void execs_died(struct container *container, const char *id, const char *exit_code);
+/* The container's monitor is gone, and its execs with it. */
+void execs_lost(struct container *container);
 void execs_forget(struct execs *execs, const char *container_id);

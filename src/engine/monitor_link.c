@@ -25,10 +25,14 @@
 /* A client that does not fetch its answer keeps its monitor. */
 #define ENDED_PATIENCE_MS 20
 #define RECONNECT_MAX_MS  1000
+/* How long requests wait for that before they hear of it. */
+#define RECOVERY_PATIENCE_MS 10000
 /* A request that crosses with a monitor's end again and again has another problem. */
 #define REQUEST_TRIES 3
 /* How long a monitor waits that was spawned before anything was asked of it. */
 #define ANTICIPATION_MS 5000
+
+static const char not_recovered[] = "the container's monitor is gone, and no other has recovered the container so far";
 
 struct pending {
 	struct list link;
@@ -38,6 +42,7 @@ struct pending {
 	int fd;              /* -1: none; the caller's */
 	const void *surplus; /* the caller's */
 	size_t surplus_len;
+	bool needs_life; /* asked of a running container, it has no sense for one that has ended */
 	unsigned tries;
 	struct loop_source *timer;
 	monitor_answer_fn *on_answer;
@@ -56,6 +61,7 @@ struct monitor_link {
 	bool prepares;    /* as soon as the client who waits for the create has its answer */
 	bool heard;       /* it has said something: it may have begun what it was asked for */
 	bool spawned;     /* by this engine; its EXITED may say why it could not be started */
+	int64_t lost_ms;  /* since then requests wait for the recovery of the monitor; 0: they don't */
 	int64_t retry_ms;
 	struct loop_source *retry;
 	struct list removed;     /* in the engine's list of the same name */
@@ -83,14 +89,19 @@ static void pending_answer(struct pending *pending, const struct message *answer
 	on_answer(user, answer, err);
 }
 
-static void pending_fail_all(struct monitor_link *link, enum err_kind kind, const char *message)
+typedef bool pending_is_fn(const struct pending *pending);
+
+/* Those that `which` says; NULL: all. */
+static void pending_fail(struct monitor_link *link, pending_is_fn *which, enum err_kind kind, const char *message)
 {
 	/* Answers may ask anew: only those that are here now. */
 	struct list failing = LIST_INIT(failing);
-	while (!list_is_empty(&link->pending)) {
-		struct list *first = link->pending.next;
-		list_remove(first);
-		list_append(&failing, first);
+	struct pending *pending, *following;
+	list_foreach_safe (pending, following, &link->pending, link) {
+		if (which && !which(pending))
+			continue;
+		list_remove(&pending->link);
+		list_append(&failing, &pending->link);
 	}
 	while (!list_is_empty(&failing)) {
 		_autofree_(err) struct err *err = NULL;
@@ -120,7 +131,9 @@ static int send_body(struct channel *channel, const json_t *body, const void *su
 
 static int send_pending(struct pending *pending)
 {
-	return send_body(pending->owner->channel, pending->body, pending->surplus, pending->surplus_len, pending->fd);
+	int r = send_body(pending->owner->channel, pending->body, pending->surplus, pending->surplus_len, pending->fd);
+	pending->tries += r == 0;
+	return r;
 }
 
 /* Takes `body`. */
@@ -239,6 +252,38 @@ static void on_event(struct monitor_link *link, const struct message *message)
 	json_finish(&run_event_table, &event);
 }
 
+static bool is_alive(const struct container *container)
+{
+	return container_is_running(container) || container_is_restarting(container);
+}
+
+static bool is_for_the_living(const struct pending *pending)
+{
+	return pending->needs_life;
+}
+
+/* No monitor is there to answer them, and a next one would have them wait for a next start. */
+static void fail_if_ended(struct monitor_link *link)
+{
+	_autofree_(err) struct err *err = NULL;
+	if (is_alive(link->container))
+		return;
+	err_set(&err, ERR_CONFLICT, 0, "container %s is not running", link->container->id);
+	pending_fail(link, is_for_the_living, ERR_CONFLICT, err_message(err));
+}
+
+/* The monitor has recovered the container: what was kept meanwhile. If it ends before it has all, its end of file sees to the rest. */
+static void send_waiting(struct monitor_link *link)
+{
+	struct pending *pending;
+	fail_if_ended(link);
+	link->lost_ms = 0;
+	list_foreach (pending, &link->pending, link) {
+		if (send_pending(pending) < 0)
+			return;
+	}
+}
+
 static void on_hello_answer(struct monitor_link *link, const struct message *message)
 {
 	_autofree_(err) struct err *err = NULL;
@@ -249,6 +294,8 @@ static void on_hello_answer(struct monitor_link *link, const struct message *mes
 	}
 	take_state(link->container, &state, false);
 	link->retry_ms = 0;
+	if (link->lost_ms)
+		send_waiting(link);
 	size_t index;
 	json_t *exec;
 	json_array_foreach (json_object_get(message->body, "execs"), index, exec) {
@@ -278,10 +325,15 @@ static void on_message(struct channel *channel, const char *data, size_t len, in
 	struct message message;
 	_autofree_(err) struct err *err = NULL;
 	(void)channel;
-	if (!container)
-		return;
 	if (message_parse(data, len, &message, &err) < 0) {
-		log_error("container %s: a wrong message from its monitor: %s", container->id, err_message(err));
+		log_error("container %s: a wrong message from its monitor: %s", container ? container->id : "(removed)",
+			err_message(err));
+		return;
+	}
+	if (!container) {
+		if (message.id != MESSAGE_NO_ID)
+			on_answer(link, &message);
+		message_finish(&message);
 		return;
 	}
 	message.fds = fds;
@@ -313,12 +365,8 @@ static int connect_fd(struct monitor_link *link, int fd)
 	link->hello_id = ++link->last_id;
 	_autojson_ json_t *hello = message_hello(link->hello_id, link->container->acked_seq);
 	r = send_body(link->channel, hello, NULL, 0, -1);
-	struct pending *pending;
-	for (struct list *at = link->pending.next; r == 0 && at != &link->pending; at = at->next) {
-		pending = container_of(at, struct pending, link);
-		pending->tries++;
-		r = send_pending(pending);
-	}
+	for (struct list *at = link->pending.next; r == 0 && !link->lost_ms && at != &link->pending; at = at->next)
+		r = send_pending(container_of(at, struct pending, link));
 	if (r < 0) {
 		channel_free(link->channel);
 		link->channel = NULL;
@@ -387,7 +435,7 @@ static void link_free(struct monitor_link *link)
 {
 	if (link->container && link->container->link == link)
 		link->container->link = NULL;
-	pending_fail_all(link, ERR_UNAVAILABLE, "the container's monitor is gone");
+	pending_fail(link, NULL, ERR_UNAVAILABLE, "the container's monitor is gone");
 	channel_free(link->channel);
 	loop_source_free(link->retry);
 	list_remove(&link->removed);
@@ -433,9 +481,39 @@ static int read_state_file(struct container *container)
 	return 0;
 }
 
-static bool is_alive(const struct container *container)
+/* Requests are kept from now on, until a monitor has recovered the container. */
+static void await_recovery(struct monitor_link *link)
 {
-	return container_is_running(container) || container_is_restarting(container);
+	if (!link->lost_ms)
+		link->lost_ms = clock_monotonic_ms();
+	retry_later(link);
+}
+
+static bool has_no_patience(const struct monitor_link *link)
+{
+	return link->lost_ms && clock_monotonic_ms() - link->lost_ms > RECOVERY_PATIENCE_MS;
+}
+
+/* All else may be asked twice: the container it was asked of has ended, and a client that was not taken over has heard nothing. */
+static bool can_not_be_repeated(const struct pending *pending)
+{
+	const char *op = json_string_value(json_object_get(pending->body, "op"));
+	return pending->tries >= REQUEST_TRIES ||
+	       (pending->tries > 0 && (strcmp(op, "signal") == 0 || strcmp(op, "start") == 0));
+}
+
+/* The container does not live, and no monitor is there: another one is asked. */
+static void ask_another(struct monitor_link *link)
+{
+	struct container *container = link->container;
+	_autofree_(err) struct err *err = NULL;
+	fail_if_ended(link);
+	link->lost_ms = 0;
+	if (container->link != link || spawn(link, &err) == 0)
+		return;
+	pending_fail(link, NULL, err ? err->kind : ERR_INTERNAL, err_message(err));
+	if (container->link == link)
+		link_free(link);
 }
 
 /* The monitor ended as it was told, or died; or a newer engine took it over (then we are on the way out). */
@@ -443,25 +521,22 @@ static void link_lost(struct monitor_link *link)
 {
 	struct container *container = container_ref(link->container);
 	bool is_replaced = link->finish_sent || (link->anticipates && !link->heard);
-	read_state_file(container);
+	bool was_alive = is_alive(container);
+	read_state_file(container); /* recovery may be over already */
 	if (container->link != link)
 		goto out;
 	struct pending *first = list_is_empty(&link->pending) ? NULL
 							      : container_of(link->pending.next, struct pending, link);
-	if (is_alive(container)) {
+	if (was_alive || is_alive(container)) {
 		log_warn("container %s has lost its monitor", container->id);
-		pending_fail_all(link, ERR_UNAVAILABLE, "the container's monitor is gone");
-		if (container->link == link)
-			retry_later(link);
+		await_recovery(link);
+		execs_lost(container);
+		pending_fail(link, can_not_be_repeated, ERR_UNAVAILABLE,
+			"the container's monitor ended before it answered; what was asked for may have been done");
 	} else if (first && is_replaced && first->tries < REQUEST_TRIES) {
-		_autofree_(err) struct err *err = NULL;
-		if (spawn(link, &err) < 0) {
-			pending_fail_all(link, err ? err->kind : ERR_INTERNAL, err_message(err));
-			if (container->link == link)
-				link_free(link);
-		}
+		ask_another(link);
 	} else {
-		pending_fail_all(link, ERR_INTERNAL, "the container's monitor ended unexpectedly");
+		pending_fail(link, NULL, ERR_INTERNAL, "the container's monitor ended unexpectedly");
 		if (container->link == link && !link->channel)
 			link_free(link);
 	}
@@ -506,10 +581,15 @@ static void try_to_reconnect(struct monitor_link *link)
 	struct container *container = container_ref(link->container);
 	if (reconnect(link) < 0) {
 		read_state_file(container);
-		if (container->link == link && is_alive(container))
+		if (container->link == link && is_alive(container)) {
 			retry_later(link);
-		else if (container->link == link && list_is_empty(&link->pending))
+			if (has_no_patience(link))
+				pending_fail(link, NULL, ERR_UNAVAILABLE, not_recovered);
+		} else if (container->link == link && list_is_empty(&link->pending)) {
 			link_free(link);
+		} else if (container->link == link) {
+			ask_another(link);
+		}
 	}
 	container_unref(container);
 }
@@ -547,23 +627,26 @@ static void link_settle(struct monitor_link *link)
 static int link_send(struct monitor_link *link, struct pending *pending, struct err **reterr)
 {
 	int r = 0;
+	if (link->lost_ms || (!link->channel && is_alive(link->container))) {
+		if (has_no_patience(link))
+			return err_set(reterr, ERR_UNAVAILABLE, 0, "%s", not_recovered);
+		if (!link->lost_ms)
+			await_recovery(link);
+		return 0;
+	}
 	if (link->channel) {
-		pending->tries++;
 		if (link->anticipates)
 			r = launch_refresh(link->container, reterr);
 		if (r < 0)
 			return r;
 		/* It may have ended already: then the end of file sends this again. */
 		r = send_pending(pending);
-		if (r == -EPIPE && (link->finish_sent || link->anticipates)) {
-			link->finish_sent = true;
+		if (r == -EPIPE) {
+			link->finish_sent |= link->anticipates;
 			r = 0;
 		}
 		return r < 0 ? err_errno(reterr, r, "cannot talk to the container's monitor") : 0;
 	}
-	if (is_alive(link->container))
-		return err_set(reterr, ERR_UNAVAILABLE, 0,
-			"the container's monitor is gone; it is being recovered, try again");
 	return spawn(link, reterr);
 }
 
@@ -581,6 +664,7 @@ static int request(struct container *container, json_t *body, int64_t deadline_m
 	pending->fd = what->fd;
 	pending->surplus = what->surplus;
 	pending->surplus_len = what->surplus_len;
+	pending->needs_life = what->needs_life;
 	pending->on_answer = what->on_answer;
 	pending->user = what->user;
 	int r = link_send(link, pending, reterr);
@@ -602,14 +686,22 @@ int monitor_request(struct container *container, json_t *body, int64_t deadline_
 int monitor_handover(struct container *container, const struct handover *handover, int fd, const void *surplus,
 	size_t surplus_len, monitor_answer_fn *on_answer_fn, void *user, struct err **reterr)
 {
+	enum handover_kind kind = handover_kind(handover);
 	const struct pending what = {
 		.fd = fd,
 		.surplus = surplus,
 		.surplus_len = surplus_len,
+		.needs_life = (kind == HANDOVER_ATTACH || kind == HANDOVER_EXEC_START) && is_alive(container),
 		.on_answer = on_answer_fn,
 		.user = user,
 	};
 	return request(container, handover_message(0, handover), MONITOR_ANSWER_MS, &what, reterr);
+}
+
+/* A client that is on its way to a monitor may hear from that one: whether it was taken over, its answer tells, or its end. */
+static bool is_no_handover(const struct pending *pending)
+{
+	return pending->fd < 0;
 }
 
 static int spawn_ahead(struct monitor_link *link, struct err **reterr)
@@ -651,7 +743,7 @@ bool monitor_link_removed(struct container *container, monitor_ended_fn *ended, 
 	/* One that can't be told so is told through its socket: its last clients must not wait for ever. */
 	if (!link->channel || send_body(link->channel, removed, NULL, 0, -1) < 0)
 		monitor_link_orphan(container->engine, container->id);
-	pending_fail_all(link, ERR_NOT_FOUND, "the container has been removed");
+	pending_fail(link, link->channel ? is_no_handover : NULL, ERR_NOT_FOUND, "the container has been removed");
 	if (!link->channel) {
 		link_free(link);
 		return false;
@@ -710,7 +802,7 @@ void monitor_link_restore(struct container *container)
 		struct monitor_link *link = link_new(container, &err);
 		r = link ? reconnect(link) : -ENOMEM;
 		if (r < 0 && link && is_alive(container))
-			retry_later(link);
+			await_recovery(link);
 		else if (r < 0 && link)
 			link_free(link);
 	}
@@ -747,5 +839,5 @@ void monitor_link_child_ended(struct engine *engine, const char *id, int pid, in
 	_autofree_(err) struct err *err = NULL;
 	err_errno(&err, status, "cannot start the container's monitor");
 	log_error("container %s: %s", id, err_message(err));
-	pending_fail_all(container->link, ERR_INTERNAL, err_message(err));
+	pending_fail(container->link, NULL, ERR_INTERNAL, err_message(err));
 }

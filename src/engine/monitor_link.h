@@ -8,7 +8,8 @@
  * A request has one answer: what the monitor says, or an error when its deadline has passed or the monitor is gone. A
  * monitor ends by itself after `finish`, which is sent whenever nothing runs and nothing is asked; a request that crosses
  * with such an end is repeated to a new monitor, since the old one can't have seen it. A monitor that dies otherwise is
- * started again by tared and connected again here; the requests it had fail.
+ * started again by tared and connected again here. Requests wait for that, for some seconds, those that it had too; only what
+ * must not be done twice, a start or a signal, fails.
  */
 #pragma once
 

@@ -157,6 +157,9 @@ static void on_answer(void *user, const struct message *answer, const struct err
 		operation_proceed(operation, STEP_END, &failure);
 		return;
 	}
+	/* What was to end had ended before its monitor was asked. */
+	if (err && err->kind == ERR_NOT_MODIFIED && !container_is_running(operation->container))
+		err = NULL;
 	if (err && operation_try_again(operation, step->insists_ms) == STEP_WAIT)
 		return;
 	if (err) {

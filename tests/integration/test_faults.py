@@ -7,6 +7,7 @@ import socket
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -137,6 +138,55 @@ def test_monitor_killed(engine):
     assert document["ExitCode"] == 137 and "monitor lost" in document["Error"]
     assert engine.tare("inspect", "-f", "{{.State.Running}} {{.RestartCount}}", "other").stdout == "true 0\n"
     engine.tare("rm", "-f", "other", "m1", "mr")
+
+
+def kill_monitor(engine, name, requests):
+    """SIGKILL while the requests (made by functions) are on their way or come; their results, in order."""
+    monitor = engine.monitor_pid(engine.tare("inspect", "-f", "{{.Id}}", name).stdout.strip())
+    engine.holder.send_signal(signal.SIGSTOP)  # no recovery for now
+    os.kill(monitor, signal.SIGSTOP)
+    with ThreadPoolExecutor(2 * len(requests)) as pool:
+        results = [pool.submit(request) for request in requests]
+        engine.api("GET", "/_ping")
+        os.kill(monitor, signal.SIGKILL)
+        results += [pool.submit(request) for request in requests]
+        engine.api("GET", "/_ping")
+        engine.holder.send_signal(signal.SIGCONT)
+        return [result.result(TIMEOUT) for result in results]
+
+
+def test_requests_wait_for_a_lost_monitors_recovery(engine):
+    """What is asked before and after a monitor's death gets the true answer, for the container that has ended, or runs again."""
+    engine.tare("run", "-d", "--name", "lost", "busybox", "sleep", "1000")
+    execution = engine.api("POST", "/containers/lost/exec", {"Cmd": ["true"]})[1]["Id"]
+    answers = kill_monitor(engine, "lost", [
+        lambda: engine.tare("wait", "lost").stdout,
+        lambda: engine.api("POST", "/containers/lost/attach?stream=1&stdout=1")[0],
+        lambda: engine.api("POST", f"/exec/{execution}/start", {})[0],
+        lambda: engine.api("POST", "/containers/lost/exec", {"Cmd": ["true"]})[0],
+        lambda: engine.api("POST", "/containers/lost/stop")[0] in (204, 304),
+        lambda: engine.api("GET", "/containers/lost/logs?stdout=1")[0],
+        lambda: engine.api("GET", "/containers/lost/top")[0]])
+    assert answers == 2 * ["137\n", 409, 409, 409, True, 200, 409], answers
+    assert engine.api("GET", f"/exec/{execution}/json")[1]["ExitCode"] == 137
+    engine.tare("rm", "lost")
+
+
+def test_a_lost_monitor_of_what_is_restarted(engine):
+    engine.tare("run", "-d", "--name", "lost", "--restart", "always", "busybox", "sleep", "1000")
+    answers = kill_monitor(engine, "lost", [lambda: engine.api("POST", "/containers/lost/restart?t=0")[0]])
+    assert answers == [204, 204]
+    answers = kill_monitor(engine, "lost", [lambda: engine.api("POST", "/containers/lost/stop?t=0")[0] in (204, 304)])
+    assert answers == [True, True]
+    assert engine.tare("inspect", "-f", "{{.State.Running}}", "lost").stdout == "false\n"
+    engine.tare("rm", "lost")
+
+
+def test_wait_for_a_lost_monitors_container_that_is_removed(engine):
+    engine.tare("run", "-d", "--rm", "--name", "lost", "busybox", "sleep", "1000")
+    answers = kill_monitor(engine, "lost", [lambda: engine.api("POST", "/containers/lost/wait")])
+    for status, body in answers:
+        assert status == 404 or (status == 200 and body["StatusCode"] == 137), answers
 
 
 def test_attach_races_an_immediate_exit(engine):
