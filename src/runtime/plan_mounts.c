@@ -13,6 +13,8 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "base/buf.h"
+#include "base/io.h"
 #include "base/strv.h"
 #include "runtime/id_maps.h"
 #include "runtime/mount_options.h"
@@ -20,6 +22,8 @@
 #include "runtime/plan.h"
 #include "sys/lsm.h"
 #include "sys/procfs.h"
+
+#define MOUNTINFO_MAX (4 << 20)
 
 static const char *const proc_allowed[] = { "/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat",
 	"/proc/swaps", "/proc/uptime", "/proc/loadavg", "/proc/slabinfo", "/proc/net/dev",
@@ -182,10 +186,20 @@ static bool is_root(int tree)
 	return fstat(tree, &st) < 0 || stat("/", &root) < 0 || (st.st_ino == root.st_ino && st.st_dev == root.st_dev);
 }
 
-/* To the host's mount, which the child has only a private copy of. */
-static bool is_tied(const struct mount_attrs *attrs)
+/* Whether mounts of the host's hand on what is mounted on them. The child has only private copies of those. */
+static bool host_has_ties(void)
 {
-	return attrs->propagation == MS_SHARED || attrs->propagation == MS_SLAVE;
+	_cleanup_(buf_finish) struct buf text = BUF_INIT(MOUNTINFO_MAX);
+
+	return io_read_file(AT_FDCWD, "/proc/self/mountinfo", &text) < 0 ||
+	       memmem(text.data, text.len, " shared:", 8) || memmem(text.data, text.len, " master:", 8);
+}
+
+static bool is_tied(const struct mount_attrs *own, const struct mount_attrs *recursive)
+{
+	uint64_t ties = (own->propagation | recursive->propagation) & (MS_SHARED | MS_SLAVE);
+
+	return ties && host_has_ties();
 }
 
 static int fill_bind(struct plan_mount *out, const struct oci_mount *spec, const struct mount_words *words,
@@ -213,7 +227,7 @@ static int fill_bind(struct plan_mount *out, const struct oci_mount *spec, const
 	}
 	applied.recursive_attrs.recursive = true;
 	out->is_plain_bind = source_fd < 0 && spec->source[0] == '/' && !has_maps(spec, words) &&
-			     !is_root(out->tree_fd) && !is_tied(&applied.attrs) && !is_tied(&applied.recursive_attrs);
+			     !is_root(out->tree_fd) && !is_tied(&applied.attrs, &applied.recursive_attrs);
 	out->is_recursive = words->is_recursive_bind;
 	out->attrs = applied.attrs;
 	out->recursive_attrs = applied.recursive_attrs;
