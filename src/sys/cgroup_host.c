@@ -138,6 +138,9 @@ static bool is_known(const struct cgroup_host *host, const struct cgroup_hierarc
 static int add_hierarchy(struct cgroup_host *host, const char *root, const char *mount, bool is_v2,
 	const char *super_options)
 {
+	/* Covered, or in a folder that is not ours to enter: CRIU, for one, mounts all of them once more for itself. */
+	if (access(mount, X_OK) < 0)
+		return 0;
 	struct cgroup_hierarchy new = { .mount = strdup(mount) };
 	char *root_copy = strdup(root);
 	int r = new.mount &&root_copy ? 0 : -ENOMEM;

@@ -162,6 +162,16 @@ def test_is_root_inside_and_himself_outside(carl):
     assert (made.stat().st_uid, made.read_text()) == (USER, "x\n")
 
 
+def test_groups_mounted_once_more_out_of_his_reach(carl):
+    points = [line.split()[1] for line in pathlib.Path("/proc/self/mounts").read_text().splitlines() if line.split()[2] in ("cgroup", "cgroup2")]
+    (carl.top / "closed").mkdir()
+    for number, point in enumerate(points):
+        (carl.top / f"closed/{number}").mkdir()
+        subprocess.run(["nsenter", f"--mount=/proc/{carl.place.pid}/ns/mnt", "mount", "--bind", point, carl.top / f"closed/{number}"], check=True)
+    (carl.top / "closed").chmod(0o700)
+    assert carl.output("echo here") == "here\n"
+
+
 def test_sub_ids(carl):
     carl.map_more()
     carl.spec["process"]["user"] = {"uid": 1000, "gid": 1000, "additionalGids": [50]}
