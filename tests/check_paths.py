@@ -64,7 +64,7 @@ FILES = {
     "runtime/child_devices.c": ("mknodat openat symlinkat unlinkat", "single names below a /dev that inroot opened, with O_NOFOLLOW"),
     "runtime/child_mounts.c": ("mkdirat open", "a single name below a parent that inroot opened; the root's own place on the host, as the document has it"),
     "runtime/command_bundle.c": ("mkdir open openat realpath", "the bundle and its config.json, as the caller named it"),
-    "runtime/command_criu.c": ("faccessat mkdir open readlink realpath stat", "/proc/self/fd/N of a descriptor that is held; bundle, image and work folders and namespaces, as the caller named them; the root of a process by its number"),
+    "runtime/command_criu.c": ("fstatat mkdir openat open readlink realpath stat unlinkat", "/proc/self/fd/N of a descriptor that is held; bundle, image and work folders and namespaces, as the caller named them; the root of a process by its number"),
     "runtime/command_control.c": ("open", "resources.json, as the caller named it"),
     "runtime/command_exec.c": ("open", "process.json, as the caller named it"),
     "runtime/command_main.c": ("chmod mkdir open", "the log, as the caller named it; the state folder in XDG_RUNTIME_DIR"),

@@ -32,6 +32,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 
 #include "base/io.h"
 #include "runtime/lookup.h"
@@ -255,6 +256,23 @@ static void enter_namespaces(struct child *child)
 
 /* ---- stdio, working folder, command ---- */
 
+/* The host's null device is exchanged for the container's: through a descriptor of it root inside could change the host's node (its
+ * mode, say), and a checkpoint holds no way to a file that lies outside. */
+static int open_stdio(int given)
+{
+	struct stat st, own;
+
+	if (given < 0)
+		return open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (fstat(given, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)) {
+		_autoclose_ int fd = open("/dev/null", O_RDWR | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+		if (fd >= 0 && fstat(fd, &own) == 0 && S_ISCHR(own.st_mode) && own.st_rdev == st.st_rdev &&
+			fcntl(fd, F_SETFL, 0) == 0)
+			return TAKE_FD(fd);
+	}
+	return fcntl(given, F_DUPFD_CLOEXEC, 3);
+}
+
 static void set_stdio(struct child *child)
 {
 	const struct plan_process *process = &child->plan->process;
@@ -274,8 +292,7 @@ static void set_stdio(struct child *child)
 	/* The plan's may be 0, 1, 2 in any order: first out of the way. */
 	int moved[3];
 	for (int fd = 0; fd < 3; fd++) {
-		moved[fd] = process->stdio[fd] < 0 ? open("/dev/null", O_RDWR | O_CLOEXEC)
-						   : fcntl(process->stdio[fd], F_DUPFD_CLOEXEC, 3);
+		moved[fd] = open_stdio(process->stdio[fd]);
 		if (moved[fd] < 0)
 			child_fail(child, STAGE_STDIO, errno, "%s", "");
 	}

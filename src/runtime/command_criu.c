@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -23,25 +24,28 @@
 #include "runtime/command.h"
 #include "runtime/command_bundle.h"
 #include "runtime/command_line.h"
+#include "runtime/command_notify.h"
 #include "runtime/command_state.h"
 #include "runtime/command_wait.h"
 #include "runtime/container_internal.h"
 #include "runtime/criu.h"
 #include "runtime/hooks.h"
 #include "runtime/mount_options.h"
-#include "runtime/resources.h"
 #include "sys/inroot.h"
 #include "sys/mounts.h"
 
 #define DESTROY_TIMEOUT_MS 10000
 #define LOG_LEVEL          4
+#define LOG_TAIL           (64 * 1024)
+#define LOG_LINES          3
+#define LOG_LINE_MAX       300
 #define DESCRIPTORS_MAX    (3 * PATH_MAX)
 #define CONFIG_ANNOTATION  "org.criu.config"
 #define CONFIG_DEFAULT     "/etc/criu/runc.conf"
 
 struct criu_values {
 	const char *image_path, *work_path, *parent_path;
-	const char *page_server, *cgroups_mode, *empty_ns, *lsm_profile;
+	const char *page_server, *cgroups_mode, *empty_ns, *lsm_profile, *lsm_mount_context;
 	const char *bundle, *console_socket, *pid_file;
 	struct json_opt_int status_fd;
 	bool leave_running, tcp_established, tcp_skip_in_flight, ext_unix_sk, shell_job, lazy_pages, file_locks,
@@ -82,9 +86,10 @@ static const struct flag restore_flags[] = { COMMON_FLAGS,
 	FLAG(struct criu_values, detach, "detach", 'd', FLAG_BOOL, .help = "do not wait for the container"),
 	TEXT(console_socket, "console-socket", "unix socket that gets the terminal's master"),
 	TEXT(pid_file, "pid-file", "write the pid here"),
-	SWITCH(no_subreaper, "no-subreaper", "accepted, without effect"),
+	SWITCH(no_subreaper, "no-subreaper", "leave orphans to whoever reaps them outside"),
 	SWITCH(no_pivot, "no-pivot", "accepted, without effect"),
-	TEXT(lsm_profile, "lsm-profile", "a security profile in place of the one at the checkpoint") };
+	TEXT(lsm_profile, "lsm-profile", "a security profile in place of the one at the checkpoint"),
+	TEXT(lsm_mount_context, "lsm-mount-context", "a label for mounts in place of the one at the checkpoint") };
 static const struct verb_line restore_line = { "restore", "<container-id>", "restore a container from a checkpoint",
 	restore_flags, ARRAY_SIZE(restore_flags), 1, 1 };
 
@@ -98,7 +103,7 @@ struct job {
 	int images_fd, work_fd;
 	int root_fd; /* what mounts' places are looked up in */
 	/* Of restore. */
-	struct cgroup *group;
+	struct container *container;
 	int folder, bundle_fd, console_socket, console_fd;
 	char *bundle, *root;
 	pid_t pid;
@@ -112,7 +117,7 @@ static void job_finish(struct job *self)
 		&self->console_socket, &self->console_fd };
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		fd_close(fds[i]);
-	cgroup_free(self->group);
+	container_free(self->container);
 	free(self->bundle);
 	free(self->root);
 }
@@ -195,6 +200,8 @@ static int put_common(struct job *self, const char *log, struct err **reterr)
 		put_int(self, CRIU_WORK_DIR_FD, (uint64_t)self->work_fd);
 	put_int(self, CRIU_LOG_LEVEL, LOG_LEVEL);
 	put_text(self, CRIU_LOG_FILE, log);
+	/* An older one would be quoted, and CRIU follows links. */
+	unlinkat(self->work_fd >= 0 ? self->work_fd : self->images_fd, log, 0);
 	put_int(self, CRIU_MANAGE_CGROUPS, true);
 	put_int(self, CRIU_MANAGE_CGROUPS_MODE, mode);
 	put_int(self, CRIU_NOTIFY_SCRIPTS, true);
@@ -271,6 +278,20 @@ static void put_group_mounts(struct job *self, const char *destination, char *co
 	}
 }
 
+/* In a user namespace they are bound: see plan_devices.c. */
+static void put_devices(struct job *self)
+{
+	const char *path;
+
+	if (!has_namespace(&self->spec, "user"))
+		return;
+	for (size_t i = 0; (path = plan_default_device(i)); i++)
+		put_pair(self, CRIU_EXT_MNT, path, path);
+	for (size_t i = 0; i < self->spec.linux_config.device_count; i++)
+		put_pair(self, CRIU_EXT_MNT, self->spec.linux_config.devices[i].path,
+			self->spec.linux_config.devices[i].path);
+}
+
 static void put_mounts(struct job *self, char *const *folders, bool restores)
 {
 	char place[PATH_MAX], source[PATH_MAX];
@@ -287,6 +308,7 @@ static void put_mounts(struct job *self, char *const *folders, bool restores)
 			put_group_mounts(self, mount->destination, folders, restores);
 		}
 	}
+	put_devices(self);
 }
 
 /* ---- checkpoint ---- */
@@ -361,13 +383,14 @@ static int put_page_server(struct job *self, struct err **reterr)
 static int put_parent(struct job *self, struct err **reterr)
 {
 	const char *path = self->values.parent_path;
+	struct stat st;
 
 	if (!path)
 		return 0;
 	if (path[0] == '/')
 		return err_set(reterr, ERR_INVALID, 0, "invalid --parent-path: it must be relative to --image-path");
-	if (faccessat(self->images_fd, path, F_OK, 0) < 0)
-		return err_set(reterr, ERR_INVALID, errno, "invalid --parent-path: %s", strerror(errno));
+	if (fstatat(self->images_fd, path, &st, 0) < 0 || !S_ISDIR(st.st_mode))
+		return err_set(reterr, ERR_INVALID, 0, "invalid --parent-path: no folder %s", path);
 	put_text(self, CRIU_PARENT_IMG, path);
 	put_int(self, CRIU_TRACK_MEM, true);
 	return 0;
@@ -390,6 +413,8 @@ static int put_dump(struct job *self, const struct opened *opened, struct err **
 	if (r < 0 || self->values.pre_dump)
 		return r;
 	put_mounts(self, folders, false);
+	if (faccessat(opened->folder, NOTIFY_FOLDER, F_OK, 0) == 0)
+		put_pair(self, CRIU_EXT_MNT, NOTIFY_INSIDE, NOTIFY_INSIDE);
 	put_masks(self);
 	return write_descriptors(self, (pid_t)opened->state.pid, reterr);
 }
@@ -405,23 +430,78 @@ static int hear_dump(struct criu_message *message, void *user, struct err **rete
 	return 0;
 }
 
+/* The end of what CRIU wrote. The folder may be another's, and hold anything by that name. */
+static size_t read_log_tail(const struct job *self, const char *name, char *out, size_t size)
+{
+	int dir = self->work_fd >= 0 ? self->work_fd : self->images_fd;
+	_autoclose_ int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return 0;
+	ssize_t len = pread(fd, out, size, st.st_size > (off_t)size ? st.st_size - (off_t)size : 0);
+	return len < 0 ? 0 : (size_t)len;
+}
+
+/* A line from "Error" on, what can't be printed left out. */
+static void put_log_line(struct buf *out, const char *line, size_t len)
+{
+	buf_puts(out, ": ");
+	for (size_t i = 0; i < len && i < LOG_LINE_MAX; i++)
+		if ((unsigned char)line[i] >= ' ' && line[i] != 0x7f)
+			buf_putc(out, line[i]);
+}
+
+/* ": Error (...): ...", the last of them. False: there is no such log, a configuration file may name another. */
+static bool put_log_errors(const struct job *self, const char *name, struct buf *out)
+{
+	_cleanup_free_ char *text = malloc(LOG_TAIL);
+	struct {
+		const char *at;
+		size_t len;
+	} last[LOG_LINES];
+	size_t count = 0, len = text ? read_log_tail(self, name, text, LOG_TAIL) : 0;
+
+	for (const char *line = text, *end = text + len; line < end;) {
+		const char *stop = memchr(line, '\n', (size_t)(end - line)) ?: end;
+		const char *error = memmem(line, (size_t)(stop - line), "Error", 5);
+		if (error) {
+			last[count % LOG_LINES].at = error;
+			last[count++ % LOG_LINES].len = (size_t)(stop - error);
+		}
+		line = stop + 1;
+	}
+	for (size_t i = count > LOG_LINES ? count - LOG_LINES : 0; i < count; i++)
+		put_log_line(out, last[i % LOG_LINES].at, last[i % LOG_LINES].len);
+	return len > 0;
+}
+
+static int explain(const struct job *self, int ret, const char *log, const struct err *why, struct err **reterr)
+{
+	_cleanup_(buf_finish) struct buf lines = BUF_INIT(LOG_LINES * (LOG_LINE_MAX + 4));
+
+	if (!put_log_errors(self, log, &lines))
+		return err_set(reterr, why ? why->kind : ERR_INTERNAL, -ret, "%s", err_message(why));
+	return err_set(reterr, why ? why->kind : ERR_INTERNAL, -ret, "%s%s (the log is %s/%s)", err_message(why),
+		lines.data ?: "", self->values.work_path ?: self->values.image_path, log);
+}
+
 static int run_criu(struct job *self, enum criu_type type, const int *fds, size_t fd_count, criu_notify_fn *notify,
 	struct err **reterr)
 {
+	_autofree_(err) struct err *why = NULL;
 	struct criu criu;
 	int r = self->put < 0 ? err_errno(reterr, self->put, "cannot write the request to criu")
 			      : criu_start(&criu, fds, fd_count, reterr);
 
 	if (r < 0)
 		return r;
-	if (self->group && (r = cgroup_attach(self->group, criu.pid)) < 0)
-		r = err_errno(reterr, r, "cannot move criu into the container's cgroups");
+	if (self->container)
+		r = container_take_in(self->container, &self->spec, criu.pid, &why);
 	if (r == 0)
-		r = criu_run(&criu, type, &self->options, notify, self, reterr);
+		r = criu_run(&criu, type, &self->options, notify, self, &why);
 	criu_finish(&criu);
-	if (r < 0)
-		return err_wrap(reterr, r, "the log is in %s", self->values.work_path ?: self->values.image_path);
-	return 0;
+	return r < 0 ? explain(self, r, type == CRIU_RESTORE ? "restore.log" : "dump.log", why, reterr) : 0;
 }
 
 static int dump(struct job *self, struct opened *opened, struct err **reterr)
@@ -486,38 +566,40 @@ static int read_bundle(struct job *self, struct err **reterr)
 	if (r < 0)
 		return r;
 	r = io_replace_file(self->folder, "config.json", text.data, text.len, false);
-	return r < 0 ? err_errno(reterr, r, "cannot keep config.json") : 0;
+	if (r < 0)
+		return err_errno(reterr, r, "cannot keep config.json");
+	return notify_prepare(&self->spec, self->folder, self->command->root, self->id, reterr);
+}
+
+static int note_groups(char *const *folders, void *user)
+{
+	const struct job *self = user;
+
+	return state_write_groups(self->folder, folders);
 }
 
 static int make_groups(struct job *self, struct err **reterr)
 {
 	_autofree_(cgroup_host) struct cgroup_host *host = NULL;
-	_autofree_(strv) char **folders = NULL;
-	const char *path = self->spec.linux_config.cgroups_path, *failed = "";
-	int r = cgroup_host_new(&host);
+	struct container_options options = CONTAINER_OPTIONS_INIT;
+	const struct command *command = self->command;
 
-	if (self->command->systemd_cgroup)
-		return err_set(reterr, ERR_UNSUPPORTED, 0,
-			"a container is not restored into a scope of systemd's: restore it without "
-			"--systemd-cgroup, with a plain cgroupsPath");
-	if (r == 0)
-		r = cgroup_host_folders(host, path && *path ? path : self->id, &folders);
-	if (r == 0)
-		r = state_write_groups(self->folder, folders);
-	if (r == 0)
-		r = cgroup_new(host, folders, &self->group);
-	if (r == 0)
-		r = cgroup_make(self->group, &failed);
-	if (r < 0)
-		return err_errno(reterr, r, "cannot make the container's cgroups %s", failed);
-	for (size_t i = 0; i < cgroup_host_count(host); i++) {
+	options.id = self->id;
+	options.needs_no_groups = command->is_rootless;
+	options.cgroup_manager = command->systemd_cgroup ? CONTAINER_SYSTEMD : CONTAINER_CGROUPFS;
+	options.on_groups = note_groups;
+	options.user_data = self;
+	int r = container_make_groups(&self->spec, &options, &self->container, reterr);
+	if (r == 0 && (r = cgroup_host_new(&host)) < 0)
+		r = err_errno(reterr, r, "cannot look at the host's cgroups");
+	for (size_t i = 0; r == 0 && i < cgroup_host_count(host); i++) {
 		const struct cgroup_hierarchy *one = cgroup_host_get(host, i);
-		strv_foreach (folder, folders)
+		strv_foreach (folder, container_groups(self->container))
 			if (strncmp(*folder, one->mount, strlen(one->mount)) == 0 &&
 				(*folder)[strlen(one->mount)] == '/')
 				put_pair(self, CRIU_CG_ROOT, one->name, *folder + strlen(one->mount));
 	}
-	return resources_apply(self->group, self->spec.linux_config.resources, true, reterr);
+	return r;
 }
 
 /* From here on "/" is a copy of the host's tree that nobody else sees. First of all: CRIU mounts in folders that we open for it. */
@@ -549,7 +631,7 @@ static int bind_root(struct job *self, struct err **reterr)
 }
 
 /* Places of mounts may lie in what is mounted before them: all is mounted once, by a process that ends with its namespace. */
-_Noreturn static void make_places(const struct job *self)
+static int make_places(const struct job *self)
 {
 	int r = unshare(CLONE_NEWNS) < 0 ? -errno : 0;
 	/* Opened here: a descriptor from before is of another namespace's mounts. */
@@ -563,32 +645,81 @@ _Noreturn static void make_places(const struct job *self)
 		int fd = is_bind(mount) ? mount_clone(dir, mount->source ?: "", false)
 					: mount_new("tmpfs", "tmpfs", NULL, 0, 0, NULL);
 		if (fd < 0 || fstat(fd, &st) < 0)
-			_exit(1);
+			return fd < 0 ? fd : -errno;
 		int target = inroot_mount_target(root, mount->destination, S_ISDIR(st.st_mode));
 		r = target < 0 ? target : mount_attach(fd, target);
 		fd_close(&fd);
 		fd_close(&target);
 	}
-	_exit(r < 0);
+	return r;
 }
 
-static int prepare_places(const struct job *self, struct err **reterr)
+/*
+ * What lies outside CRIU binds anew, and leaves it writable now and then: the root, and what is the second bind of one filesystem. What
+ * the document restricts is restricted again, before anything of the container runs.
+ */
+static int restrict_mount(int root, const char *place, const struct mount_attrs *attrs)
+{
+	_autoclose_ int fd = inroot_open(root, place, O_PATH);
+	int r = fd < 0 ? fd : mount_change(fd, attrs);
+
+	return r == -ENOENT || r == -EINVAL ? 0 : r; /* it was away at the checkpoint */
+}
+
+static int restrict_bind(int root, const struct oci_mount *mount)
+{
+	_autofree_(strv) char **strings = NULL;
+	struct mount_words words = { 0 };
+
+	if (mount_words_parse(mount->options, &strings, &words, NULL) < 0)
+		return -EINVAL;
+	free(words.data);
+	const struct mount_attrs one = { .set = words.attrs.set },
+				 all = { .set = words.recursive_attrs.set, .recursive = true };
+	int r = one.set ? restrict_mount(root, mount->destination, &one) : 0;
+	return r == 0 && all.set ? restrict_mount(root, mount->destination, &all) : r;
+}
+
+static int restrict_mounts(const struct job *self)
+{
+	static const struct mount_attrs readonly = { .set = MOUNT_ATTR_RDONLY },
+					masked = { .set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC };
+	_autoclose_ int pidfd = (int)syscall(SYS_pidfd_open, self->pid, 0);
+	int r = pidfd < 0 || setns(pidfd, CLONE_NEWNS) < 0 ? -errno : 0;
+	_autoclose_ int root = r < 0 ? -1 : open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (r == 0 && root < 0)
+		r = -errno;
+	for (size_t i = 0; r == 0 && i < self->spec.mount_count; i++)
+		if (is_bind(&self->spec.mounts[i]))
+			r = restrict_bind(root, &self->spec.mounts[i]);
+	strv_foreach (path, self->spec.linux_config.masked_paths)
+		r = r ?: restrict_mount(root, *path, &masked);
+	return r == 0 && self->spec.root->readonly ? mount_change(root, &readonly) : r;
+}
+
+/* In a process of its own, which may go where it can't come back from. */
+static int do_aside(const struct job *self, int (*deed)(const struct job *self), const char *what, struct err **reterr)
 {
 	int status;
 	pid_t pid = fork();
 
 	if (pid == 0)
-		make_places(self);
+		_exit(-deed(self));
 	if (pid < 0 || waitpid(pid, &status, 0) < 0)
-		return err_errno(reterr, -errno, "cannot make the places of mounts");
-	return status ? err_set(reterr, ERR_INVALID, 0, "cannot make the places of mounts below %s", self->root) : 0;
+		return err_errno(reterr, -errno, "cannot %s", what);
+	return status == 0 ? 0
+			   : err_errno(reterr, WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD, "cannot %s", what);
 }
 
-/* CRIU has the descriptors as 4, 5, ... */
+/* CRIU has the descriptors as 4, 5, ... What it has no such word for at the checkpoint it restored into one of its own, were it not
+ * told to join. */
 static int put_joined_namespaces(struct job *self, int *fds, size_t *count, struct err **reterr)
 {
 	for (size_t i = 0; i < self->spec.linux_config.namespace_count; i++) {
 		const struct oci_namespace *one = &self->spec.linux_config.namespaces[i];
+		if (one->path && *one->path && (strcmp(one->type, "ipc") == 0 || strcmp(one->type, "uts") == 0))
+			put_pair(self, CRIU_JOIN_NS, one->type, one->path);
 		for (size_t k = 0; k < ARRAY_SIZE(outside_namespaces); k++) {
 			if (!one->path || !*one->path || strcmp(one->type, outside_namespaces[k].type) != 0)
 				continue;
@@ -626,13 +757,15 @@ static int put_pipes(struct job *self, struct err **reterr)
 static int run_create_hooks(const struct job *self, pid_t pid, struct err **reterr)
 {
 	const struct oci_hooks *hooks = &self->spec.hooks;
-	_cleanup_free_ char *state = hooks_state_json(self->id, "creating", pid, self->bundle, self->spec.annotations);
+	const struct map *annotations = self->spec.annotations;
+	_cleanup_free_ char *created = hooks_state_json(self->id, "created", pid, self->bundle, annotations);
+	_cleanup_free_ char *creating = hooks_state_json(self->id, "creating", pid, self->bundle, annotations);
 
-	if (!state)
+	if (!created || !creating)
 		return err_oom(reterr);
-	int r = hooks_run(hooks->prestart, hooks->prestart_count, "prestart", state, self->bundle, reterr);
+	int r = hooks_run(hooks->prestart, hooks->prestart_count, "prestart", created, self->bundle, reterr);
 	return r < 0 ? r
-		     : hooks_run(hooks->create_runtime, hooks->create_runtime_count, "createRuntime", state,
+		     : hooks_run(hooks->create_runtime, hooks->create_runtime_count, "createRuntime", creating,
 			       self->bundle, reterr);
 }
 
@@ -642,8 +775,10 @@ static int hear_restore(struct criu_message *message, void *user, struct err **r
 
 	if (strcmp(message->script, "setup-namespaces") == 0)
 		return run_create_hooks(self, (pid_t)message->pid, reterr);
-	if (strcmp(message->script, "post-restore") == 0)
+	if (strcmp(message->script, "post-restore") == 0) {
 		self->pid = (pid_t)message->pid;
+		return do_aside(self, restrict_mounts, "restrict the restored mounts", reterr);
+	}
 	if (strcmp(message->script, "orphan-pts-master") == 0 && message->fd >= 0)
 		return console_deliver(self->console_socket, TAKE_FD(message->fd), &self->console_fd, reterr);
 	return 0;
@@ -659,7 +794,8 @@ static int revive(struct job *self, struct err **reterr)
 	put_int(self, CRIU_RST_SIBLING, true);
 	put_text(self, CRIU_ROOT, self->root);
 	put_text(self, CRIU_LSM_PROFILE, self->values.lsm_profile);
-	put_mounts(self, cgroup_folders(self->group), true);
+	put_text(self, CRIU_LSM_MOUNT_CONTEXT, self->values.lsm_mount_context);
+	put_mounts(self, container_groups(self->container), true);
 	if (self->spec.linux_config.masked_paths)
 		put_pair(self, CRIU_EXT_MNT, "/dev/null", "/dev/null");
 	if (r == 0)
@@ -708,19 +844,19 @@ static int restore(struct job *self, struct err **reterr)
 	if (r == 0)
 		r = bind_root(self, reterr);
 	if (r == 0)
-		r = prepare_places(self, reterr);
+		r = do_aside(self, make_places, "make the places of mounts", reterr);
 	if (r == 0)
 		r = revive(self, reterr);
+	if (r == 0)
+		r = container_groups_done(self->container, &self->spec, reterr);
 	return r < 0 ? r : save(self, reterr);
 }
 
 /* The folder is ours if it was made by us. */
 static void undo(struct job *self)
 {
-	if (self->group) {
-		cgroup_kill(self->group);
-		cgroup_remove(self->group, DESTROY_TIMEOUT_MS);
-	}
+	if (self->container)
+		container_destroy(self->container, DESTROY_TIMEOUT_MS, NULL);
 	if (self->folder >= 0)
 		state_folder_remove(self->command->root, self->id);
 }
@@ -746,6 +882,9 @@ int command_restore(struct command *command, struct err **reterr)
 	if (r < 0 || first < 0)
 		return r;
 	self.id = command->argv[first];
+	if (!self.values.no_subreaper)
+		prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0,
+			0); /* CRIU has helpers, which it does not wait for if it fails */
 	if (!self.values.detach)
 		foreground_prepare();
 	r = restore(&self, reterr);

@@ -16,7 +16,6 @@
 #include "base/strv.h"
 #include "runtime/container_internal.h"
 
-#define INSIDE      "/run/notify"
 #define MESSAGE_MAX 4096
 #define BARRIER_MS  30000
 
@@ -43,7 +42,9 @@ static int add_mount(struct oci_spec *spec, const char *source)
 		return -ENOMEM;
 	spec->mounts = grown;
 	struct oci_mount *mount = &grown[spec->mount_count++];
-	*mount = (struct oci_mount){ .destination = strdup(INSIDE), .type = strdup("bind"), .source = strdup(source) };
+	*mount = (struct oci_mount){
+		.destination = strdup(NOTIFY_INSIDE), .type = strdup("bind"), .source = strdup(source)
+	};
 	int r = mount->destination && mount->type && mount->source ? 0 : -ENOMEM;
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(options); i++)
 		r = strv_append(&mount->options, options[i]);
@@ -65,7 +66,7 @@ int notify_prepare(struct oci_spec *spec, int folder, const char *root, const ch
 		0)
 		return err_oom(reterr);
 	return add_mount(spec, source) < 0 ||
-			       strv_env_set(&spec->process->env, "NOTIFY_SOCKET=" INSIDE "/" NOTIFY_SOCKET) < 0
+			       strv_env_set(&spec->process->env, "NOTIFY_SOCKET=" NOTIFY_INSIDE "/" NOTIFY_SOCKET) < 0
 		       ? err_oom(reterr)
 		       : 0;
 }

@@ -14,6 +14,7 @@
 
 #define NOTIFY_FOLDER "notify" /* in the container's state folder */
 #define NOTIFY_SOCKET "notify.sock"
+#define NOTIFY_INSIDE "/run/notify"
 
 struct notify {
 	int fd;           /* -1: nobody wants to hear, or it was said */

@@ -588,6 +588,17 @@ static int stop_unit(const struct container *container, struct err **reterr)
 	return cgroup_unit(container->group) ? scope_stop(container->group, reterr) : 0;
 }
 
+static void undo_groups(struct container *container)
+{
+	scope_free(TAKE(container->scope));
+	if (!container->groups_made)
+		return;
+	cgroup_kill(container->group);
+	cgroup_remove(container->group, 2000);
+	rdt_remove(cgroup_marks(container->group));
+	stop_unit(container, NULL);
+}
+
 static int create(const struct oci_spec *spec, const struct container_options *options, const struct cgroup_host *host,
 	struct aside **network, struct container **ret, struct err **reterr)
 {
@@ -618,13 +629,7 @@ static int create(const struct oci_spec *spec, const struct container_options *o
 			"--scope)");
 	if (r < 0) {
 		birth_finish(&container->init, true);
-		scope_free(TAKE(container->scope));
-		if (container->groups_made) {
-			cgroup_kill(container->group);
-			cgroup_remove(container->group, 2000);
-			rdt_remove(cgroup_marks(container->group));
-			stop_unit(container, NULL);
-		}
+		undo_groups(container);
 		return r;
 	}
 	*ret = TAKE(container);
@@ -643,6 +648,54 @@ int container_create(const struct oci_spec *spec, const struct container_options
 	int unused = (int)aside_finish(network);
 	fd_close(&unused);
 	return r;
+}
+
+int container_make_groups(const struct oci_spec *spec, const struct container_options *options, struct container **ret,
+	struct err **reterr)
+{
+	_autofree_(cgroup_host) struct cgroup_host *host = NULL;
+	_autofree_(container) struct container *container = NULL;
+	int r = open_host(&host, reterr);
+
+	if (r == 0 && container_new(options->id, &container) < 0)
+		r = err_oom(reterr);
+	if (r == 0)
+		r = name_groups(spec, options, host, container, reterr);
+	if (r == 0 && spec->linux_config.resources)
+		r = resources_check(spec->linux_config.resources, reterr);
+	if (r < 0)
+		return r;
+	r = make_groups(container, spec, options, reterr);
+	if (r < 0) {
+		undo_groups(container);
+		return r;
+	}
+	*ret = TAKE(container);
+	return 0;
+}
+
+int container_take_in(struct container *container, const struct oci_spec *spec, pid_t pid, struct err **reterr)
+{
+	int r = cgroup_attach(container->group, pid), fds[2];
+
+	if (r < 0)
+		return err_errno(reterr, r, "cannot move process %d into the container's cgroups", pid);
+	if (!container->rdt_root)
+		return 0;
+	int count = rdt_open_tasks(container->rdt_root, spec->linux_config.intel_rdt, container->id, fds, reterr);
+	for (int i = 0; i < count; i++) {
+		if (dprintf(fds[i], "%d", pid) < 0)
+			r = -errno;
+		fd_close(&fds[i]);
+	}
+	return count < 0 ? count
+	       : r < 0   ? err_errno(reterr, r, "cannot move process %d into the container's RDT group", pid)
+			 : 0;
+}
+
+int container_groups_done(struct container *container, const struct oci_spec *spec, struct err **reterr)
+{
+	return end_scope_start(container, spec->linux_config.resources, reterr);
 }
 
 /* End of file is execve's doing, or a death: the process tells which by being alive, or by what it ended with. */

@@ -200,6 +200,16 @@ int container_create(const struct oci_spec *spec, const struct container_options
 	struct err **reterr);
 
 /*
+ * The groups alone, for processes that somebody else makes: named, told of (`on_groups`), made and limited as by container_create. Who
+ * is put in by container_take_in joins them; container_groups_done once they hold what they are for. On failure nothing is left, later
+ * container_destroy clears up.
+ */
+int container_make_groups(const struct oci_spec *spec, const struct container_options *options, struct container **ret,
+	struct err **reterr);
+int container_take_in(struct container *container, const struct oci_spec *spec, pid_t pid, struct err **reterr);
+int container_groups_done(struct container *container, const struct oci_spec *spec, struct err **reterr);
+
+/*
  * Lets init go on. 0 once execve succeeded (with `init_fd`: once the user's command was executed). ERR_CMD_NOT_FOUND and
  * ERR_CMD_NOT_EXEC with runc's sentences (`exec: "foo": executable file not found in $PATH`) are the user's mistake; init
  * is then dead but not reaped. poststart hooks have run.

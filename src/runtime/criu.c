@@ -250,7 +250,10 @@ static int converse(struct criu *self, enum criu_type type, criu_notify_fn *noti
 			r = err_set(reterr, ERR_INTERNAL, EPIPE, "criu ended without an answer");
 		else if (r == 1 && !message.success)
 			r = err_set(reterr, ERR_INTERNAL, (int)message.error, "criu failed: type %s errno %d",
-				type == CRIU_RESTORE ? "RESTORE" : "DUMP", (int)message.error);
+				type == CRIU_RESTORE    ? "RESTORE"
+				: type == CRIU_PRE_DUMP ? "PRE_DUMP"
+							: "DUMP",
+				(int)message.error);
 		else if (r == 1 && message.type == CRIU_NOTIFY)
 			r = notify(&message, user, reterr);
 		else if (r == 1)

@@ -240,6 +240,8 @@ int plan_tuning_fill(struct plan_process *process, const struct oci_process *spe
 int plan_read_filter(struct plan_process *process, int fd, struct err **reterr);
 int plan_mounts(struct plan *plan, const struct oci_spec *spec, const struct container_options *options,
 	struct err **reterr);
+/* Of those that every container has; NULL past the last. */
+const char *plan_default_device(size_t index);
 int plan_devices(struct plan *plan, const struct oci_spec *spec, const struct container_options *options,
 	struct err **reterr);
 int plan_rootfs(struct plan *plan, const struct oci_spec *spec, const struct container_options *options,

@@ -24,6 +24,11 @@ static const struct {
 } default_devices[] = { { "/dev/null", 1, 3 }, { "/dev/zero", 1, 5 }, { "/dev/full", 1, 7 }, { "/dev/random", 1, 8 },
 	{ "/dev/urandom", 1, 9 }, { "/dev/tty", 5, 0 } };
 
+const char *plan_default_device(size_t index)
+{
+	return index < ARRAY_SIZE(default_devices) ? default_devices[index].path : NULL;
+}
+
 static void add_device(struct plan *plan, struct plan_device device)
 {
 	device.tree_fd = -1;

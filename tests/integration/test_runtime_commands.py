@@ -3,7 +3,6 @@ import json
 import os
 import pathlib
 import select
-import shutil
 import signal
 import socket
 import subprocess
@@ -119,6 +118,14 @@ def test_pidfd_socket(box, verb):
     assert select.select([fds[0]], [], [], 60 * SLOW)[0]
     os.close(fds[0])
     assert verb == "exec" or box.status(identifier) == "stopped"
+
+
+def test_the_null_device_is_its_own(box):
+    """Not the host's node, whose mode root inside could change through the descriptor."""
+    script = "stat -L -c %d:%i /proc/self/fd/0 /dev/null"
+    assert len(set(box.output(script).split())) == 1
+    identifier = box.start(["sleep", "100"])
+    assert len(set(box.rt("exec", identifier, "sh", "-c", script, check=True).stdout.split())) == 1
 
 
 def test_hooks_that_fail_are_named(box):
@@ -327,70 +334,3 @@ def test_events_of_oom(box):
             pytest.fail("no oom event")
         box.rt("kill", identifier, "KILL", check=True)
         events.communicate(timeout=60 * SLOW)
-
-
-# ---- checkpoint and restore ----
-
-
-def criu_works():
-    if not shutil.which("criu"):
-        return False
-    return subprocess.run(["criu", "check"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                          check=False).returncode == 0
-
-
-def test_checkpoint_without_criu(box):
-    """It says so, and the container lives on."""
-    identifier = box.start(["sleep", "100"])
-    box.env = {**os.environ, "PATH": "/nowhere"}
-    result = box.rt("checkpoint", "--image-path", box.top / "image", identifier)
-    assert result.returncode == 1 and 'criu is needed for this: exec: "criu": executable file not found in $PATH' in result.stderr.replace("\\", "")
-    assert box.status(identifier) == "running"
-    for words, options in (("invalid --parent-path", ["--parent-path", "../other"]), ("invalid --parent-path", ["--parent-path", "/"]),
-                           ("Invalid manage-cgroups-mode", ["--manage-cgroups-mode", "hard"]),
-                           ("ADDRESS:PORT", ["--page-server", "nowhere"]), ("not supported", ["--empty-ns", "uts"])):
-        assert words in box.rt("checkpoint", "--image-path", box.top / "image", *options, identifier).stderr
-    box.rt("kill", identifier, "KILL", check=True)
-    wait_until_stopped(box, identifier)
-    assert "cannot be checkpointed in stopped state" in box.rt("checkpoint", identifier, cwd=box.top).stderr
-
-
-def test_restore_of_nothing(box):
-    box.write("x")
-    for folder in (box.top / "nothing", box.top):
-        assert box.rt("restore", "-d", "-b", box.bundle, "--image-path", folder, "x").returncode == 1
-    assert box.status("x") is None and not (box.state / "x").exists()
-    assert str(box.root) not in pathlib.Path("/proc/self/mountinfo").read_text()
-
-
-@pytest.mark.skipif(not criu_works(), reason="no criu here that works on this kernel")
-def test_checkpoint_and_restore(box):
-    """What is inside goes on where it was: with its memory, its pid, a bound folder, and the pipes it had."""
-    (box.top / "bound").mkdir()
-    (box.root / "real").mkdir()
-    (box.root / "link").symlink_to("/real")
-    box.spec["mounts"].append({"destination": "/bound", "type": "bind", "source": str(box.top / "bound"), "options": ["bind"]})
-    box.spec["mounts"].append({"destination": "/link/below", "source": ".", "options": ["bind"]})
-    box.spec["process"]["args"] = ["sh", "-c", "n=0; while read word; do n=$((n + 1)); echo $n $word | tee /bound/said; done"]
-    identifier = box.new_id()
-    box.write(identifier)
-    (stdin, feed), (answers, stdout) = os.pipe(), os.pipe()
-    ends = {"stdin": stdin, "stdout": stdout, "stderr": stdout}
-    box.rt("run", "-d", "-b", box.bundle, identifier, check=True, **ends)
-    reader = os.fdopen(answers)
-    os.write(feed, b"one\n")
-    assert reader.readline() == "1 one\n"
-    for count, word in ((2, "two"), (3, "three")):
-        box.rt("checkpoint", "--image-path", box.top / "image", identifier, check=True)
-        assert box.status(identifier) is None
-        box.rt("restore", "-d", "-b", box.bundle, "--image-path", box.top / "image", identifier, check=True, **ends)
-        assert box.status(identifier) == "running"
-        os.write(feed, word.encode() + b"\n")
-        assert reader.readline() == f"{count} {word}\n"
-        assert (box.top / "bound/said").read_text() == f"{count} {word}\n"
-        assert box.rt("exec", identifier, "cat", "/proc/1/comm", check=True).stdout == "sh\n"
-    box.rt("checkpoint", "--leave-running", "--image-path", box.top / "other", identifier, check=True)
-    assert box.status(identifier) == "running"
-    for fd in (stdin, stdout, feed):
-        os.close(fd)
-    reader.close()
