@@ -51,6 +51,7 @@ void client_answer_stream(const struct client *client, struct session *session, 
 	} else
 		ret = buf_puts(&head, "HTTP/1.1 200 OK\r\n") ?: http_write_header(&head, "Content-Type", raw_type);
 	send_head(session, &head, ret);
+	session_hold_behind_head(session);
 }
 
 void client_answer_body(const struct client *client, struct session *session, const char *content_type,

@@ -8,8 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
@@ -22,6 +24,7 @@
 #define TCP_PROBE_EVERY_S  10
 #define READS_PER_EVENT    8
 #define LINGER_DISCARD_MAX (16UL * 1024)
+#define HEAD_UNREAD_MS     1000
 
 struct session {
 	struct loop *loop;
@@ -29,24 +32,31 @@ struct session {
 	const struct session_ops *ops;
 	void *user;
 	struct loop_source *source;
-	struct loop_source *timer; /* the end: now, after a failed send; or of lingering */
+	struct loop_source *timer; /* the end: now, after a failed send; of lingering; of waiting for a head's reader */
 	struct queue out;
 	char *surplus;
 	size_t surplus_pos, surplus_len;
 	bool is_started;
 	bool input_ended;
-	bool is_broken; /* nothing can be sent any more */
-	bool is_ending; /* session_end was called */
-	bool lingers;   /* all was sent, and end of file after it */
+	bool is_broken;      /* nothing can be sent any more */
+	bool is_ending;      /* session_end was called */
+	bool is_behind_head; /* the client may not have read the head yet */
+	bool lingers;        /* all was sent, and end of file after it */
 };
+
+static bool is_unix(int fd)
+{
+	int domain = 0;
+	socklen_t len = sizeof domain;
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX;
+}
 
 /* A peer that vanished without a word is found by the kernel; unix sockets always tell. */
 static void watch_for_dead_peer(int fd)
 {
-	int domain = 0, on = 1, dead_ms = TCP_DEAD_MS, after_s = TCP_PROBE_AFTER_S, every_s = TCP_PROBE_EVERY_S;
-	socklen_t len = sizeof domain;
+	int on = 1, dead_ms = TCP_DEAD_MS, after_s = TCP_PROBE_AFTER_S, every_s = TCP_PROBE_EVERY_S;
 
-	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0 || (domain != AF_INET && domain != AF_INET6))
+	if (is_unix(fd))
 		return;
 	if (setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) < 0 ||
 		setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &after_s, sizeof after_s) < 0 ||
@@ -68,6 +78,11 @@ static void update_events(struct session *session)
 	uint32_t events = EPOLLERR;
 	if (session->is_broken) {
 		loop_fd_set_events(session->source, 0);
+		return;
+	}
+	if (session->is_behind_head && session->out.len) {
+		/* There is room all the time; each read of the client's is an edge. */
+		loop_fd_set_events(session->source, events | EPOLLOUT | EPOLLET);
 		return;
 	}
 	if (session->lingers || (wants_input(session) && session->ops->input_room(session, session->user)))
@@ -159,8 +174,31 @@ static bool linger_discard(struct session *session)
 	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 }
 
+/* Of the kernel's count one may be on its way out. */
+static bool head_is_read(struct session *session)
+{
+	int unread = 0;
+	if (session->is_behind_head && (ioctl(session->fd, SIOCOUTQ, &unread) < 0 || unread <= 1)) {
+		session->is_behind_head = false;
+		loop_timer_set(session->timer, LOOP_NEVER);
+	}
+	return !session->is_behind_head;
+}
+
+static int hold(struct session *session, const struct iovec *iov, size_t count)
+{
+	int ret = 0;
+	if (!session->out.len)
+		loop_timer_set(session->timer, clock_monotonic_ms() + HEAD_UNREAD_MS);
+	for (size_t i = 0; ret == 0 && i < count; i++)
+		ret = queue_append(&session->out, iov[i].iov_base, iov[i].iov_len);
+	return ret;
+}
+
 static void flush(struct session *session)
 {
+	if (!head_is_read(session))
+		return;
 	bool had = session->out.len > 0;
 	int ret = queue_write(&session->out, session->fd, NULL, 0);
 	if (ret < 0) {
@@ -191,6 +229,11 @@ static void on_timer(struct loop_source *source, void *data)
 		broken_pump(session);
 	else if (session->lingers)
 		session->ops->gone(session, session->user);
+	else if (session->is_behind_head) {
+		session->is_behind_head = false;
+		flush(session);
+		update_events(session);
+	}
 }
 
 static void on_events(struct loop_source *source, uint32_t events, void *data)
@@ -286,7 +329,8 @@ void session_send(struct session *session, const struct iovec *iov, size_t count
 {
 	if (session->is_broken || session->is_ending)
 		return;
-	int ret = queue_write(&session->out, session->fd, iov, count);
+	int ret = head_is_read(session) ? queue_write(&session->out, session->fd, iov, count)
+					: hold(session, iov, count);
 	if (ret == -EFBIG)
 		log_warn("a client that does not read is disconnected");
 	if (ret < 0)
@@ -299,6 +343,11 @@ void session_puts(struct session *session, const char *text)
 {
 	struct iovec iov = { (char *)text, strlen(text) };
 	session_send(session, &iov, 1);
+}
+
+void session_hold_behind_head(struct session *session)
+{
+	session->is_behind_head = !session->is_broken && is_unix(session->fd);
 }
 
 void session_send_chunk(struct session *session, const void *data, size_t len)

@@ -55,6 +55,11 @@ void session_resume(struct session *session);
 /* Does nothing on a connection that is broken or has been ended. */
 void session_send(struct session *session, const struct iovec *iov, size_t count);
 void session_puts(struct session *session, const char *text);
+/*
+ * What was sent is the head of an answer, and what follows is a stream: it is sent when the client has read the head, or takes its
+ * time. Clients that read the head into a buffer and the stream from the socket, such as docker-py, would lose what comes too early.
+ */
+void session_hold_behind_head(struct session *session);
 /* One chunk of a chunked HTTP body; an empty one ends the body. */
 void session_send_chunk(struct session *session, const void *data, size_t len);
 

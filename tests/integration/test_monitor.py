@@ -339,6 +339,30 @@ def test_attach_races_an_immediate_exit(monitors):
     monitor.finish()
 
 
+@pytest.mark.parametrize("tty", [False, True])
+def test_output_waits_for_the_reader_of_the_head(monitors, tty):
+    """docker-py reads the head into a buffer, and what it finds behind it is lost. A head that nobody reads holds nothing up."""
+    monitor = monitors("sleep", "1000")
+    monitor.ask("start")
+    for _ in range(20):
+        began, before = time.monotonic(), monitor.state()["last_seq"]
+        _, client = monitor.exec("echo", "hello", tty=tty)
+        monitor.channel.event("exec_die", before)
+        head = client.sock.recv(65536)
+        said = client.read_all()
+        assert (head + said).count(b"hello") == 1
+        if time.monotonic() - began < 0.8:  # on a machine that has other things to do it comes all the same
+            assert head.endswith(b"\r\n\r\n")
+            break
+    _, client = monitor.exec("sh", "-c", "echo hello; read line; echo $line", tty=tty, stdin=True)
+    client.sock.sendall(b"there\n")
+    wait_for(lambda: b"there" in client.sock.recv(65536, socket.MSG_PEEK), "all that is said")
+    client.read_head()
+    assert b"there" in client.read_all()
+    monitor.ask("stop", signal=9, timeout_s=-1)
+    monitor.finish()
+
+
 def test_stdin_reaches_the_process_and_its_end_too(monitors):
     monitor = monitors("sh", "-c", "md5sum; echo done", open_stdin=True, stdin_once=True)
     client = monitor.hand_over("attach", surplus=b"first ", stream=True, stdin=True, stdout=True, stderr=True,
