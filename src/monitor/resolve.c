@@ -68,12 +68,13 @@ static void told_finish(struct told *told)
 		fd_close(&told->fds[i]);
 }
 
-static int tell_links(const struct lease_endpoint *endpoint, struct told *told)
+/* `number`: of the network among those that are told. */
+static int tell_links(const struct lease_endpoint *endpoint, size_t number, struct told *told)
 {
 	int r = 0;
 
 	strv_foreach (link, endpoint->links)
-		r = r ?: strv_append(&told->argv, "--link") ?: strv_append(&told->argv, *link);
+		r = r ?: strv_append(&told->argv, "--link") ?: strv_appendf(&told->argv, "%zu:%s", number, *link);
 	return r;
 }
 
@@ -92,7 +93,7 @@ static int tell_networks(const struct monitor *monitor, struct told *told)
 		if (fd < 0)
 			return fd;
 		told->fds[told->fd_count++] = fd;
-		int r = tell_links(endpoint, told);
+		int r = tell_links(endpoint, told->fd_count - told->borrowed - 1, told);
 		if (r < 0)
 			return r;
 	}

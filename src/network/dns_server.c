@@ -200,26 +200,27 @@ static bool answer_reverse(struct dns_server *server, const struct dns_names *na
 	return true;
 }
 
-/* What the container alone calls another one. */
-static const char *follow_link(const struct dns_server *server, const char *name)
+/* What the container alone calls another one, on that network. */
+static const char *follow_link(const struct dns_server *server, size_t network, const char *name)
 {
 	size_t len = strlen(name);
 
-	strv_foreach (link, server->options.links)
-		if (strncasecmp(*link, name, len) == 0 && (*link)[len] == '=')
-			return *link + len + 1;
+	strv_foreach (link, server->options.links) {
+		char *alias;
+		bool is_there = strtoul(*link, &alias, 10) == network && *alias == ':';
+		if (is_there && strncasecmp(alias + 1, name, len) == 0 && alias[1 + len] == '=')
+			return alias + len + 2;
+	}
 	return name;
 }
 
 /* Whether a network knows the name; the answer is in `scratch` then. */
 static bool answer_locally(struct dns_server *server, const struct dns_question *question, const char *name)
 {
-	const char *followed = follow_link(server, name);
-
 	dns_answer_begin(&server->scratch, question, DNS_NOERROR);
 	for (size_t i = 0; i < server->options.network_count; i++) {
 		const struct dns_names *names = server->networks[i].names;
-		if (names && (answer_in_network(server, names, followed, question->type) ||
+		if (names && (answer_in_network(server, names, follow_link(server, i, name), question->type) ||
 				     (question->type == DNS_PTR && answer_reverse(server, names, name))))
 			return true;
 	}

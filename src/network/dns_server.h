@@ -41,7 +41,7 @@ struct dns_server_options {
 	int udp_fd, tcp_fd;     /* borrowed; not blocking */
 	const int *network_fds; /* borrowed: folders with a names file each, in the order of preference */
 	size_t network_count;
-	char *const *links; /* borrowed: "alias=name", of this container alone */
+	char *const *links; /* borrowed: "0:alias=name", of this container alone, on the network of that number */
 	const struct dns_server_address *servers;
 	size_t server_count;
 	bool forwards;         /* false: internal networks alone */

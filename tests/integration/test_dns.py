@@ -148,6 +148,13 @@ def test_links_are_names_of_one_container_alone(engine, made, host):
     engine.docker("rename", "dns-target", "dns-renamed")
     made["containers"].append("dns-renamed")
     assert dns.ask(pid, "database").values == [address]
+    # A link is one network's, and has the address there, also where both are on another one before it.
+    create(engine, made, "dns-common")
+    engine.docker("network", "connect", "dns-common", "dns-renamed")
+    both = sleeper(engine, made, "dns-both", "--network", "dns-common")
+    engine.docker("network", "connect", "--link", "dns-renamed:database", "dns-links", "dns-both")
+    assert dns.ask(both, "database").values == [address]
+    assert dns.ask(both, "dns-renamed").values == [place(engine, "dns-renamed", "dns-common")["IPAddress"]]
 
 
 def test_300_aliases(engine, made, host):

@@ -311,7 +311,7 @@ static void names_are_answered_here(void **state)
 {
 	struct world *world = *state;
 
-	world->links[0] = (char *)"database=db";
+	world->links[0] = (char *)"0:database=db";
 	write_names(world, "network mynet\n10.1.0.2 fd00::2 web 0123456789ab www\n10.1.0.3 - db www\n");
 	begin(world, 1, true, false);
 	expect(world, "web", DNS_A, DNS_NOERROR, 1);
