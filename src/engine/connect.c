@@ -56,7 +56,8 @@ static bool has_mark(const struct container *container)
 
 static json_t *places_of(const struct container *container)
 {
-	struct container_record part = { .networking = container->record.networking,
+	struct container_record part = { .host.network_mode = container->record.host.network_mode,
+		.networking = container->record.networking,
 		.legs = container->record.legs,
 		.leg_count = container->record.leg_count };
 	return json_write(&container_record_table, &part);
@@ -68,12 +69,15 @@ static int put_places(struct container *container, json_t *document, struct err 
 	int r = json_read(&container_record_table, document, &part, reterr);
 	if (r < 0)
 		return r;
+	char *mode = record->host.network_mode;
 	const struct networking_config networking = record->networking;
 	struct record_leg *legs = record->legs;
 	size_t leg_count = record->leg_count;
+	record->host.network_mode = part.host.network_mode;
 	record->networking = part.networking;
 	record->legs = part.legs;
 	record->leg_count = part.leg_count;
+	part.host.network_mode = mode;
 	part.networking = networking;
 	part.legs = legs;
 	part.leg_count = leg_count;
@@ -273,22 +277,38 @@ static int add_to_record(struct operation *operation, struct err **reterr)
 	return r < 0 ? r : STEP_NEXT;
 }
 
+/* From now on it is like one that has left the default bridge, so others can be joined. */
+static int leave_none(struct container *container, struct err **reterr)
+{
+	char *mode = strdup(NETWORK_BRIDGE);
+	if (!mode)
+		return err_oom(reterr);
+	free(container->record.host.network_mode);
+	container->record.host.network_mode = mode;
+	return 0;
+}
+
 static int take_from_record(struct operation *operation, struct err **reterr)
 {
 	struct container *container = operation->container;
 	struct network *network;
 	int r = find_network(operation, &network, reterr);
-	if (r == 0)
+	bool is_none = r == 0 && network_is(network, "null") && !container->removing &&
+		       strcmp(container->record.host.network_mode, network->info.name) == 0;
+	if (r == 0 && !is_none)
 		r = check_mode(container, network, reterr);
-	if (r == 0 && !endpoints_asked(container, network))
+	if (r == 0 && !is_none && !endpoints_asked(container, network))
 		r = err_set(reterr, ERR_FORBIDDEN, 0, "container %s is not connected to network %s", container->id,
 			network->info.name);
 	if (r == 0)
 		r = remember_before(operation, reterr);
+	if (r == 0 && is_none)
+		r = leave_none(container, reterr);
 	if (r < 0)
 		return r;
 	/* The map may be one that was read, which frees no more than the struct. */
-	settings_free(map_take(container->record.networking.endpoints, network->info.name));
+	if (!is_none)
+		settings_free(map_take(container->record.networking.endpoints, network->info.name));
 	r = save(operation, reterr);
 	return r < 0 ? r : STEP_NEXT;
 }

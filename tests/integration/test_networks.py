@@ -205,6 +205,20 @@ def test_default_is_left_and_joined_live(engine, made, program):
     assert list(addresses(engine, "net-leaves")) == ["lo"]
 
 
+def test_none_is_left_for_others(engine, made):
+    create(engine, made, "net-after-none")
+    sleeper(engine, made, "net-alone", "--network", "none")
+    sleeper(engine, made, "net-friend", "--network", "net-after-none")
+    refused = engine.docker("network", "connect", "net-after-none", "net-alone", check=False)
+    assert "private (none) mode" in refused.stderr
+    engine.docker("network", "disconnect", "none", "net-alone")
+    assert places(engine, "net-alone") == {} and list(addresses(engine, "net-alone")) == ["lo"]
+    engine.docker("network", "connect", "net-after-none", "net-alone")
+    assert pings(engine, "net-alone", "net-friend") and pings(engine, "net-friend", "net-alone")
+    engine.tare("restart", "-t", "0", "net-alone")
+    assert pings(engine, "net-alone", "net-friend") and pings(engine, "net-friend", "net-alone")
+
+
 # --- user-defined ones
 
 def test_dual_stack_network(engine, made):
