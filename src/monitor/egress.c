@@ -171,35 +171,41 @@ int egress_cut(struct monitor *monitor, struct err **reterr)
 
 /* --- names --- */
 
-/* Where it is noted already, or a free place, or that of the one that ends first: which is closed. */
-static size_t find_place(const struct held *held, const struct inet_address *address, size_t rule)
-{
-	size_t first = 0;
-	for (size_t i = 0; i < held->opened_count; i++) {
-		if (held->opened[i].rule == rule && inet_equal(&held->opened[i].address, address))
-			return i;
-		if (held->opened[i].until_ms < held->opened[first].until_ms)
-			first = i;
-	}
-	return held->opened_count < GATE_OPENED_MAX ? held->opened_count : first;
-}
-
 struct opening {
 	struct held *held;
 	struct gate gate;
 	struct netlink *netlink;
 	int64_t until_ms;
+	bool is_told[GATE_OPENED_MAX]; /* by this answer: all of it is open when it is heard */
 	bool is_new[GATE_OPENED_MAX];
 };
+
+/* Where it is noted already, or a free place, or that of the one that ends first: which is closed. */
+static size_t find_place(const struct opening *opening, const struct inet_address *address, size_t rule)
+{
+	const struct held *held = opening->held;
+	size_t first = held->opened_count;
+	for (size_t i = 0; i < held->opened_count; i++) {
+		if (held->opened[i].rule == rule && inet_equal(&held->opened[i].address, address))
+			return i;
+		if (!opening->is_told[i] &&
+			(first == held->opened_count || held->opened[i].until_ms < held->opened[first].until_ms))
+			first = i;
+	}
+	if (held->opened_count < GATE_OPENED_MAX)
+		return held->opened_count;
+	return first < held->opened_count ? first : 0; /* of an answer that alone has too many, any */
+}
 
 static int note(struct opening *opening, const struct inet_address *address, size_t rule)
 {
 	struct held *held = opening->held;
-	size_t at = find_place(held, address, rule);
+	size_t at = find_place(opening, address, rule);
 	struct gate_opened *opened = &held->opened[at];
 	bool is_free = at == held->opened_count;
 	bool is_there = !is_free && opened->rule == rule && inet_equal(&opened->address, address);
 	int r = is_free || is_there ? 0 : gate_close(opening->netlink, &opening->gate, &at, 1, NULL);
+	opening->is_told[at] = true;
 	if (r < 0 || (is_there && opened->until_ms >= opening->until_ms - GATE_OPENED_GRACE_MS))
 		return r;
 	*opened = (struct gate_opened){ *address, rule, opening->until_ms };

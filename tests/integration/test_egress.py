@@ -643,7 +643,12 @@ def test_names_are_put_back_and_bounded(engine, run, names):
     # What was opened first is what had to go; a question brings it back.
     assert ("198.51.0.1", 80) not in named(engine) and ("198.51.3.100", 80) in named(engine)
     dns.ask(pid, "n0.example", tcp=True)
-    assert ("198.51.0.1", 80) in named(engine)
+    assert all((f"198.51.0.{number}", 80) in named(engine) for number in (1, 2, 99, 100))
+    # What ends before all of them is open too, and whole.
+    brief = [f"198.51.9.{number}" for number in range(1, 4)]
+    names.handler = lambda message: response(message, *(record("brief.example", dns.A, socket.inet_aton(address), ttl=1) for address in brief))
+    assert dns.ask(pid, "brief.example").values == brief
+    assert {(address, 80) for address in brief} <= named(engine)
 
 
 def test_names_without_an_engine(engine, run, names):
