@@ -121,7 +121,8 @@ TARE_API void tare_config_set_readonly(tare_config *config, bool readonly);    /
 TARE_API void tare_config_set_network(tare_config *config, enum tare_network network);
 TARE_API void tare_config_set_terminal(tare_config *config, bool terminal); /* a pty: tare_process_console */
 TARE_API void tare_config_set_limits(tare_config *config, const struct tare_limits *limits);
-/* Of the cgroup filesystem, "/batch/7" as seen from the host's root group; the ID by default. */
+/* Of the cgroup filesystem, "/batch/7" as seen from the host's root group; the ID by default. With tare_options.systemd_cgroup it
+ * is "SLICE:PREFIX:NAME", the unit PREFIX-NAME.scope in that slice; by default tare-ID.scope in system.slice, or the user's user.slice. */
 TARE_API void tare_config_set_cgroup(tare_config *config, const char *path);
 /* A file or folder of the host's at `target`, which is made if missing; or a tmpfs of `size_bytes`. `flags`: enum tare_mount_flags. */
 TARE_API void tare_config_add_bind(tare_config *config, const char *source, const char *target, unsigned flags);
@@ -139,6 +140,7 @@ struct tare_options {
 		root; /* tare-runtime's --root, made if missing; NULL: /run/tare-runtime. An ordinary user names one of his own */
 	const char *
 		runtime; /* path of tare-runtime; NULL: the environment's TARE_RUNTIME, else the one that this library was installed with */
+	bool systemd_cgroup;  /* its groups are a scope of systemd's, of the user's own for an ordinary user */
 	bool outlives_host;   /* the container goes on, and stays, when it is freed or this program ends */
 	bool has_stdio;       /* else all three are /dev/null */
 	int stdio[3];         /* -1: /dev/null. Borrowed for the call. Not with a terminal */

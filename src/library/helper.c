@@ -49,6 +49,8 @@ static int command_line(const struct tare_options *options, const char *id, char
 
 	if (r == 0 && options && options->root)
 		r = strv_appendf(&words, "--root=%s", options->root);
+	if (r == 0 && options && options->systemd_cgroup)
+		r = strv_append(&words, "--systemd-cgroup");
 	if (r == 0)
 		r = strv_append(&words, "serve");
 	if (r == 0 && options && options->outlives_host)

@@ -1,12 +1,16 @@
 """A whole system in a container: Debian's systemd as its init, unchanged."""
 import json
+import pathlib
 import re
+import subprocess
 import types
 
 import pytest
 
 from harness import images
-from harness.engine import PROGRAMS, wait_for
+from harness.engine import BUILD, PROGRAMS, wait_for
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.slow  # nothing in it that the sanitized programs do only here
 
@@ -237,6 +241,17 @@ def test_scopes_that_are_refused(machine):
         "d", "tests.slice:x:d", code=1, wrap="unshare -m sh -c 'mount -t tmpfs t /run/dbus && mount -t tmpfs t /run/systemd && mkdir /run/systemd/system && "
                                              "exec /tare/tare-runtime --systemd-cgroup \"$@\"' x")
     gone(machine, "x-d.scope")
+
+
+def test_a_scope_of_the_librarys(machine, system, tmp_path):
+    subprocess.run(["cc", "-static", "-o", tmp_path / "host", "-I", TOP / "include", TOP / "tests/integration/helpers/host.c",
+                    BUILD / "src/library/libtare.a"], check=True)
+    system.tare("cp", tmp_path / "host", "machine:/b/host")
+    shown = machine.sh("""mkfifo end; TARE_RUNTIME=/tare/tare-runtime ./host scope /b/rootfs /run/lib tests-deep.slice:lib: <end >said &
+        exec 3>end; for try in $(seq 600); do test -s said && break; sleep 0.1; done
+        systemctl show lib-scope.scope -p ControlGroup,TasksMax; exec 3>&-; wait $!; ls /run/lib | grep -v seccomp""", code=1)
+    assert shown.splitlines() == ["ControlGroup=/tests.slice/tests-deep.slice/lib-scope.scope", "TasksMax=66"]
+    gone(machine, "lib-scope.scope")
 
 
 ENGINE = """

@@ -132,6 +132,34 @@ static void life(void)
 	CHECK(child_signals == 0);
 }
 
+/* Where systemd is; the group is "SLICE:PREFIX:", and what systemd says is the caller's to look at, once there is a line. */
+static void scope(void)
+{
+	const struct tare_options options = { .id = "scope", .root = state, .systemd_cgroup = true };
+	const struct tare_exec exec = { .args = ARGS("true") };
+	struct tare_limits limits = { .pids = 77 };
+	tare_config *config = tare_config_new(rootfs);
+	tare_container *container;
+	char path[256];
+
+	snprintf(path, sizeof(path), "%sscope", group);
+	tare_config_set_args(config, ARGS("sleep", "1000"));
+	tare_config_set_cgroup(config, path);
+	tare_config_set_limits(config, &limits);
+	CHECK(tare_container_create(config, &options, &container, &error) == 0);
+	CHECK(tare_container_start(container, &error) == 0);
+	CHECK(run_in(container, &exec) == 0);
+	limits.pids = 66;
+	CHECK(tare_container_update(container, &limits, &error) == 0);
+	puts(tare_container_id(container));
+	fflush(stdout);
+	CHECK(getchar() == EOF);
+	tare_container_free(container);
+	tare_config_set_cgroup(config, "/plain");
+	CHECK(tare_container_create(config, &options, &container, &error) < 0 && error.code == TARE_INVALID);
+	tare_config_free(config);
+}
+
 static void mistakes(void)
 {
 	const struct tare_options taken = { .id = "taken", .root = state },
@@ -586,10 +614,10 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		void (*run)(void);
-	} scenarios[] = { { "life", life }, { "mistakes", mistakes }, { "inside", inside }, { "oom", oom },
-		{ "limits", limits }, { "pauses", pauses }, { "terminal", terminal }, { "documents", documents },
-		{ "network", network }, { "extremes", extremes }, { "many", many }, { "threads", threads },
-		{ "hold", hold }, { "opened", opened }, { "orphaned", orphaned } };
+	} scenarios[] = { { "life", life }, { "mistakes", mistakes }, { "scope", scope }, { "inside", inside },
+		{ "oom", oom }, { "limits", limits }, { "pauses", pauses }, { "terminal", terminal },
+		{ "documents", documents }, { "network", network }, { "extremes", extremes }, { "many", many },
+		{ "threads", threads }, { "hold", hold }, { "opened", opened }, { "orphaned", orphaned } };
 
 	if (argc < 5)
 		return 2;
