@@ -155,7 +155,7 @@ static void join_namespaces(const struct child *child)
 
 static void become_root(const struct child *child)
 {
-	if (setgroups(0, NULL) < 0 && errno != EPERM)
+	if (!child->plan->process.keeps_groups && setgroups(0, NULL) < 0 && errno != EPERM)
 		child_fail(child, STAGE_BECOME_ROOT, errno, "%s", "");
 	if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
 		child_fail(child, STAGE_BECOME_ROOT, errno, "%s", "");

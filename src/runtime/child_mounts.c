@@ -91,7 +91,7 @@ static void check_target(const struct child *child, const struct plan_mount *mou
 
 	if (fstatfs(target, &fs) < 0)
 		child_fail(child, STAGE_MOUNT, errno, "to \"%s\"", to);
-	if (fs.f_type == PROC_SUPER_MAGIC && strncmp(to, "/proc", 5) != 0)
+	if (fs.f_type == PROC_SUPER_MAGIC && strncmp(to, "/proc/", 6) != 0)
 		child_fail(child, STAGE_MOUNT_FORBIDDEN, EPERM, "\"%s\": it leads into /proc", to);
 	if (plan_is_of_sys(target) && strncmp(to, "/sys/", 5) != 0)
 		child_fail(child, STAGE_MOUNT_FORBIDDEN, EPERM, "\"%s\": it leads into /sys", to);
@@ -116,7 +116,8 @@ static int open_target(struct child *child, const struct plan_mount *mount, bool
 		return plain_root_dir(child, to + 1, STAGE_MOUNT);
 	int fd = mount->mode_text ? open_covered(child, mount) : -ENOENT;
 	if (fd == -ENOENT)
-		fd = inroot_mount_target(child->root_fd, to, is_dir);
+		fd = mount->target_nofollow ? inroot_mount_target_nofollow(child->root_fd, to, is_dir)
+					    : inroot_mount_target(child->root_fd, to, is_dir);
 	/* A file upon a folder: the kernel's answer to that is the same as to a folder upon a file. */
 	if (fd == -EISDIR)
 		fd = -ENOTDIR;
@@ -236,7 +237,25 @@ static int inner_tree(const struct child *child, const struct plan_mount *mount,
 	return fd;
 }
 
-static void make_mount(struct child *child, const struct plan_mount *mount)
+/* One that is there already and leads to the same place will do. */
+static void make_link(struct child *child, const struct plan_mount *mount)
+{
+	const char *name = "";
+	char seen[PATH_MAX];
+	int parent = inroot_parent(child->root_fd, mount->destination, 0755, &name);
+	int r = parent < 0 ? parent : symlinkat(mount->source, parent, name) < 0 ? -errno : 0;
+
+	if (r == -EEXIST) {
+		ssize_t len = readlinkat(parent, name, seen, sizeof(seen));
+		if (len == (ssize_t)strlen(mount->source) && memcmp(seen, mount->source, (size_t)len) == 0)
+			r = 0;
+	}
+	if (r < 0)
+		child_fail(child, STAGE_MOUNT, r, "\"%s\" to rootfs at \"%s\"", mount->source, mount->destination);
+	fd_close(&parent);
+}
+
+static void attach_mount(struct child *child, const struct plan_mount *mount)
 {
 	bool is_dir = mount->is_dir;
 	int fd = mount->inner_source ? inner_tree(child, mount, &is_dir) : -1;
@@ -251,12 +270,22 @@ static void make_mount(struct child *child, const struct plan_mount *mount)
 	case PLAN_MOUNT_NEW:
 		fd = new_instance(child, mount, mount->copies_up || strcmp(mount->destination, "/dev") == 0);
 		break;
+	case PLAN_MOUNT_LINK:
+	case PLAN_MOUNT_DONE: return;
 	}
 	if (mount->copies_up)
 		copy_up(child, mount, fd, target);
 	child_attach(child, fd, target, STAGE_MOUNT, mount->destination);
 	fd_close(&target);
 	remember(child, mount, fd);
+}
+
+static void make_mount(struct child *child, const struct plan_mount *mount)
+{
+	if (mount->kind == PLAN_MOUNT_LINK)
+		make_link(child, mount);
+	else if (mount->kind != PLAN_MOUNT_DONE)
+		attach_mount(child, mount);
 }
 
 /* ---- masked and read-only paths ---- */

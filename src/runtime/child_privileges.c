@@ -127,7 +127,8 @@ static void become_user(const struct child *child)
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
 		child_fail(child, STAGE_USER, errno, "%s", "");
 	/* Where groups are frozen (a user namespace made without privilege), none to set is no failure. */
-	if (setgroups(identity->group_count, identity->groups) < 0 && (errno != EPERM || identity->group_count))
+	if (!child->plan->process.keeps_groups && setgroups(identity->group_count, identity->groups) < 0 &&
+		(errno != EPERM || identity->group_count))
 		child_fail(child, STAGE_USER, errno, "%s", "");
 	if (setresgid(identity->gid, identity->gid, identity->gid) < 0)
 		child_fail(child, STAGE_USER, errno, "%s", "");

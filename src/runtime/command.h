@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "runtime/container.h"
 
 #define COMMAND_ROOT_DEFAULT "/run/tare-runtime"
 
@@ -20,7 +21,8 @@ struct command {
 	const char *log_format; /* text, json */
 	bool debug;
 	bool systemd_cgroup;
-	const char *cgroup_manager; /* crun's word for it */
+	const char *cgroup_manager;            /* crun's word for it */
+	enum container_cgroup_manager cgroups; /* what the two come to */
 	const char *rootless;
 	bool is_rootless; /* for the groups; see command_main.c */
 	bool help;

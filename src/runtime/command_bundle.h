@@ -13,6 +13,8 @@ int bundle_read_spec(int folder, struct oci_spec *out, struct buf *text, struct 
 /* The same of a file by another name. */
 int bundle_read_config(int folder, const char *name, struct oci_spec *out, struct buf *text, struct err **reterr);
 
+/* "1": the process keeps the supplementary groups of whoever creates the container, as Podman asks crun. */
+#define BUNDLE_GROUPS_ANNOTATION "run.oci.keep_original_groups"
 /* A document without linux.seccomp that says "default" here has our default profile, made for its capabilities: libtare's do. */
 #define BUNDLE_SECCOMP_ANNOTATION "tare.seccomp"
 

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <regex.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,20 +26,25 @@
 
 /* ---- start ---- */
 
-static const struct verb_line start_line = { "start", "<container-id>", "start the process of a created container",
-	NULL, 0, 1, 1 };
+static const struct verb_line start_line = { "start", "CONTAINER", "start the process of a created container", NULL, 0,
+	1, 1 };
 
-static void run_hooks(struct command *command, const struct opened *opened, const struct oci_spec *spec, bool poststop)
+static int run_poststart(const struct opened *opened, const struct oci_hooks *hooks, struct err **reterr)
 {
-	const struct oci_hook *hooks = poststop ? spec->hooks.poststop : spec->hooks.poststart;
-	size_t count = poststop ? spec->hooks.poststop_count : spec->hooks.poststart_count;
-	_cleanup_free_ char *state = count ? hooks_state_json(opened->state.id, poststop ? "stopped" : "running",
-						     poststop ? 0 : opened->state.pid, opened->state.bundle,
-						     opened->state.annotations)
-					   : NULL;
+	_cleanup_free_ char *state = hooks_state_json(opened->state.id, "running", opened->state.pid,
+		opened->state.bundle, opened->state.annotations);
+
+	return state ? hooks_run(hooks->poststart, hooks->poststart_count, "poststart", state, opened->state.bundle,
+			       reterr)
+		     : err_oom(reterr);
+}
+
+void command_run_poststop(struct command *command, const struct oci_spec *spec, const char *id, const char *bundle)
+{
+	_cleanup_free_ char *state = hooks_state_json(id, "stopped", 0, bundle, spec->annotations);
+
 	if (state)
-		hooks_run_each(hooks, count, poststop ? "poststop" : "poststart", state, opened->state.bundle,
-			command_warn, command);
+		hooks_run_poststop(&spec->hooks, state, bundle, command_warn, command);
 }
 
 static int start(struct opened *opened, const struct oci_spec *spec, struct notify *notify, struct err **reterr)
@@ -86,7 +92,11 @@ int command_start(struct command *command, struct err **reterr)
 		r = start(&opened, &spec, &notify, reterr);
 	if (r < 0)
 		return r;
-	run_hooks(command, &opened, &spec, false);
+	r = spec.hooks.poststart_count ? run_poststart(&opened, &spec.hooks, reterr) : 0;
+	if (r < 0) { /* as the specification has it: the end of the container */
+		command_destroy(command, &opened, NULL);
+		return r;
+	}
 	notify_wait(&notify, container_pid(opened.container), container_pidfd(opened.container));
 	return 0;
 }
@@ -99,7 +109,7 @@ struct kill_values {
 
 static const struct flag kill_flags[] = { FLAG(struct kill_values, all, "all", 'a', FLAG_BOOL,
 	.help = "send the signal to all processes inside the container") };
-static const struct verb_line kill_line = { "kill", "<container-id> [signal]",
+static const struct verb_line kill_line = { "kill", "CONTAINER [signal]",
 	"send a signal (default: SIGTERM) to the container's init process", kill_flags, ARRAY_SIZE(kill_flags), 1, 2 };
 
 /* Whether all die with the first process: those of a pid namespace do, which is the container's own. */
@@ -169,11 +179,16 @@ int command_kill(struct command *command, struct err **reterr)
 
 struct delete_values {
 	bool force;
+	bool regex;
 };
 
-static const struct flag delete_flags[] = { FLAG(struct delete_values, force, "force", 'f', FLAG_BOOL,
-	.help = "forcibly deletes the container if it is still running (uses SIGKILL)") };
-static const struct verb_line delete_line = { "delete", "<container-id>", "delete any resources held by the container",
+static const struct flag delete_flags[] = {
+	FLAG(struct delete_values, force, "force", 'f', FLAG_BOOL,
+		.help = "forcibly deletes the container if it is still running (uses SIGKILL)"),
+	FLAG(struct delete_values, regex, "regex", 'r', FLAG_BOOL,
+		.help = "the ID is an extended regular expression: all that match are deleted"),
+};
+static const struct verb_line delete_line = { "delete", "CONTAINER", "delete any resources held by the container",
 	delete_flags, ARRAY_SIZE(delete_flags), 1, 1 };
 
 /* What a killed creation left: the groups it had noted, and the folder. */
@@ -212,9 +227,10 @@ int command_destroy(struct command *command, struct opened *opened, struct err *
 
 	if (r < 0)
 		return r;
-	if (bundle_read_spec(opened->folder, &spec, &text, &error) == 0)
-		run_hooks(command, opened, &spec, true);
+	bool has_spec = bundle_read_spec(opened->folder, &spec, &text, &error) == 0;
 	state_folder_remove(command->root, opened->state.id);
+	if (has_spec)
+		command_run_poststop(command, &spec, opened->state.id, opened->state.bundle);
 	return 0;
 }
 
@@ -228,39 +244,67 @@ static int destroy(struct command *command, struct opened *opened, const char *i
 	return command_destroy(command, opened, reterr);
 }
 
-int command_delete(struct command *command, struct err **reterr)
+static int delete_one(struct command *command, const char *id, bool force, struct err **reterr)
 {
 	_cleanup_(state_close) struct opened opened = { .folder = -1 };
 	_autofree_(err) struct err *error = NULL;
-	struct delete_values values = { 0 };
-	int first;
-	int r = verb_line_parse(&delete_line, command->argc, command->argv, &values, &first, reterr);
+	int r = state_open(command->root, id, &opened, &error);
 
-	if (r < 0 || first < 0)
-		return r;
-	const char *id = command->argv[first];
-	r = state_open(command->root, id, &opened, &error);
 	if (r == 0)
-		return destroy(command, &opened, id, values.force, reterr);
+		return destroy(command, &opened, id, force, reterr);
 	if (error && error->kind != ERR_NOT_FOUND) {
 		if (reterr)
 			*reterr = TAKE(error);
 		return r;
 	}
-	r = clear_remains(command, id, values.force, reterr);
-	if (r == -ENOENT && values.force && reterr && *reterr && (*reterr)->kind == ERR_NOT_FOUND) {
+	r = clear_remains(command, id, force, reterr);
+	if (r == -ENOENT && force && reterr && *reterr && (*reterr)->kind == ERR_NOT_FOUND) {
 		err_free(TAKE(*reterr));
 		return 0; /* gone is what was asked for */
 	}
 	return r;
 }
 
+/* One that can't be deleted does not keep the others from it; the first such is what is told. */
+static int delete_matching(struct command *command, const regex_t *pattern, bool force, struct err **reterr)
+{
+	_autofree_(strv) char **names = NULL;
+	int first = state_names(command->root, command->is_root_given, &names, reterr);
+
+	strv_foreach (name, names) {
+		if (regexec(pattern, *name, 0, NULL, 0) != 0)
+			continue;
+		int r = delete_one(command, *name, force, first < 0 ? NULL : reterr);
+		first = first < 0 ? first : r;
+	}
+	return first;
+}
+
+int command_delete(struct command *command, struct err **reterr)
+{
+	struct delete_values values = { 0 };
+	regex_t pattern;
+	int first;
+	int r = verb_line_parse(&delete_line, command->argc, command->argv, &values, &first, reterr);
+
+	if (r < 0 || first < 0)
+		return r;
+	const char *id = command->argv[first];
+	if (!values.regex)
+		return delete_one(command, id, values.force, reterr);
+	if (regcomp(&pattern, id, REG_EXTENDED | REG_NOSUB) != 0)
+		return err_set(reterr, ERR_INVALID, 0, "invalid regular expression \"%.100s\"", id);
+	r = delete_matching(command, &pattern, values.force, reterr);
+	regfree(&pattern);
+	return r;
+}
+
 /* ---- pause and resume ---- */
 
-static const struct verb_line pause_line = { "pause", "<container-id>", "suspend all processes inside the container",
-	NULL, 0, 1, 1 };
-static const struct verb_line resume_line = { "resume", "<container-id>", "resume all processes that have been paused",
-	NULL, 0, 1, 1 };
+static const struct verb_line pause_line = { "pause", "CONTAINER", "suspend all processes inside the container", NULL,
+	0, 1, 1 };
+static const struct verb_line resume_line = { "resume", "CONTAINER", "resume all processes that have been paused", NULL,
+	0, 1, 1 };
 
 int command_pause(struct command *command, struct err **reterr)
 {
@@ -342,7 +386,7 @@ static const struct flag update_flags[] = {
 	FLAG(struct update_values, l3_cache_schema, "l3-cache-schema", 0, FLAG_STRING, .word = "value"),
 	FLAG(struct update_values, mem_bw_schema, "mem-bw-schema", 0, FLAG_STRING, .word = "value"),
 };
-static const struct verb_line update_line = { "update", "<container-id>", "update a container's resource limits",
+static const struct verb_line update_line = { "update", "CONTAINER", "update a container's resource limits",
 	update_flags, ARRAY_SIZE(update_flags), 1, 1 };
 
 static int read_resources(const char *path, struct oci_resources *out, struct err **reterr)

@@ -18,7 +18,6 @@
 #include "runtime/command_serve.h"
 #include "runtime/command_state.h"
 #include "runtime/command_wait.h"
-#include "runtime/hooks.h"
 #include "sys/channel.h"
 
 #define DESTROY_TIMEOUT_MS 10000
@@ -54,14 +53,14 @@ struct create_values {
 		 .help = "pass this many descriptors from 3 on")
 
 static const struct flag create_flags[] = { CREATE_FLAGS };
-static const struct verb_line create_line = { "create", "<container-id>", "create a container", create_flags,
+static const struct verb_line create_line = { "create", "CONTAINER", "create a container", create_flags,
 	ARRAY_SIZE(create_flags), 1, 1 };
 
 static const struct flag run_flags[] = { CREATE_FLAGS,
 	FLAG(struct create_values, detach, "detach", 'd', FLAG_BOOL, .help = "do not wait for the container"),
 	FLAG(struct create_values, no_subreaper, "no-subreaper", 0, FLAG_BOOL, .help = "accepted, without effect"),
 	FLAG(struct create_values, keep, "keep", 0, FLAG_BOOL, .help = "do not delete the container after it exits") };
-static const struct verb_line run_line = { "run", "<container-id>", "create and run a container", run_flags,
+static const struct verb_line run_line = { "run", "CONTAINER", "create and run a container", run_flags,
 	ARRAY_SIZE(run_flags), 1, 1 };
 
 struct creation {
@@ -103,7 +102,7 @@ static int check_terminal(const struct creation *creation, bool detached, struct
 
 	if (detached && terminal && !has_socket && !creation->command->served)
 		return err_set(reterr, ERR_INVALID, 0,
-			"cannot allocate tty if runc will detach without setting console socket");
+			"cannot allocate tty if runc will detach without setting console socket (use --console-socket)");
 	if (has_socket && (!detached || !terminal))
 		return err_set(reterr, ERR_INVALID, 0,
 			"cannot use console socket if runc will not detach or allocate tty");
@@ -201,11 +200,15 @@ static int make_container(struct creation *creation, struct err **reterr)
 	options.seccomp_fd = creation->seccomp_fd;
 	options.preserve_fds = creation->preserve_fds;
 	options.mounts_in_order = true;
+	options.binds_as_named = true;
+	const char *keep = creation->spec.annotations ? map_get(creation->spec.annotations, BUNDLE_GROUPS_ANNOTATION)
+						      : NULL;
+	options.keeps_groups = keep && strcmp(keep, "1") == 0;
 	options.no_pivot = creation->values->no_pivot;
 	options.no_new_keyring = creation->values->no_new_keyring;
 	options.says_exec_error = true;
 	options.needs_no_groups = creation->command->is_rootless;
-	options.cgroup_manager = creation->command->systemd_cgroup ? CONTAINER_SYSTEMD : CONTAINER_CGROUPFS;
+	options.cgroup_manager = creation->command->cgroups;
 	options.start_listen_fd = creation->listener;
 	options.starts_at_once = creation->starts_at_once;
 	options.on_groups = note_groups;
@@ -226,8 +229,10 @@ static void undo(struct creation *creation)
 		container_destroy(creation->container, DESTROY_TIMEOUT_MS, NULL);
 		waitpid(container_pid(creation->container), NULL, WNOHANG);
 	}
-	if (creation->folder >= 0)
-		state_folder_remove(creation->command->root, creation->id);
+	if (creation->folder < 0)
+		return;
+	state_folder_remove(creation->command->root, creation->id);
+	command_run_poststop(creation->command, &creation->spec, creation->id, creation->bundle);
 }
 
 static int hand_over(const struct creation *creation, struct err **reterr)
@@ -293,7 +298,7 @@ int command_create(struct command *command, struct err **reterr)
 	creation.id = command->argv[first];
 	creation.remote_start = true;
 	r = create(&creation, true, reterr);
-	return r < 0 ? err_wrap(reterr, r, "create failed") : 0;
+	return r < 0 ? err_wrap(reterr, r, "%s create failed", program_invocation_short_name) : 0;
 }
 
 /* What was said on the terminal of a process that then failed: a hook's complaint, say. */
@@ -310,17 +315,6 @@ static void show_console(struct creation *creation)
 	}
 }
 
-static void run_poststop(const struct creation *creation)
-{
-	const struct oci_hooks *hooks = &creation->spec.hooks;
-	_cleanup_free_ char *state = hooks_state_json(creation->id, "stopped", 0, creation->bundle,
-		creation->spec.annotations);
-
-	if (state)
-		hooks_run_each(hooks->poststop, hooks->poststop_count, "poststop", state, creation->bundle,
-			command_warn, creation->command);
-}
-
 static int wait_and_delete(struct creation *creation, struct err **reterr)
 {
 	_autoclose_ int console = container_take_console(creation->container);
@@ -333,7 +327,7 @@ static int wait_and_delete(struct creation *creation, struct err **reterr)
 	if (destroyed < 0)
 		return r < 0 ? r : destroyed;
 	state_folder_remove(creation->command->root, creation->id);
-	run_poststop(creation);
+	command_run_poststop(creation->command, &creation->spec, creation->id, creation->bundle);
 	return r;
 }
 
@@ -362,7 +356,7 @@ int command_run(struct command *command, struct err **reterr)
 		}
 	}
 	if (r < 0)
-		return err_wrap(reterr, r, "run failed");
+		return err_wrap(reterr, r, "%s run failed", program_invocation_short_name);
 	if (values.detach) {
 		notify_wait(&creation.notify, container_pid(creation.container), container_pidfd(creation.container));
 		return 0;

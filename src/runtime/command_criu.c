@@ -78,7 +78,7 @@ static const struct flag checkpoint_flags[] = { COMMON_FLAGS,
 		.help = "a byte comes here when lazy pages are served"),
 	TEXT(page_server, "page-server", "ADDRESS:PORT of the page server"),
 	SWITCH(pre_dump, "pre-dump", "dump memory alone and leave the container running") };
-static const struct verb_line checkpoint_line = { "checkpoint", "<container-id>", "checkpoint a running container",
+static const struct verb_line checkpoint_line = { "checkpoint", "CONTAINER", "checkpoint a running container",
 	checkpoint_flags, ARRAY_SIZE(checkpoint_flags), 1, 1 };
 
 static const struct flag restore_flags[] = { COMMON_FLAGS,
@@ -90,7 +90,7 @@ static const struct flag restore_flags[] = { COMMON_FLAGS,
 	SWITCH(no_pivot, "no-pivot", "accepted, without effect"),
 	TEXT(lsm_profile, "lsm-profile", "a security profile in place of the one at the checkpoint"),
 	TEXT(lsm_mount_context, "lsm-mount-context", "a label for mounts in place of the one at the checkpoint") };
-static const struct verb_line restore_line = { "restore", "<container-id>", "restore a container from a checkpoint",
+static const struct verb_line restore_line = { "restore", "CONTAINER", "restore a container from a checkpoint",
 	restore_flags, ARRAY_SIZE(restore_flags), 1, 1 };
 
 struct job {
@@ -586,7 +586,7 @@ static int make_groups(struct job *self, struct err **reterr)
 
 	options.id = self->id;
 	options.needs_no_groups = command->is_rootless;
-	options.cgroup_manager = command->systemd_cgroup ? CONTAINER_SYSTEMD : CONTAINER_CGROUPFS;
+	options.cgroup_manager = command->cgroups;
 	options.on_groups = note_groups;
 	options.user_data = self;
 	int r = container_make_groups(&self->spec, &options, &self->container, reterr);

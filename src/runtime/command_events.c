@@ -24,7 +24,7 @@ static const struct flag events_flags[] = {
 		.help = "set the stats collection interval (default: " INTERVAL_DEFAULT ")"),
 	FLAG(struct events_values, stats, "stats", 0, FLAG_BOOL, .help = "display the container's stats then exit"),
 };
-static const struct verb_line events_line = { "events", "<container-id>",
+static const struct verb_line events_line = { "events", "CONTAINER",
 	"display container events such as OOM notifications and usage statistics", events_flags,
 	ARRAY_SIZE(events_flags), 1, 1 };
 

@@ -66,7 +66,7 @@ static const struct flag exec_flags[] = {
 	FLAG(struct exec_values, ignore_paused, "ignore-paused", 0, FLAG_BOOL,
 		.help = "allow exec in a paused container: it waits until that goes on"),
 };
-static const struct verb_line exec_line = { "exec", "<container-id> <command> [command options]",
+static const struct verb_line exec_line = { "exec", "CONTAINER cmd [arg...]",
 	"execute a new process inside the container", exec_flags, ARRAY_SIZE(exec_flags), 1, -1 };
 
 struct execution {

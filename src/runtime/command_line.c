@@ -94,8 +94,8 @@ static void print_help(const struct verb_line *line)
 {
 	const char *program = program_invocation_short_name;
 
-	printf("NAME:\n   %s %s - %s\n\nUSAGE:\n   %s %s [command options] %s\n\nOPTIONS:\n", program, line->name,
-		line->summary, program, line->name, line->arguments);
+	printf("NAME:\n   %s %s - %s\n\nUsage: %s [OPTION...] %s %s\n\nOPTIONS:\n", program, line->name, line->summary,
+		program, line->name, line->arguments);
 	flags_print(line->flags, line->flag_count);
 }
 

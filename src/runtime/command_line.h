@@ -35,7 +35,7 @@ struct flag {
 
 struct verb_line {
 	const char *name;
-	const char *arguments; /* "<container-id> [signal]" */
+	const char *arguments; /* "CONTAINER [signal]" */
 	const char *summary;
 	const struct flag *flags;
 	size_t flag_count;

@@ -34,7 +34,7 @@ static const struct flag global_flags[] = {
 	FLAG(struct command, systemd_cgroup, "systemd-cgroup", 0, FLAG_BOOL,
 		.help = "cgroups by systemd: cgroupsPath is slice:prefix:name"),
 	FLAG(struct command, cgroup_manager, "cgroup-manager", 0, FLAG_STRING, .word = "value",
-		.help = "cgroupfs (default) or systemd, as crun takes it"),
+		.help = "cgroupfs (default), systemd or disabled, as crun takes it"),
 	FLAG(struct command, rootless, "rootless", 0, FLAG_STRING, .word = "value", .help = "true, false or auto"),
 	FLAG(struct command, help, "help", 'h', FLAG_BOOL, .help = "show help"),
 	FLAG(struct command, version, "version", 'v', FLAG_BOOL, .help = "print the version"),
@@ -193,14 +193,31 @@ static int find_root(struct command *command, struct buf *path, struct err **ret
 	return 0;
 }
 
+static int choose_cgroups(struct command *command, struct err **reterr)
+{
+	static const char *const names[] = {
+		[CONTAINER_CGROUPFS] = "cgroupfs", [CONTAINER_SYSTEMD] = "systemd", [CONTAINER_NO_CGROUPS] = "disabled"
+	};
+	size_t i = 0;
+
+	command->cgroups = command->systemd_cgroup ? CONTAINER_SYSTEMD : CONTAINER_CGROUPFS;
+	if (!command->cgroup_manager)
+		return 0;
+	while (i < ARRAY_SIZE(names) && strcmp(names[i], command->cgroup_manager) != 0)
+		i++;
+	if (i == ARRAY_SIZE(names))
+		return err_set(reterr, ERR_INVALID, 0, "unknown cgroup manager: %s", command->cgroup_manager);
+	if (i != CONTAINER_CGROUPFS || !command->systemd_cgroup)
+		command->cgroups = (enum container_cgroup_manager)i;
+	return 0;
+}
+
 int command_dispatch(struct command *command, struct err **reterr)
 {
-	const char *manager = command->cgroup_manager;
+	int r = choose_cgroups(command, reterr);
 
-	if (manager && strcmp(manager, "cgroupfs") != 0 && strcmp(manager, "systemd") != 0)
-		return err_set(reterr, ERR_INVALID, 0, "unknown cgroup manager: %s", manager);
-	if (manager && strcmp(manager, "systemd") == 0)
-		command->systemd_cgroup = true;
+	if (r < 0)
+		return r;
 	if (command->log_format && strcmp(command->log_format, "json") != 0 && strcmp(command->log_format, "text") != 0)
 		return err_set(reterr, ERR_INVALID, 0, "invalid log-format: %s", command->log_format);
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)

@@ -63,7 +63,7 @@ struct serve_values {
 
 static const struct flag serve_flags[] = { FLAG(struct serve_values, keep, "keep", 0, FLAG_BOOL,
 	.help = "the container outlives the host") };
-static const struct verb_line serve_line = { "serve", "<container-id>", "libtare's helper", serve_flags,
+static const struct verb_line serve_line = { "serve", "CONTAINER", "libtare's helper", serve_flags,
 	ARRAY_SIZE(serve_flags), 1, 1 };
 
 void served_take(struct served *served, const struct container_process *made)

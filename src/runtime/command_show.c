@@ -1,5 +1,4 @@
 /* state, list, ps, spec, features. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -52,8 +51,7 @@ static void fill_state(const struct opened *opened, struct oci_state *out)
 		out->pid = opened->state.pid;
 }
 
-static const struct verb_line state_line = { "state", "<container-id>", "output the state of a container", NULL, 0, 1,
-	1 };
+static const struct verb_line state_line = { "state", "CONTAINER", "output the state of a container", NULL, 0, 1, 1 };
 
 int command_state(struct command *command, struct err **reterr)
 {
@@ -85,11 +83,6 @@ static const struct flag list_flags[] = {
 };
 static const struct verb_line list_line = { "list", "", "list containers started with the given root", list_flags,
 	ARRAY_SIZE(list_flags), 0, 0 };
-
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
 
 /* Whose container it is: the owner of its folder. */
 static void owner_name(int folder, char *out, size_t size)
@@ -133,27 +126,6 @@ static void print_rows(const struct command *command, char *const *names, const 
 	}
 }
 
-/* In order. Our own root has none as long as nobody made it; one that was named is meant to be there. */
-static int list_names(const struct command *command, char ***ret, struct err **reterr)
-{
-	_autofree_(strv) char **names = NULL;
-	DIR *dir = opendir(command->root);
-	int r = dir || (errno == ENOENT && !command->is_root_given)
-			? 0
-			: err_errno(reterr, -errno, "cannot list the containers in %s", command->root);
-
-	for (struct dirent *entry; r == 0 && dir && (entry = readdir(dir));)
-		if (entry->d_name[0] != '.' && state_check_id(entry->d_name, NULL) == 0 &&
-			strv_append(&names, entry->d_name) < 0)
-			r = err_oom(reterr);
-	if (dir)
-		closedir(dir);
-	if (names)
-		qsort(names, strv_count(names), sizeof(*names), compare_names);
-	*ret = TAKE(names);
-	return r;
-}
-
 int command_list(struct command *command, struct err **reterr)
 {
 	struct list_values values = { 0 };
@@ -171,7 +143,7 @@ int command_list(struct command *command, struct err **reterr)
 		return err_oom(reterr);
 	if (!as_json && !values.quiet)
 		printf(ROW_FORMAT, "ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER");
-	r = list_names(command, &names, reterr);
+	r = state_names(command->root, command->is_root_given, &names, reterr);
 	if (r < 0)
 		return r;
 	print_rows(command, names, &values, array);
@@ -188,7 +160,7 @@ static const struct flag ps_flags[] = {
 	FLAG(struct list_values, format, "format", 'f', FLAG_STRING, .word = "value",
 		.help = "table (default) or json"),
 };
-static const struct verb_line ps_line = { "ps", "<container-id> [ps options]",
+static const struct verb_line ps_line = { "ps", "CONTAINER [ps options]",
 	"show the processes running inside a container", ps_flags, ARRAY_SIZE(ps_flags), 1, -1 };
 
 static void print_pids(const pid_t *pids, size_t count)

@@ -40,7 +40,10 @@ int state_check_id(const char *id, struct err **reterr)
 
 	if (len == 0)
 		return err_set(reterr, ERR_INVALID, 0, "container id cannot be empty");
-	if (len != good || len > STATE_ID_MAX || id[0] == '.')
+	if (len != good)
+		return err_set(reterr, ERR_INVALID, 0, "invalid container ID format: %.100s has an invalid character",
+			id);
+	if (len > STATE_ID_MAX || id[0] == '.')
 		return err_set(reterr, ERR_INVALID, 0, "invalid container ID format: %.100s", id);
 	return 0;
 }
@@ -100,6 +103,30 @@ int state_folder_open(const char *root, const char *id, int *ret_fd, struct err 
 		return err_set(reterr, ERR_NOT_FOUND, ENOENT, "container does not exist");
 	*ret_fd = fd;
 	return 0;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int state_names(const char *root, bool must_exist, char ***ret, struct err **reterr)
+{
+	_autofree_(strv) char **names = NULL;
+	DIR *dir = opendir(root);
+	int r = dir || (errno == ENOENT && !must_exist)
+			? 0
+			: err_errno(reterr, -errno, "cannot list the containers in %s", root);
+
+	for (struct dirent *entry; r == 0 && dir && (entry = readdir(dir));)
+		if (state_check_id(entry->d_name, NULL) == 0 && strv_append(&names, entry->d_name) < 0)
+			r = err_oom(reterr);
+	if (dir)
+		closedir(dir);
+	if (names)
+		qsort(names, strv_count(names), sizeof(*names), compare_names);
+	*ret = TAKE(names);
+	return r;
 }
 
 /* Files only, but for one folder: nothing of ours is deeper. state.json last but one: while it is there, delete finds the container. */

@@ -45,6 +45,8 @@ int state_folder_make(const char *root, const char *id, int *ret_fd, struct err 
 int state_folder_open(const char *root, const char *id, int *ret_fd, struct err **reterr);
 void state_folder_remove(const char *root, const char *id);
 int state_root_open(const char *root);
+/* All IDs, in order. A root that `must_exist` is an error where it does not. */
+int state_names(const char *root, bool must_exist, char ***ret, struct err **reterr);
 
 int state_write(int folder, const struct saved_state *state, struct err **reterr);
 /* A missing file is ERR_NOT_FOUND. */
@@ -68,6 +70,7 @@ struct command;
 
 /* Whatever is left of the container, its hooks of the end, and its folder. */
 int command_destroy(struct command *command, struct opened *opened, struct err **reterr);
+void command_run_poststop(struct command *command, const struct oci_spec *spec, const char *id, const char *bundle);
 
 const char *state_status_name(enum state_status status);
 

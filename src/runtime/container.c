@@ -165,7 +165,7 @@ static int name_groups(const struct oci_spec *spec, const struct container_optio
 	}
 	if (!path || !*path)
 		path = options->id;
-	if (!container->scope)
+	if (options->cgroup_manager == CONTAINER_CGROUPFS)
 		r = cgroup_host_folders(host, path, &folders);
 	if (r == 0 && options->needs_no_groups)
 		r = leave_out_forbidden(host, &folders);
@@ -196,15 +196,20 @@ static int limit_groups(struct container *container, const struct oci_resources 
 	const struct container_options *options, struct err **reterr)
 {
 	struct oci_resources with_one_more;
+	bool has_none = options->cgroup_manager == CONTAINER_NO_CGROUPS;
 
+	if (has_none && resources && resources->device_count && options->on_warn)
+		options->on_warn("cgroups are disabled: linux.resources.devices is without effect", options->user_data);
 	if (container->scope && resources && resources->pids.limit.value > 0) {
 		with_one_more = *resources;
 		with_one_more.pids.limit.value++;
 		resources = &with_one_more;
 	}
 	int r = resources_apply(container->group, resources,
-		options->needs_no_groups ? RESOURCES_BUT_DEVICES : RESOURCES_NEW, reterr);
-	if (r < 0 && options->needs_no_groups)
+		options->needs_no_groups || has_none ? RESOURCES_BUT_DEVICES : RESOURCES_NEW, reterr);
+	if (r < 0 && has_none)
+		err_wrap(reterr, r, "cgroups are disabled");
+	else if (r < 0 && options->needs_no_groups)
 		err_wrap(reterr, r,
 			"limits need the right to the container's cgroups, which an ordinary user has by delegation only");
 	return r < 0 ? err_wrap(reterr, r, "error setting cgroup config for procHooks process") : 0;

@@ -88,8 +88,9 @@ struct container_stdio {
  }
 
 enum container_cgroup_manager {
-	CONTAINER_CGROUPFS, /* v1, hybrid and v2, whichever the host has */
-	CONTAINER_SYSTEMD,  /* a transient scope; with needs_no_groups, of the user's manager (runtime/scope.h) */
+	CONTAINER_CGROUPFS,   /* v1, hybrid and v2, whichever the host has */
+	CONTAINER_SYSTEMD,    /* a transient scope; with needs_no_groups, of the user's manager (runtime/scope.h) */
+	CONTAINER_NO_CGROUPS, /* it stays in its creator's groups */
 };
 
 /* `folders`: absolute paths; with systemd, a unit's mark (sys/cgroup.h). Non-zero (-errno) ends the creation before anything was made. */
@@ -140,6 +141,8 @@ struct container_options {
 
 	/* The kernel lists mounts by age. With this they are made in the document's order, at the price of one more each. */
 	bool mounts_in_order;
+	/* A bind has the flags that the document names and no other, as with runc; else its source's stay where it names none. */
+	bool binds_as_named;
 
 	/* Of the caller's 3 .. 3 + n - 1, those that are not marked close-on-exec stay open inside. */
 	unsigned preserve_fds;
@@ -165,6 +168,9 @@ struct container_options {
 	/* Rootless: groups that may not be made are done without, and so are device rules, unless a limit was asked for that would
 	 * need them. */
 	bool needs_no_groups;
+
+	/* It keeps the creator's supplementary groups, and gets none of the document's. */
+	bool keeps_groups;
 
 	/* The caller will start it right after the creation in any case: it need not wait in between. */
 	bool starts_at_once;

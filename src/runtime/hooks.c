@@ -90,8 +90,9 @@ static int run_hook(const struct oci_hook *hook, const char *name, size_t index,
 		return err_set(reterr, ERR_INTERNAL, ETIMEDOUT, "error running %s hook #%zu: %s timed out", name, index,
 			hook->path);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		return err_set(reterr, ERR_INTERNAL, ECANCELED, "error running %s hook #%zu: exit status %d", name,
-			index, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+		return err_set(reterr, ERR_INTERNAL, ECANCELED,
+			"error running %s hook #%zu: %s hook failed with exit code %d", name, index, name,
+			WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 	return 0;
 }
 
@@ -106,12 +107,12 @@ int hooks_run(const struct oci_hook *hooks, size_t count, const char *name, cons
 	return 0;
 }
 
-void hooks_run_each(const struct oci_hook *hooks, size_t count, const char *name, const char *state, const char *folder,
+void hooks_run_poststop(const struct oci_hooks *hooks, const char *state, const char *folder,
 	void (*warn)(const char *message, void *user), void *user)
 {
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < hooks->poststop_count; i++) {
 		_autofree_(err) struct err *error = NULL;
-		if (run_hook(&hooks[i], name, i, state, folder, &error) < 0)
+		if (run_hook(&hooks->poststop[i], "poststop", i, state, folder, &error) < 0)
 			warn(err_message(error), user);
 	}
 }

@@ -11,8 +11,8 @@
 int hooks_run(const struct oci_hook *hooks, size_t count, const char *name, const char *state, const char *folder,
 	struct err **reterr);
 
-/* Those that run when the container has started or is gone: a failure is a warning, and the others run all the same. */
-void hooks_run_each(const struct oci_hook *hooks, size_t count, const char *name, const char *state, const char *folder,
+/* Those that run when the container is gone: a failure is a warning, and the others run all the same. */
+void hooks_run_poststop(const struct oci_hooks *hooks, const char *state, const char *folder,
 	void (*warn)(const char *message, void *user), void *user);
 
 /* state.json's text for hooks and `state`; NULL when out of memory. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <sys/mount.h>
+#include <sys/statvfs.h>
 
 #include "base/strv.h"
 
@@ -12,28 +13,30 @@ struct word {
 	const char *name;
 	uint64_t set;
 	uint64_t clear;
+	unsigned long named; /* mount(2)'s flag, where it is asked for, and where it is asked not to be */
+	unsigned long unnamed;
 };
 
 /* Each also exists with an "r" before it (rro, rnosuid), for the whole tree. */
 static const struct word words[] = {
-	{ "ro", MOUNT_ATTR_RDONLY, 0 },
-	{ "rw", 0, MOUNT_ATTR_RDONLY },
-	{ "nosuid", MOUNT_ATTR_NOSUID, 0 },
-	{ "suid", 0, MOUNT_ATTR_NOSUID },
-	{ "nodev", MOUNT_ATTR_NODEV, 0 },
-	{ "dev", 0, MOUNT_ATTR_NODEV },
-	{ "noexec", MOUNT_ATTR_NOEXEC, 0 },
-	{ "exec", 0, MOUNT_ATTR_NOEXEC },
-	{ "noatime", MOUNT_ATTR_NOATIME, MOUNT_ATTR__ATIME },
-	{ "atime", 0, MOUNT_ATTR__ATIME },
-	{ "relatime", MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME },
-	{ "norelatime", 0, MOUNT_ATTR__ATIME },
-	{ "strictatime", MOUNT_ATTR_STRICTATIME, MOUNT_ATTR__ATIME },
-	{ "nostrictatime", 0, MOUNT_ATTR__ATIME },
-	{ "nodiratime", MOUNT_ATTR_NODIRATIME, 0 },
-	{ "diratime", 0, MOUNT_ATTR_NODIRATIME },
-	{ "nosymfollow", MOUNT_ATTR_NOSYMFOLLOW, 0 },
-	{ "symfollow", 0, MOUNT_ATTR_NOSYMFOLLOW },
+	{ "ro", MOUNT_ATTR_RDONLY, 0, MS_RDONLY, 0 },
+	{ "rw", 0, MOUNT_ATTR_RDONLY, 0, MS_RDONLY },
+	{ "nosuid", MOUNT_ATTR_NOSUID, 0, MS_NOSUID, 0 },
+	{ "suid", 0, MOUNT_ATTR_NOSUID, 0, MS_NOSUID },
+	{ "nodev", MOUNT_ATTR_NODEV, 0, MS_NODEV, 0 },
+	{ "dev", 0, MOUNT_ATTR_NODEV, 0, MS_NODEV },
+	{ "noexec", MOUNT_ATTR_NOEXEC, 0, MS_NOEXEC, 0 },
+	{ "exec", 0, MOUNT_ATTR_NOEXEC, 0, MS_NOEXEC },
+	{ "noatime", MOUNT_ATTR_NOATIME, MOUNT_ATTR__ATIME, MS_NOATIME, 0 },
+	{ "atime", 0, MOUNT_ATTR__ATIME, 0, MS_NOATIME },
+	{ "relatime", MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME, MS_RELATIME, 0 },
+	{ "norelatime", 0, MOUNT_ATTR__ATIME, 0, MS_RELATIME },
+	{ "strictatime", MOUNT_ATTR_STRICTATIME, MOUNT_ATTR__ATIME, MS_STRICTATIME, 0 },
+	{ "nostrictatime", 0, MOUNT_ATTR__ATIME, 0, MS_STRICTATIME },
+	{ "nodiratime", MOUNT_ATTR_NODIRATIME, 0, MS_NODIRATIME, 0 },
+	{ "diratime", 0, MOUNT_ATTR_NODIRATIME, 0, MS_NODIRATIME },
+	{ "nosymfollow", MOUNT_ATTR_NOSYMFOLLOW, 0, MS_NOSYMFOLLOW, 0 },
+	{ "symfollow", 0, MOUNT_ATTR_NOSYMFOLLOW, 0, MS_NOSYMFOLLOW },
 };
 
 static const struct {
@@ -54,9 +57,6 @@ static const struct {
 /* Words for mount(8) alone, or the default. */
 static const char *const ignored[] = { "defaults", "auto", "noauto", "user", "nouser", "users", "_netdev", "nofail",
 	"loud", "nosync", "async", "nomand", "noiversion", "nolazytime" };
-
-/* Asked for and not there: refused, since leaving it out changes what the container sees. */
-static const char *const refused[] = { "remount", "move" };
 
 static bool is_listed(const char *word, const char *const *list, size_t count)
 {
@@ -79,6 +79,10 @@ static bool take_attribute(struct mount_words *out, const char *name)
 			attrs->set = (attrs->set & ~(words[i].clear | words[i].set)) | words[i].set;
 			attrs->clear = (attrs->clear & ~words[i].set) | words[i].clear;
 			attrs->recursive = recursive;
+			if (!recursive) {
+				out->named = (out->named & ~words[i].unnamed) | words[i].named;
+				out->unnamed = (out->unnamed & ~words[i].named) | words[i].unnamed;
+			}
 			return true;
 		}
 	}
@@ -99,6 +103,25 @@ static bool take_propagation(struct mount_words *out, const char *name)
 	return false;
 }
 
+static bool take_switch(struct mount_words *out, const char *name)
+{
+	const struct {
+		const char *name;
+		bool *value;
+	} switches[] = {
+		{ "tmpcopyup", &out->copies_up },
+		{ "remount", &out->is_remount },
+		{ "src-nofollow", &out->source_nofollow },
+		{ "dest-nofollow", &out->target_nofollow },
+		{ "copy-symlink", &out->copies_link },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(switches); i++)
+		if (strcmp(switches[i].name, name) == 0)
+			return *switches[i].value = true;
+	return false;
+}
+
 static int take_data(struct mount_words *out, const char *option, char ***strings)
 {
 	int r = strv_append(strings, option);
@@ -115,8 +138,8 @@ static int take_data(struct mount_words *out, const char *option, char ***string
 
 static int take_word(struct mount_words *out, const char *option, char ***strings, struct err **reterr)
 {
-	if (is_listed(option, refused, ARRAY_SIZE(refused)) || strncmp(option, "idmap=", 6) == 0 ||
-		strncmp(option, "ridmap=", 7) == 0)
+	/* Asked for and not there: refused, since leaving it out changes what the container sees. */
+	if (strcmp(option, "move") == 0 || strncmp(option, "idmap=", 6) == 0 || strncmp(option, "ridmap=", 7) == 0)
 		return err_set(reterr, ERR_UNSUPPORTED, 0, "mount option %s is not supported yet", option);
 	if (is_listed(option, ignored, ARRAY_SIZE(ignored)))
 		return 0;
@@ -130,11 +153,7 @@ static int take_word(struct mount_words *out, const char *option, char ***string
 		out->is_idmapped_recursively = option[0] == 'r';
 		return 0;
 	}
-	if (strcmp(option, "tmpcopyup") == 0) {
-		out->copies_up = true;
-		return 0;
-	}
-	if (take_attribute(out, option) || take_propagation(out, option))
+	if (take_switch(out, option) || take_attribute(out, option) || take_propagation(out, option))
 		return 0;
 	return take_data(out, option, strings) < 0 ? err_oom(reterr) : 0;
 }
@@ -158,14 +177,68 @@ int mount_words_parse(char *const *options, char ***strings, struct mount_words 
 
 const char *const *mount_words_known(void)
 {
-	static const char *const known[] = { "async", "atime", "bind", "defaults", "dev", "diratime", "dirsync", "exec",
-		"idmap", "iversion", "lazytime", "loud", "mand", "noatime", "nodev", "nodiratime", "noexec",
-		"noiversion", "nolazytime", "nomand", "norelatime", "nostrictatime", "nosuid", "nosymfollow", "private",
-		"ratime", "rbind", "rdev", "rdiratime", "relatime", "rexec", "ridmap", "rnoatime", "rnodev",
-		"rnodiratime", "rnoexec", "rnorelatime", "rnostrictatime", "rnosuid", "rnosymfollow", "ro", "rprivate",
-		"rrelatime", "rro", "rrw", "rshared", "rslave", "rstrictatime", "rsuid", "rsymfollow", "runbindable",
-		"rw", "shared", "silent", "slave", "strictatime", "suid", "symfollow", "sync", "tmpcopyup",
-		"unbindable", NULL };
+	static const char *const known[] = { "async", "atime", "bind", "copy-symlink", "defaults", "dest-nofollow",
+		"dev", "diratime", "dirsync", "exec", "idmap", "iversion", "lazytime", "loud", "mand", "noatime",
+		"nodev", "nodiratime", "noexec", "noiversion", "nolazytime", "nomand", "norelatime", "nostrictatime",
+		"nosuid", "nosymfollow", "private", "ratime", "rbind", "rdev", "rdiratime", "relatime", "remount",
+		"rexec", "ridmap", "rnoatime", "rnodev", "rnodiratime", "rnoexec", "rnorelatime", "rnostrictatime",
+		"rnosuid", "rnosymfollow", "ro", "rprivate", "rrelatime", "rro", "rrw", "rshared", "rslave",
+		"rstrictatime", "rsuid", "rsymfollow", "runbindable", "rw", "shared", "silent", "slave", "src-nofollow",
+		"strictatime", "suid", "symfollow", "sync", "tmpcopyup", "unbindable", NULL };
 
 	return known;
+}
+
+/* The times of access are one of three, and of folders besides. */
+static uint64_t access_times(unsigned long flags)
+{
+	uint64_t attrs = flags & MS_STRICTATIME ? MOUNT_ATTR_STRICTATIME
+			 : flags & MS_NOATIME   ? MOUNT_ATTR_NOATIME
+						: MOUNT_ATTR_RELATIME;
+
+	return attrs | (flags & MS_NODIRATIME ? MOUNT_ATTR_NODIRATIME : 0);
+}
+
+static unsigned long mounted_flags(unsigned long seen)
+{
+	static const unsigned long same = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME;
+	unsigned long flags = seen & same;
+
+	/* Neither of the two is what the kernel shows of strictatime. */
+	if (!(seen & (ST_NOATIME | ST_RELATIME)))
+		flags |= MS_STRICTATIME;
+	return flags;
+}
+
+int mount_words_as_named(const struct mount_words *asked, int tree, bool is_locked, struct mount_attrs *attrs)
+{
+	static const unsigned long times = MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME;
+	static const unsigned long lockable = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
+	static const struct {
+		unsigned long flag;
+		uint64_t attr;
+	} plain[] = { { MS_RDONLY, MOUNT_ATTR_RDONLY }, { MS_NOSUID, MOUNT_ATTR_NOSUID },
+		{ MS_NODEV, MOUNT_ATTR_NODEV }, { MS_NOEXEC, MOUNT_ATTR_NOEXEC },
+		{ MS_NOSYMFOLLOW, MOUNT_ATTR_NOSYMFOLLOW } };
+	unsigned long named = asked->named, unnamed = asked->unnamed;
+	struct statvfs seen;
+
+	if (!named && !unnamed)
+		return 0;
+	if (fstatvfs(tree, &seen) < 0)
+		return -errno;
+	unsigned long there = mounted_flags(seen.f_flag);
+	if (is_locked) {
+		if (there & unnamed & lockable || (named & times && access_times(named) != access_times(there)))
+			return -EPERM;
+		named |= there & lockable;
+	}
+	attrs->set = attrs->clear = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(plain); i++)
+		*(named & plain[i].flag ? &attrs->set : &attrs->clear) |= plain[i].attr;
+	if (named & times) {
+		attrs->set |= access_times(named);
+		attrs->clear |= (MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME) & ~attrs->set;
+	}
+	return 0;
 }

@@ -544,6 +544,7 @@ static void fill_simple(struct plan *plan, const struct oci_spec *spec, const st
 	plan->start_listen_fd = options->start_listen_fd;
 	plan->process.user = options->user;
 	plan->process.group_add = options->group_add;
+	plan->process.keeps_groups = options->keeps_groups;
 	plan->process.preserve_fds = options->preserve_fds;
 	plan->process.new_keyring = !options->no_new_keyring;
 	plan->process.says_exec_error = options->says_exec_error;

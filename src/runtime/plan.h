@@ -30,6 +30,8 @@ enum plan_mount_kind {
 	PLAN_MOUNT_TREE,   /* a bind: a detached tree made by the creator, its attributes set */
 	PLAN_MOUNT_NEW,    /* a filesystem instance, made by the child in its namespaces */
 	PLAN_MOUNT_CGROUP, /* what /sys/fs/cgroup shows */
+	PLAN_MOUNT_LINK,   /* a symlink to `source` */
+	PLAN_MOUNT_DONE,   /* nothing is left to do: it is the root itself, or changed an earlier one (remount) */
 };
 
 struct plan_mount {
@@ -50,6 +52,7 @@ struct plan_mount {
 	/* A bind's source that lies in the container's own root, where earlier mounts are: from there, and only then. */
 	const char *inner_source;
 	bool is_idmapped;
+	bool target_nofollow;
 	char *mode_text; /* of tmpfs without a mode: the child's to fill in with the covered folder's; NULL */
 };
 
@@ -128,6 +131,7 @@ struct plan_process {
 	const char *user; /* to be resolved; NULL: `identity` is set */
 	char *const *group_add;
 	struct identity *identity; /* the child fills it */
+	bool keeps_groups;         /* whoever creates it: those, and none of `identity` */
 	mode_t umask;
 
 	struct cap_sets caps;

@@ -97,9 +97,9 @@ static int check_destination(const char *destination, const struct oci_mount *sp
 {
 	bool in_proc = strcmp(destination, "/proc") == 0 || strncmp(destination, "/proc/", 6) == 0;
 
-	if (strcmp(destination, "/") == 0)
+	if (strcmp(destination, "/") == 0 && !bind)
 		return err_set(reterr, ERR_INVALID, 0,
-			"invalid mount destination \"/\": the root is not to be mounted over");
+			"invalid mount destination \"/\": the root is not to be mounted over, but by a bind");
 	if (strcmp(destination, "/proc") == 0) {
 		if (bind || (spec->type && strcmp(spec->type, "proc") == 0))
 			return 0; /* what is bound is looked at when it is open */
@@ -202,8 +202,9 @@ static bool is_tied(const struct mount_attrs *own, const struct mount_attrs *rec
 	return ties && host_has_ties();
 }
 
-static int fill_bind(struct plan_mount *out, const struct oci_mount *spec, const struct mount_words *words,
-	const struct oci_spec *document, const struct container_options *options, struct err **reterr)
+static int fill_bind(const struct plan *plan, struct plan_mount *out, const struct oci_mount *spec,
+	const struct mount_words *words, const struct oci_spec *document, const struct container_options *options,
+	struct err **reterr)
 {
 	int bundle_fd = options->bundle_fd, source_fd = find_source(options, spec->destination);
 	out->source = spec->source;
@@ -212,6 +213,11 @@ static int fill_bind(struct plan_mount *out, const struct oci_mount *spec, const
 	if (!spec->source || !*spec->source)
 		return err_set(reterr, ERR_INVALID, 0, "the bind mount at %s has no source", spec->destination);
 	int dir_fd = spec->source[0] == '/' || bundle_fd < 0 ? AT_FDCWD : bundle_fd;
+	_autoclose_ int link_fd = words->source_nofollow && source_fd < 0
+					  ? openat(dir_fd, spec->source, O_PATH | O_NOFOLLOW | O_CLOEXEC)
+					  : -1;
+	if (link_fd >= 0)
+		source_fd = link_fd;
 	int r = source_fd >= 0 ? bind_tree(source_fd, "", words->is_recursive_bind, out)
 			       : bind_tree(dir_fd, spec->source, words->is_recursive_bind, out);
 	if (r < 0)
@@ -220,6 +226,10 @@ static int fill_bind(struct plan_mount *out, const struct oci_mount *spec, const
 	r = check_source(out->destination, procfs_is_root(out->tree_fd), plan_is_of_sys(out->tree_fd), reterr);
 	if (r < 0)
 		return r;
+	r = options->binds_as_named ? mount_words_as_named(words, out->tree_fd, plan->becomes_root, &applied.attrs) : 0;
+	if (r < 0)
+		return err_errno(reterr, r, "error during container init: error mounting \"%s\" to rootfs at \"%s\"",
+			spec->source, spec->destination);
 	/* Not to share by accident what the host shares. */
 	if (!applied.attrs.propagation && !applied.recursive_attrs.propagation) {
 		applied.recursive_attrs.propagation = MS_PRIVATE;
@@ -342,17 +352,26 @@ static bool takes_label(const char *type)
 	return strcmp(type, "proc") != 0 && strcmp(type, "sysfs") != 0 && strcmp(type, "mqueue") != 0;
 }
 
+static int add_options(struct plan_mount *out, const struct mount_option *more, size_t count, struct err **reterr)
+{
+	if (!count)
+		return 0;
+	struct mount_option *options = reallocarray(out->options, out->option_count + count, sizeof(*options));
+	if (!options)
+		return err_oom(reterr);
+	memcpy(options + out->option_count, more, count * sizeof(*more));
+	out->options = options;
+	out->option_count += count;
+	return 0;
+}
+
 /* SELinux: what is on a new instance is the container's. */
 static int add_label(struct plan_mount *out, const char *label, struct err **reterr)
 {
 	if (!label || !*label || out->kind != PLAN_MOUNT_NEW || !takes_label(out->type))
 		return 0;
-	struct mount_option *options = reallocarray(out->options, out->option_count + 1, sizeof(*options));
-	if (!options)
-		return err_oom(reterr);
-	options[out->option_count++] = (struct mount_option){ .key = "context", .value = label };
-	out->options = options;
-	return 0;
+	const struct mount_option option = { .key = "context", .value = label };
+	return add_options(out, &option, 1, reterr);
 }
 
 /* What a tmpfs covers it takes its mode from, if it has none of its own. */
@@ -363,15 +382,11 @@ static int inherit_mode(struct plan *plan, struct plan_mount *out, struct err **
 	for (size_t i = 0; i < out->option_count; i++)
 		if (strcmp(out->options[i].key, "mode") == 0)
 			return 0;
-	struct mount_option *options = reallocarray(out->options, out->option_count + 1, sizeof(*options));
-	if (!options)
-		return err_oom(reterr);
-	out->options = options;
 	if (strv_append(&plan->strings, its_own) < 0)
 		return err_oom(reterr);
 	out->mode_text = plan->strings[strv_count(plan->strings) - 1];
-	options[out->option_count++] = (struct mount_option){ .key = "mode", .value = out->mode_text };
-	return 0;
+	const struct mount_option option = { .key = "mode", .value = out->mode_text };
+	return add_options(out, &option, 1, reterr);
 }
 
 static int fill_new(struct plan *plan, struct plan_mount *out, const struct oci_mount *spec,
@@ -401,6 +416,87 @@ static int fill_new(struct plan *plan, struct plan_mount *out, const struct oci_
 	return is_tmpfs ? inherit_mode(plan, out, reterr) : 0;
 }
 
+/* 1: it is one. A link that is not there is for the bind to tell of. */
+static int fill_link(struct plan *plan, struct plan_mount *out, const struct oci_mount *spec, int bundle_fd)
+{
+	char text[PATH_MAX];
+	int dir_fd = bundle_fd < 0 ? AT_FDCWD : bundle_fd;
+	ssize_t len = spec->source ? readlinkat(dir_fd, spec->source, text, sizeof(text) - 1) : -1;
+
+	if (len < 0)
+		return 0;
+	text[len] = '\0';
+	if (strv_append(&plan->strings, text) < 0)
+		return -ENOMEM;
+	out->kind = PLAN_MOUNT_LINK;
+	out->source = plan->strings[strv_count(plan->strings) - 1];
+	return 1;
+}
+
+static void change_attrs(struct mount_attrs *to, const struct mount_attrs *by)
+{
+	to->set = (to->set & ~(by->clear | by->set)) | by->set;
+	to->clear = (to->clear & ~by->set) | by->clear;
+	to->propagation = by->propagation ?: to->propagation;
+}
+
+/*
+ * Nothing is mounted yet: what was said of the mount before is what changes. So it can't be the host's, whose filesystem a remount
+ * would change for the host, too.
+ */
+static int fill_remount(struct plan *plan, struct plan_mount *out, struct mount_words *words, struct err **reterr)
+{
+	struct plan_mount *earlier = out;
+
+	while (earlier >= plan->mounts &&
+		(earlier->kind > PLAN_MOUNT_CGROUP || strcmp(earlier->destination, out->destination) != 0))
+		earlier--;
+	if (earlier < plan->mounts)
+		return err_set(reterr, ERR_INVALID, 0,
+			"the mount at %s: no other that could be remounted goes before it", out->destination);
+	words->recursive_attrs.recursive = true;
+	change_attrs(&earlier->attrs, &words->attrs);
+	change_attrs(earlier->kind == PLAN_MOUNT_TREE ? &earlier->recursive_attrs : &earlier->attrs,
+		&words->recursive_attrs);
+	if (earlier->kind == PLAN_MOUNT_NEW)
+		return add_options(earlier, words->data, words->data_count, reterr);
+	if (earlier->kind != PLAN_MOUNT_TREE || earlier->inner_source)
+		return 0;
+	if (plan->has_no_right)
+		return err_set(reterr, ERR_UNSUPPORTED, 0, "the mount at %s: a remount of a bind needs root's rights",
+			out->destination);
+	int r = plan_mount_change(earlier->tree_fd, &words->recursive_attrs, &words->attrs);
+	return r < 0 ? err_errno(reterr, r, "cannot remount what is at %s", out->destination) : 0;
+}
+
+/* What is to lie over the root takes its place, before anything is mounted or masked in it. */
+static int take_root(struct plan *plan, struct plan_mount *out, const struct container_options *options,
+	struct err **reterr)
+{
+	if (out != plan->mounts)
+		return err_set(reterr, ERR_INVALID, 0,
+			"invalid mount destination \"/\": it would cover the mounts before it");
+	if (plan->joins_mounts || plan->has_no_right || options->rootfs.kind != CONTAINER_ROOTFS_PATH)
+		return err_set(reterr, ERR_UNSUPPORTED, 0,
+			"invalid mount destination \"/\": this root is not to be mounted over");
+	if (!out->is_dir)
+		return err_set(reterr, ERR_INVALID, ENOTDIR, "error mounting \"%s\" to rootfs at \"/\"", out->source);
+	fd_close(&plan->root_fd);
+	plan->root_fd = TAKE_FD(out->tree_fd);
+	out->kind = PLAN_MOUNT_DONE;
+	return 0;
+}
+
+static int fill_root(struct plan *plan, struct plan_mount *out, const struct oci_mount *spec, struct mount_words *words,
+	const struct oci_spec *document, const struct container_options *options, struct err **reterr)
+{
+	/* Mounts and their places come first. */
+	plan->root_readonly = plan->root_readonly || words->attrs.set & MOUNT_ATTR_RDONLY;
+	words->attrs.set &= ~(uint64_t)MOUNT_ATTR_RDONLY;
+	int r = fill_bind(plan, out, spec, words, document, options, reterr);
+	return r < 0 ? r : take_root(plan, out, options, reterr);
+}
+
 static int fill_mount(struct plan *plan, struct plan_mount *out, const struct oci_mount *spec,
 	const struct oci_spec *document, const struct container_options *options, const char *root, struct err **reterr)
 {
@@ -424,9 +520,19 @@ static int fill_mount(struct plan *plan, struct plan_mount *out, const struct oc
 	out->option_count = words.data_count;
 
 	bool bind = is_bind(spec, &words);
+	if (words.is_remount) {
+		out->kind = PLAN_MOUNT_DONE;
+		return fill_remount(plan, out, &words, reterr);
+	}
 	r = check_destination(destination, spec, bind, reterr);
 	if (r < 0)
 		return r;
+	out->target_nofollow = words.target_nofollow;
+	if (strcmp(destination, "/") == 0)
+		return fill_root(plan, out, spec, &words, document, options, reterr);
+	r = words.copies_link ? fill_link(plan, out, spec, options->bundle_fd) : 0;
+	if (r != 0)
+		return r < 0 ? err_oom(reterr) : 0;
 	if (bind && strcmp(destination, "/proc") != 0 && find_inner_source(plan, out, spec->source, root) < 0)
 		return err_oom(reterr);
 	if (out->inner_source && is_in_sys(destination))
@@ -435,7 +541,7 @@ static int fill_mount(struct plan *plan, struct plan_mount *out, const struct oc
 		return fill_inner(plan, out, spec, &words, reterr);
 	if (bind && plan->has_no_right)
 		return fill_bind_late(plan, out, spec, &words, options, reterr);
-	return bind ? fill_bind(out, spec, &words, document, options, reterr)
+	return bind ? fill_bind(plan, out, spec, &words, document, options, reterr)
 		    : fill_new(plan, out, spec, &words, reterr);
 }
 

@@ -73,6 +73,33 @@ static int check_capabilities(const struct oci_capabilities *sets, struct err **
 	return r;
 }
 
+#define DEADLINE_SHORTEST_NS 1024 /* the kernel's */
+
+/* What the kernel would say no more of than that it is invalid, in crun's words. */
+static int check_deadline(const struct oci_scheduler *scheduler, struct err **reterr)
+{
+	int64_t runtime = scheduler->runtime.value, deadline = scheduler->deadline.value;
+	int64_t period = scheduler->period.value;
+
+	if (!scheduler->runtime.set)
+		return oci_bad(reterr, "sched_setattr: `SCHED_DEADLINE` requires `runtime`", "process.scheduler");
+	if (!scheduler->deadline.set)
+		return oci_bad(reterr, "sched_setattr: `SCHED_DEADLINE` requires `deadline`", "process.scheduler");
+	if (runtime == 0)
+		return oci_bad(reterr, "sched_setattr: `SCHED_DEADLINE` runtime must be greater than 0",
+			"process.scheduler");
+	if (runtime < DEADLINE_SHORTEST_NS)
+		return oci_bad(reterr, "sched_setattr: `SCHED_DEADLINE` runtime must be between 1024 and 2^63",
+			"process.scheduler");
+	if (runtime > deadline)
+		return oci_bad(reterr, "sched_setattr: `SCHED_DEADLINE` runtime must be <= deadline",
+			"process.scheduler");
+	if (period && deadline > period)
+		return oci_bad(reterr, "sched_setattr: `SCHED_DEADLINE` deadline must be <= period",
+			"process.scheduler");
+	return 0;
+}
+
 static int check_scheduler(const struct oci_scheduler *scheduler, struct err **reterr)
 {
 	if (!scheduler)
@@ -98,7 +125,7 @@ static int check_scheduler(const struct oci_scheduler *scheduler, struct err **r
 			    "SCHED_FLAG_KEEP_POLICY", "SCHED_FLAG_KEEP_PARAMS", "SCHED_FLAG_UTIL_CLAMP_MIN",
 			    "SCHED_FLAG_UTIL_CLAMP_MAX"))
 			return oci_bad(reterr, "has a word that is no flag", "process.scheduler.flags");
-	return 0;
+	return strcmp(scheduler->policy, "SCHED_DEADLINE") == 0 ? check_deadline(scheduler, reterr) : 0;
 }
 
 static int check_io_priority(const struct oci_io_priority *priority, struct err **reterr)

@@ -300,6 +300,22 @@ int inroot_mount_target(int root_fd, const char *path, bool is_dir)
 	return TAKE_FD(fd);
 }
 
+int inroot_mount_target_nofollow(int root_fd, const char *path, bool is_dir)
+{
+	const char *name;
+	_autoclose_ int parent = inroot_parent(root_fd, path, 0755, &name);
+
+	if (parent < 0)
+		return parent;
+	int fd = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0 || errno != ENOENT)
+		return fd < 0 ? -errno : fd;
+	if (is_dir)
+		return mkdirat(parent, name, 0755) < 0 ? -errno : inroot_plain_dir(parent, name);
+	fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, 0644);
+	return fd < 0 ? -errno : fd;
+}
+
 int inroot_parent(int root_fd, const char *path, mode_t mode, const char **ret_name)
 {
 	const char *slash = strrchr(path, '/');

@@ -35,6 +35,9 @@ int inroot_create(int root_fd, const char *path, mode_t mode);
  * what exists is of the other sort. */
 int inroot_mount_target(int root_fd, const char *path, bool is_dir);
 
+/* The same, but a symlink at the very end is itself what is mounted on. */
+int inroot_mount_target_nofollow(int root_fd, const char *path, bool is_dir);
+
 /* Parent of the last component, parents made where missing, and that component (borrows from `path`): for mknodat and
  * symlinkat, which never follow. -EINVAL if the path ends in "..", "." or "/". */
 int inroot_parent(int root_fd, const char *path, mode_t mode, const char **ret_name);

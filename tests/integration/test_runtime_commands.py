@@ -143,6 +143,34 @@ def test_lines_of_a_terminal(box):
     assert result.returncode == 1 and "cat: can't open" in result.stdout
 
 
+def test_delete_by_pattern(box):
+    made = [box.start(["sleep", "100"]) for _ in range(3)]
+    assert "invalid regular expression" in box.rt("delete", "--regex", "(").stderr
+    result = box.rt("delete", "--regex", f"^({made[0]}|{made[1]})$")
+    assert result.returncode and f"cannot delete container {min(made[:2])} that is not stopped" in result.stderr
+    box.rt("delete", "-f", "--regex", f"^({made[0]}|{made[1]})$", check=True)
+    assert box.rt("list", "-q", check=True).stdout.split() == made[2:]
+
+
+def test_without_cgroups(box):
+    """It stays in its creator's; no limit is made of nothing."""
+    box.spec["linux"].pop("cgroupsPath", None)
+    limits = box.spec["linux"].pop("resources", None)
+    own = pathlib.Path("/proc/self/cgroup").read_text()
+    identifier = box.new_id()
+    box.spec["process"]["args"] = ["sleep", "100"]
+    box.write(identifier)
+    box.rt("--cgroup-manager", "disabled", "run", "-d", "-b", box.bundle, identifier, check=True, stdout=subprocess.DEVNULL,
+           stderr=subprocess.DEVNULL)
+    assert pathlib.Path(f"/proc/{box.pid(identifier)}/cgroup").read_text() == own
+    assert box.rt("exec", identifier, "echo", "inside", check=True).stdout == "inside\n"
+    box.rt("delete", "-f", identifier, check=True)
+    box.spec["linux"]["resources"] = {**(limits or {}), "pids": {"limit": 5}}
+    box.write(identifier)
+    assert "cgroups are disabled" in box.rt("--cgroup-manager", "disabled", "run", "-b", box.bundle, identifier).stderr
+    assert "unknown cgroup manager" in box.rt("--cgroup-manager", "none", "list").stderr
+
+
 def test_list_is_sorted(box):
     made = [box.start(["sleep", "100"]) for _ in range(3)]
     rows = [line.split() for line in box.rt("list", check=True).stdout.splitlines()]

@@ -38,6 +38,12 @@ def test_scheduler(box):
     ({"policy": "SCHED_OTHER", "priority": 3}, "can only be specified for SCHED_FIFO or SCHED_RR policy"),
     ({"policy": "SCHED_RR", "runtime": 3}, "with SCHED_DEADLINE policy"),
     ({"policy": "SCHED_ISO"}, "error setting scheduler"),
+    ({"policy": "SCHED_DEADLINE", "deadline": 20000, "period": 20000}, "requires `runtime`"),
+    ({"policy": "SCHED_DEADLINE", "runtime": 20000, "period": 20000}, "requires `deadline`"),
+    ({"policy": "SCHED_DEADLINE", "runtime": 0, "deadline": 20000}, "runtime must be greater than 0"),
+    ({"policy": "SCHED_DEADLINE", "runtime": 1023, "deadline": 20000}, "runtime must be between"),
+    ({"policy": "SCHED_DEADLINE", "runtime": 30000, "deadline": 20000}, "runtime must be <= deadline"),
+    ({"policy": "SCHED_DEADLINE", "runtime": 3000, "deadline": 20000, "period": 10000}, "deadline must be <= period"),
 ])
 def test_scheduler_that_can_not_be(box, scheduler, complaint):
     box.spec["process"]["scheduler"] = scheduler
@@ -284,15 +290,40 @@ def test_hooks_without_environment(box):
     assert states == ["created", "creating"]
 
 
-def test_a_hook_that_fails_later_is_a_warning(box):
-    """Of poststart (by start) and poststop: the others run, and life goes on."""
+def failing_hooks(box, *names):
     seen = box.top / "seen"
-    hooks = [{"path": "/bin/false"}, {"path": "/bin/sh", "args": ["sh", "-c", f"echo ran >>{seen}"]}]
-    box.spec["hooks"] = {"poststart": hooks, "poststop": hooks}
-    identifier = box.start(["sleep", "1000"])
-    assert box.status(identifier) == "running" and seen.read_text() == "ran\n"
-    result = box.rt("delete", "-f", identifier, check=True)
-    assert "error running poststop hook #0" in result.stderr and seen.read_text() == "ran\nran\n"
+    box.spec["hooks"] = {name: [{"path": "/bin/false"}, {"path": "/bin/sh", "args": ["sh", "-c", f"echo {name} >>{seen}"]}] for name in names}
+    return seen
+
+
+def test_a_poststop_hook_that_fails_is_a_warning(box):
+    seen = failing_hooks(box, "poststop")
+    result = box.rt("delete", "-f", box.start(["sleep", "1000"]), check=True)
+    assert "error running poststop hook #0" in result.stderr and seen.read_text() == "poststop\n"
+
+
+@pytest.mark.parametrize("hook", ["createRuntime", "createContainer", "poststart"])
+def test_any_other_hook_that_fails_is_the_end(box, hook):
+    """Nothing is left of the container, and those of poststop have run."""
+    seen = failing_hooks(box, hook, "poststop")
+    box.spec["process"]["args"] = ["sleep", "1000"]
+    identifier = box.new_id()
+    box.write(identifier)
+    is_late = hook == "poststart"
+    result = box.rt("create", "-b", box.bundle, identifier, stdout=subprocess.DEVNULL, **({"stderr": subprocess.DEVNULL} if is_late else {}))
+    if is_late:
+        result = box.rt("start", identifier)
+    assert result.returncode and f"error running {hook} hook #0" in result.stderr
+    assert seen.read_text() == "poststop\n"
+    assert "does not exist" in box.rt("state", identifier).stderr
+
+
+def test_supplementary_groups_of_the_caller(box):
+    box.spec["process"]["user"]["additionalGids"] = [7]
+    groups = "grep Groups /proc/self/status"
+    assert box.output(groups).split() == ["Groups:", "7"]
+    box.spec["annotations"] = {"run.oci.keep_original_groups": "1"}
+    assert box.run(groups, extra_groups=[11, 12]).stdout.split() == ["Groups:", "11", "12"]
 
 
 # ---- mounts ----
@@ -330,6 +361,86 @@ def test_idmap_needs_maps_and_a_bind(box):
     assert "idmap needs mappings" in box.run("true").stderr
     mount.update(type="tmpfs", source="tmpfs", options=["idmap"])
     assert "only bind mounts can be idmapped" in box.run("true").stderr
+
+
+@pytest.fixture
+def restricted(box):
+    """A mount of the host's, with flags of its own."""
+    source = source_folder(box, 0)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "nosuid,nodev,noatime", "tmpfs", source], check=True)
+    yield source
+    subprocess.run(["umount", source], check=True)
+
+
+def flags(box, source, *options):
+    box.spec["mounts"] = [each for each in box.spec["mounts"] if each["destination"] != "/bound"] + [
+        {"destination": "/bound", "type": "bind", "source": str(source), "options": ["bind", *options]}]
+    return set(box.output("grep ' /bound ' /proc/self/mounts").split()[3].split(","))
+
+
+def test_flags_of_a_bind_are_those_named(box, restricted):
+    """None named: the source's. Times of access stay until one is named. A user namespace may take none of them away."""
+    assert {"rw", "nosuid", "nodev", "noatime"} <= flags(box, restricted)
+    seen = flags(box, restricted, "ro", "atime")
+    assert {"ro", "noatime"} <= seen and not {"nosuid", "nodev"} & seen
+    seen = flags(box, restricted, "nosymfollow", "relatime")
+    assert {"rw", "relatime"} <= seen and not {"nosuid", "nodev", "noatime"} & seen
+    own_user_namespace(box)
+    assert {"ro", "nosuid", "nodev", "noatime"} <= flags(box, restricted, "ro")
+    for word in ("suid", "relatime"):
+        box.spec["mounts"][-1]["options"] = ["bind", word]
+        assert "operation not permitted" in box.run("true").stderr
+
+
+def test_remount(box):
+    source = source_folder(box, 0)
+    remount = {"source": "none", "type": "none"}
+    box.spec["mounts"] += [
+        {"destination": "/new", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "size=4k", "mode=700"]},
+        {"destination": "/bound", "type": "bind", "source": str(source), "options": ["bind"]},
+        {"destination": "/new", **remount, "options": ["remount", "noexec", "size=8k"]},
+        {"destination": "/bound", **remount, "options": ["bind", "remount", "ro"]}]
+    lines = box.output("grep -E ' /(new|bound) ' /proc/self/mounts").splitlines()
+    seen = {line.split()[1]: set(line.split()[3].split(",")) for line in lines}
+    assert len(lines) == 2 and {"rw", "nosuid", "noexec", "size=8k", "mode=700"} <= seen["/new"] and "ro" in seen["/bound"]
+    (source / "new").touch()  # the host's own is as it was
+    box.spec["mounts"].append({"destination": "/etc", **remount, "options": ["remount", "ro"]})
+    assert "the mount at /etc: no other that could be remounted" in box.run("true").stderr
+
+
+def test_symlinks_bound_and_bound_on(box):
+    source = source_folder(box, 0)
+    (source / "link").symlink_to("file")
+    (box.root / "link").symlink_to("nowhere")
+    for options, seen in ((["dest-nofollow"], "x"), (["src-nofollow", "dest-nofollow"], "file")):
+        box.spec["mounts"].append({"destination": "/link", "type": "bind", "source": str(source / "link"), "options": ["bind", *options]})
+        assert box.output("if [ -L /link ]; then readlink /link; else cat /link; fi") == seen
+        box.spec["mounts"].pop()
+    box.spec["mounts"].append({"destination": "/made/link", "type": "bind", "source": str(source / "link"), "options": ["bind", "copy-symlink"]})
+    for _ in range(2):  # the second time it is there already
+        assert box.output("readlink /made/link") == "file"
+    (box.root / "proc-link").symlink_to("/proc")
+    box.spec["mounts"][-1] = {"destination": "/proc-link/self", "type": "bind", "source": str(source / "link"),
+                              "options": ["bind", "src-nofollow", "dest-nofollow"]}
+    assert "it leads into /proc" in box.run("true").stderr
+
+
+def test_a_bind_takes_the_roots_place(box):
+    """What is masked and read-only is so in it. What it would cover, and what it can't, is refused."""
+    other = box.top / "other"
+    subprocess.run(["cp", "-a", box.root, other], check=True)
+    (other / "which").write_text("other")
+    (other / "secret").write_text("secret")
+    box.spec["linux"]["maskedPaths"] = ["/secret", "/proc/kcore"]
+    root = {"destination": "/", "type": "bind", "source": str(other), "options": ["bind", "ro"]}
+    box.spec["mounts"].insert(0, root)
+    assert box.output("cat /which /secret; head -c 1 /proc/kcore; touch /new 2>/dev/null || echo ' readonly'") == "other readonly"
+    assert not (box.root / "which").exists() and not (other / "new").exists()
+    box.spec["mounts"].append(box.spec["mounts"].pop(0))
+    assert "it would cover the mounts before it" in box.run("true").stderr
+    box.spec["mounts"].pop()
+    box.spec["mounts"].insert(0, {"destination": "/", "type": "tmpfs", "source": "tmpfs"})
+    assert "the root is not to be mounted over" in box.run("true").stderr
 
 
 def test_tmpcopyup(box):

@@ -20,7 +20,7 @@ static const char full[] =
 	"\"rlimits\":[{\"type\":\"RLIMIT_CORE\",\"soft\":1,\"hard\":18446744073709551615}],\"noNewPrivileges\":true,"
 	"\"apparmorProfile\":\"p\",\"oomScoreAdj\":-5,\"selinuxLabel\":\"l\","
 	"\"scheduler\":{\"policy\":\"SCHED_DEADLINE\",\"nice\":1,\"priority\":0,\"flags\":[\"SCHED_FLAG_RECLAIM\"],"
-	"\"runtime\":1,\"deadline\":2,\"period\":3},"
+	"\"runtime\":1024,\"deadline\":2000,\"period\":3000},"
 	"\"ioPriority\":{\"class\":\"IOPRIO_CLASS_BE\",\"priority\":4},"
 	"\"execCPUAffinity\":{\"initial\":\"0-1\",\"final\":\"2\"}},"
 	"\"mounts\":[{\"destination\":\"/proc\",\"type\":\"proc\",\"source\":\"proc\",\"options\":[\"ro\"],"
