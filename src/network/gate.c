@@ -18,6 +18,7 @@
 
 #include "sys/conntrack.h"
 #include "sys/nflog.h"
+#include "sys/nft_change.h"
 
 #define FAILURE_MAX     4096
 #define ICMPV6_ND_FIRST 130 /* from here on: who is on the link, not echoes and errors */
@@ -418,17 +419,21 @@ static void put_frame(struct nft_batch *batch, bool with_log)
 typedef void put_elements_fn(struct nft_batch *batch, const struct nft_set *set, const struct nft_element *elements,
 	size_t count);
 
-/* Puts or deletes, whichever `put` is. */
+/* Puts or deletes, whichever `put` is; or lists. */
 struct change {
 	struct nft_batch *batch;
 	put_elements_fn *put;
 	const struct gate *gate;
+	struct nft_elements *list;
 };
 
 static void put(const struct change *change, const struct nft_set *set, struct nft_element *element)
 {
 	element->comment = change->gate->owner;
-	change->put(change->batch, set, element, 1);
+	if (change->list)
+		nft_elements_add(change->list, change->batch->family, set, element);
+	else
+		change->put(change->batch, set, element, 1);
 }
 
 static const struct family *family_of(const struct inet_address *address)
@@ -696,10 +701,10 @@ static bool holds(const struct gate *gate)
 }
 
 /* -ENOMEM */
-static int put_gate(struct nft_batch *batch, const struct gate *gate, put_elements_fn *how)
+static int list_gate(struct nft_batch *batch, const struct gate *gate, struct nft_elements *list)
 {
 	struct places places = { 0 };
-	struct putting putting = { { batch, how, gate }, &places };
+	struct putting putting = { { .batch = batch, .gate = gate, .list = list }, &places };
 	if (!holds(gate))
 		return 0;
 	int r = list_places(gate->policy, &places);
@@ -733,16 +738,16 @@ enum frame { FRAME_IS_THERE, FRAME_WITHOUT_LOG, FRAME };
 static int commit(struct netlink *netlink, const struct gate *before, const struct gate *after, enum frame frame,
 	struct err **reterr)
 {
+	_cleanup_(nft_elements_finish) struct nft_elements old = { 0 }, new = { 0 };
 	_cleanup_(nft_batch_finish) struct nft_batch batch;
 	nft_batch_begin(&batch, NFPROTO_INET, (after ?: before)->table);
 	if (frame != FRAME_IS_THERE)
 		put_frame(&batch, frame == FRAME);
-	/* Put and deleted in one: it works whether they are there or not. */
-	int r = put_gate(&batch, before, nft_put_elements);
+	int r = list_gate(&batch, before, &old);
 	if (r == 0)
-		r = put_gate(&batch, before, nft_put_elements_delete);
+		r = list_gate(&batch, after, &new);
 	if (r == 0)
-		r = put_gate(&batch, after, nft_put_elements);
+		r = nft_put_changed(&batch, &old, &new);
 	if (r < 0)
 		return err_oom(reterr);
 	r = nft_batch_commit(&batch, netlink);
@@ -769,8 +774,7 @@ int gate_change(struct netlink *netlink, const struct gate *before, const struct
 	return holds_after ? commit_with_frame(netlink, before, after, reterr) : 0;
 }
 
-/* What is still there is left alone: of a concatenation with intervals that is deleted and put in one transaction, kernels before
- * 6.17 find neither for a moment, and then who asks is refused. */
+/* What is still there is left alone (sys/nft_change.h): who is allowed is not refused for a moment. */
 int gate_restore(struct netlink *netlink, const struct gate *gate, struct err **reterr)
 {
 	return holds(gate) ? commit_with_frame(netlink, NULL, gate, reterr) : 0;
@@ -848,7 +852,7 @@ static int change_opened(struct netlink *netlink, const struct gate *gate, const
 	nft_batch_begin(&batch, NFPROTO_INET, gate->table);
 	/* Only what is put anew has its time anew. */
 	for (size_t i = 0; i < (opens ? 3 : 2); i++)
-		each_source(gate, put_opening, &(struct opening){ { &batch, again[i], gate }, which, count });
+		each_source(gate, put_opening, &(struct opening){ { &batch, again[i], gate, NULL }, which, count });
 	int r = nft_batch_commit(&batch, netlink);
 	if (r == -ENOENT)
 		return gate_restore(netlink, gate, reterr);

@@ -16,6 +16,7 @@
 
 #include "network/lacking.h"
 #include "network/published.h"
+#include "sys/nft_change.h"
 
 #define EXEC_ROOT_USUAL "/run/tare"
 #define FAILURE_MAX     4096
@@ -415,14 +416,18 @@ typedef void put_elements_fn(struct nft_batch *batch, const struct nft_set *set,
 /* Puts or deletes, whichever `put` is. */
 struct change {
 	struct nft_batch *batch;
-	put_elements_fn *put;
+	put_elements_fn *put; /* or they are listed */
 	const char *comment;
+	struct nft_elements *list;
 };
 
 static void put(const struct change *change, enum set_id set, struct nft_element *element)
 {
 	element->comment = change->comment;
-	change->put(change->batch, &sets[set], element, 1);
+	if (change->list)
+		nft_elements_add(change->list, NFPROTO_INET, &sets[set], element);
+	else
+		change->put(change->batch, &sets[set], element, 1);
 }
 
 static void put_interface(const struct change *change, enum set_id set, const char *interface)
@@ -632,17 +637,51 @@ static int refuse(const struct nft_batch *batch, const struct netlink *netlink, 
 		what.data ? what.data : strerror(-r));
 }
 
+struct finding {
+	struct nft_elements *list;
+	const struct nft_set *set;
+};
+
+static int list_found(const struct nft_element *element, void *user)
+{
+	const struct finding *finding = user;
+	struct nft_element bare = *element;
+	bare.comment = NULL; /* it lives as long as this call */
+	nft_elements_add(finding->list, NFPROTO_INET, finding->set, &bare);
+	return 0;
+}
+
+/* The sets that hold addresses to interfaces are not flushed: for a moment nothing would come out of containers. */
+static int list_sources(struct netlink *netlink, const char *table, struct nft_elements *list)
+{
+	int r = 0;
+	for (size_t set = SET_SOURCE4; r == 0 && set <= SET_SOURCE6; set++) {
+		r = nft_elements_each(netlink, NFPROTO_INET, table, sets[set].name, list_found,
+			&(struct finding){ list, &sets[set] });
+		r = r == -ENOENT ? 0 : r;
+	}
+	return r;
+}
+
 int table_networks(struct netlink *netlink, const char *table, const struct lease_bridge *bridges, size_t count,
 	struct err **reterr)
 {
+	_cleanup_(nft_elements_finish) struct nft_elements old = { 0 }, new = { 0 };
 	_cleanup_(nft_batch_finish) struct nft_batch batch;
 	nft_batch_begin(&batch, NFPROTO_INET, table);
 	put_frame(&batch);
-	for (size_t set = BY_NETWORK_FIRST; set <= BY_NETWORK_LAST; set++)
-		nft_put_set_flush(&batch, &sets[set]);
+	for (size_t set = BY_NETWORK_FIRST; set <= BY_NETWORK_LAST; set++) {
+		if (set < SET_SOURCE4 || set > SET_SOURCE6)
+			nft_put_set_flush(&batch, &sets[set]);
+	}
 	for (size_t i = 0; i < count; i++)
-		put_network(&(struct change){ &batch, nft_put_elements, bridges[i].network }, &bridges[i]);
-	int r = nft_batch_commit(&batch, netlink);
+		put_network(&(struct change){ .comment = bridges[i].network, .list = &new }, &bridges[i]);
+	int r = list_sources(netlink, table, &old);
+	if (r < 0)
+		return err_errno(reterr, r, "cannot read the table %s", table);
+	if (nft_put_changed(&batch, &old, &new) < 0)
+		return err_oom(reterr);
+	r = nft_batch_commit(&batch, netlink);
 	return r < 0 ? refuse(&batch, netlink, r, reterr) : 0;
 }
 
@@ -652,7 +691,7 @@ int table_network_add(struct netlink *netlink, const char *table, const struct l
 	_cleanup_(nft_batch_finish) struct nft_batch batch;
 	nft_batch_begin(&batch, NFPROTO_INET, table);
 	put_frame(&batch);
-	put_network(&(struct change){ &batch, nft_put_elements, bridge->network }, bridge);
+	put_network(&(struct change){ &batch, nft_put_elements, bridge->network, NULL }, bridge);
 	int r = nft_batch_commit(&batch, netlink);
 	return r < 0 ? refuse(&batch, netlink, r, reterr) : 0;
 }
@@ -662,8 +701,8 @@ int table_network_remove(struct netlink *netlink, const char *table, const struc
 {
 	_cleanup_(nft_batch_finish) struct nft_batch batch;
 	nft_batch_begin(&batch, NFPROTO_INET, table);
-	put_network(&(struct change){ &batch, nft_put_elements, bridge->network }, bridge);
-	put_network(&(struct change){ &batch, nft_put_elements_delete, bridge->network }, bridge);
+	put_network(&(struct change){ &batch, nft_put_elements, bridge->network, NULL }, bridge);
+	put_network(&(struct change){ &batch, nft_put_elements_delete, bridge->network, NULL }, bridge);
 	int r = nft_batch_commit(&batch, netlink);
 	return r < 0 && r != -ENOENT ? refuse(&batch, netlink, r, reterr) : 0;
 }
@@ -692,9 +731,9 @@ static int put_with_frame(struct netlink *netlink, const char *table, const char
 	for (size_t i = 0; i < count; i++) {
 		struct lease_bridge bridge = bridge_of(&endpoints[i]);
 		if (is_bridged(&endpoints[i]))
-			put_network(&(struct change){ &batch, nft_put_elements, bridge.network }, &bridge);
+			put_network(&(struct change){ &batch, nft_put_elements, bridge.network, NULL }, &bridge);
 	}
-	put_container(&(struct change){ &batch, nft_put_elements, owner }, endpoints, count);
+	put_container(&(struct change){ &batch, nft_put_elements, owner, NULL }, endpoints, count);
 	int r = nft_batch_commit(&batch, netlink);
 	return r < 0 ? refuse(&batch, netlink, r, reterr) : 0;
 }
@@ -704,7 +743,7 @@ int table_container_add(struct netlink *netlink, const char *table, const char *
 {
 	_cleanup_(nft_batch_finish) struct nft_batch batch;
 	nft_batch_begin(&batch, NFPROTO_INET, table);
-	put_container(&(struct change){ &batch, nft_put_elements, owner }, endpoints, count);
+	put_container(&(struct change){ &batch, nft_put_elements, owner, NULL }, endpoints, count);
 	int r = nft_batch_commit(&batch, netlink);
 	if (r == -ENOENT)
 		return put_with_frame(netlink, table, owner, endpoints, count, reterr);
@@ -715,11 +754,13 @@ int table_container_change(struct netlink *netlink, const char *table, const cha
 	const struct lease_endpoint *before, size_t before_count, const struct lease_endpoint *after,
 	size_t after_count, struct err **reterr)
 {
+	_cleanup_(nft_elements_finish) struct nft_elements old = { 0 }, new = { 0 };
 	_cleanup_(nft_batch_finish) struct nft_batch batch;
 	nft_batch_begin(&batch, NFPROTO_INET, table);
-	put_container(&(struct change){ &batch, nft_put_elements, owner }, before, before_count);
-	put_container(&(struct change){ &batch, nft_put_elements_delete, owner }, before, before_count);
-	put_container(&(struct change){ &batch, nft_put_elements, owner }, after, after_count);
+	put_container(&(struct change){ .comment = owner, .list = &old }, before, before_count);
+	put_container(&(struct change){ .comment = owner, .list = &new }, after, after_count);
+	if (nft_put_changed(&batch, &old, &new) < 0)
+		return err_oom(reterr);
 	int r = nft_batch_commit(&batch, netlink);
 	if (r == -ENOENT)
 		return put_with_frame(netlink, table, owner, after, after_count, reterr);
@@ -742,8 +783,8 @@ int table_container_remove(struct netlink *netlink, const char *table, const cha
 	_cleanup_(nft_batch_finish) struct nft_batch batch;
 	nft_batch_begin(&batch, NFPROTO_INET, table);
 	/* Put and deleted in one: it works whether they are there or not, and leaves those of others alone. */
-	put_container(&(struct change){ &batch, nft_put_elements, owner }, endpoints, count);
-	put_container(&(struct change){ &batch, nft_put_elements_delete, owner }, endpoints, count);
+	put_container(&(struct change){ &batch, nft_put_elements, owner, NULL }, endpoints, count);
+	put_container(&(struct change){ &batch, nft_put_elements_delete, owner, NULL }, endpoints, count);
 	int r = nft_batch_commit(&batch, netlink);
 	return r < 0 && r != -ENOENT ? refuse(&batch, netlink, r, reterr) : 0;
 }

@@ -9,6 +9,7 @@
 
 #include "../unit.h"
 #include "base/buf.h"
+#include "sys/nft_change.h"
 #include "sys/nftables.h"
 
 #define LISTING_MAX (1024 * 1024)
@@ -317,6 +318,66 @@ static void elements_come_and_go_whole(void **state)
 	drop_table(netlink);
 }
 
+struct told {
+	int put, deleted;
+};
+
+static void count_change(const struct nft_change *change, void *user)
+{
+	struct told *told = user;
+	told->put += change->type == NFT_MSG_NEWSETELEM;
+	told->deleted += change->type == NFT_MSG_DELSETELEM;
+}
+
+/* Each digit stands for a hundred ports. */
+static void change_ranges(struct netlink *netlink, const char *before, const char *after, int put, int deleted)
+{
+	struct nft_elements lists[2] = { 0 };
+	const char *const firsts[] = { before, after };
+	struct netlink watch;
+	struct told told = { 0 };
+	for (int i = 0; i < 2; i++) {
+		for (const char *first = firsts[i]; *first; first++) {
+			struct nft_element element = { 0 };
+			uint16_t port = (uint16_t)((*first - '0') * 100);
+			protocol(&element.key, IPPROTO_TCP);
+			address(&element.key, "fd00::1");
+			element.last = element.key;
+			nft_value_add_port(&element.key, port);
+			nft_value_add_port(&element.last, (uint16_t)(port + 99));
+			address(&element.data, "fd00::2");
+			nft_elements_add(&lists[i], NFPROTO_INET, &map_range, &element);
+		}
+	}
+	struct nft_batch batch;
+	nft_batch_begin(&batch, NFPROTO_INET, "unit");
+	assert_int_equal(nft_watch_open(&watch), 0);
+	assert_int_equal(nft_put_changed(&batch, &lists[0], &lists[1]), 0);
+	commit(&batch, netlink);
+	assert_int_equal(nft_watch_read(&watch, count_change, &told), 0);
+	assert_int_equal(told.put, put);
+	assert_int_equal(told.deleted, deleted);
+	netlink_close(&watch);
+	nft_elements_finish(&lists[0]);
+	nft_elements_finish(&lists[1]);
+}
+
+static void what_stays_is_not_touched(void **state)
+{
+	struct netlink *netlink = netlink_of(state);
+	struct nft_batch batch;
+	nft_batch_begin(&batch, NFPROTO_INET, "unit");
+	nft_put_table(&batch);
+	nft_put_set(&batch, &map_range);
+	commit(&batch, netlink);
+	change_ranges(netlink, "", "123", 3, 0);
+	change_ranges(netlink, "123", "342", 1, 1);
+	change_ranges(netlink, "234", "234", 0, 0);
+	change_ranges(netlink, "234", "", 0, 3);
+	change_ranges(netlink, "5", "6", 2, 1); /* 5 was not there */
+	drop_table(netlink);
+}
+
 static void failures_name_their_object(void **state)
 {
 	struct netlink *netlink = netlink_of(state);
@@ -427,6 +488,7 @@ int main(void)
 		cmocka_unit_test(sets_are_listed_as_meant),
 		cmocka_unit_test(rules_are_listed_as_meant),
 		cmocka_unit_test(elements_come_and_go_whole),
+		cmocka_unit_test(what_stays_is_not_touched),
 		cmocka_unit_test(failures_name_their_object),
 		cmocka_unit_test(what_others_do_is_seen),
 	};
