@@ -1,5 +1,6 @@
 """Whether there is a CRIU here that works on this kernel: `criu check` decides. One in a folder of its own is found by PATH."""
 import functools
+import pathlib
 import shutil
 import subprocess
 
@@ -16,6 +17,12 @@ def missing():
     if not shutil.which("criu"):
         return "no criu here"
     return None if says_yes() else "this criu does not work on this kernel"
+
+
+def folder():
+    """Of one that is not the system's: with all that it needs, so it can be shown to a container at the same place."""
+    found = pathlib.Path(shutil.which("criu") or "/usr/sbin/criu").resolve().parent
+    return None if missing() or found.is_relative_to("/usr") else found.parent
 
 
 needed = pytest.mark.skipif(missing() is not None, reason=missing() or "")

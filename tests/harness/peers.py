@@ -7,10 +7,13 @@ import pathlib
 import signal
 import subprocess
 
+from . import criu
 from .box import RUNTIME
 from .engine import SLOW, docker_program, wait_for
 
 ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
+if criu.folder():
+    ENV["PATH"] += f":{criu.folder()}/bin"
 
 
 class Peer:
@@ -114,7 +117,7 @@ class Dockerd(Peer):
         command = ["dockerd", "--config-file", "/run/peer/daemon.json", "--data-root", "/run/peer/data", "--exec-root", "/run/docker",
                    "--pidfile", "/run/peer/pid", "-H", "unix:///run/peer/sock", "--storage-driver", "overlay2", "--iptables=false",
                    "--bridge=none", "--live-restore", "--add-runtime", f"tare={RUNTIME}"]
-        (self.files / "daemon.json").write_text("{}")
+        (self.files / "daemon.json").write_text('{"experimental": true}')  # checkpoints are
         # Older ones give themselves a better score, which takes a right that root may lack here.
         if "--oom-score-adjust" in subprocess.run(["dockerd", "--help"], capture_output=True, text=True, env=self.env).stdout:
             command.append("--oom-score-adjust=0")

@@ -7,7 +7,7 @@ import types
 
 import pytest
 
-from harness import images
+from harness import criu, images
 from harness.engine import BUILD, PROGRAMS, wait_for
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -115,7 +115,7 @@ SET_UP = "mkdir rootfs && tar -xf /busybox.tar -C rootfs && /tare/tare-runtime s
 def machine(system):
     """A container in which systemd is PID 1 and may make groups, and tare-runtime with a bundle in it."""
     system.tare("run", "-d", "--name", "machine", "--privileged", "-v", f"{PROGRAMS}:/tare:ro", "-v", f"{images.busybox_root()}:/busybox.tar:ro",
-                "-v", f"{images.busybox()}:/image.tar:ro", "-v", "/usr/lib/x86_64-linux-gnu:/lib-of-tests:ro", "-v", "/var/lib/tare", "system", "/sbin/init")
+                *([] if criu.folder() is None else ["-v", f"{criu.folder()}:{criu.folder()}:ro"]), "-v", f"{images.busybox()}:/image.tar:ro", "-v", "/usr/lib/x86_64-linux-gnu:/lib-of-tests:ro", "-v", "/var/lib/tare", "system", "/sbin/init")
     here = types.SimpleNamespace()
 
     def sh(script, code=0, **options):
@@ -222,6 +222,27 @@ def test_it_comes_and_goes(machine):
                 wrap="sh -c '/tare/tare-runtime --systemd-cgroup \"$@\" & while ! test -f /b/hooked; do sleep 0.05; done; kill -9 $!; wait $!' x")
     machine.sh("runtime delete --force c; rm hooked")
     gone(machine, "one-c.scope")
+
+
+@pytest.mark.skipif(criu.folder() is None, reason=criu.missing() or "criu is not in a folder of its own")
+def test_restored_into_a_scope(machine):
+    """With its limits, in systemd's eyes too, and twice. Of the machine's network: to keep another, CRIU wants tools that are not there."""
+    spec = json.loads(machine.spec)
+    namespaces = [each for each in spec["linux"]["namespaces"] if each["type"] != "network"]
+    machine.run("f", "tests-deep.slice:one:f", ("sh", "-c", "while :; do sleep 0.1; done"), resources=LIMITS, linux={**spec["linux"], "namespaces": namespaces,
+                "cgroupsPath": "tests-deep.slice:one:f", "resources": LIMITS}, wrap="sh -c '/tare/tare-runtime --systemd-cgroup \"$@\" >/dev/null 2>&1' x")
+    exact = limits_inside(machine, "f")
+    path = f"PATH={criu.folder()}/bin:/usr/sbin:/usr/bin:/bin; "
+    for _ in range(2):
+        machine.sh(path + "runtime checkpoint --image-path image f")
+        gone(machine, "one-f.scope")
+        machine.sh(path + "runtime restore -d --image-path image f </dev/null >out 2>&1; code=$?; cat out; exit $code")
+        assert machine.show("one-f.scope", "ActiveState", "TasksMax", "Slice") == {"ActiveState": "active", "TasksMax": "77", "Slice": "tests-deep.slice"}
+        assert limits_inside(machine, "f") == exact
+        assert machine.sh("pid=$(runtime state f | tr -dc '[:alnum:]:,' | sed 's/.*pid:\\([0-9]*\\).*/\\1/'); cut -d: -f3 /proc/$pid/cgroup | sort -u") \
+            == "/tests.slice/tests-deep.slice/one-f.scope"
+    machine.sh("runtime delete -f f; rm -r image")
+    gone(machine, "one-f.scope")
 
 
 def test_scopes_that_are_refused(machine):

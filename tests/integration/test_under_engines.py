@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from harness import images
+from harness import criu, images
 from harness.box import RUNTIME
 from harness.engine import wait_for
 from harness.peers import Containerd, Dockerd, Podman
@@ -116,6 +116,7 @@ def test_ctr_life_of_a_container(containerd):
     assert ctr_status(containerd, "long") is None
 
 
+@pytest.mark.skipif(criu.missing() is None, reason="criu is not missing")
 def test_ctr_checkpoint_says_what_is_missing(containerd):
     containerd.run(*ctr_run("-d", CTR_IMAGE, "still", "sleep", "1000"))
     told = containerd.run("task", "checkpoint", "--image-path", "/run/peer/checkpoint", "still", check=False)
@@ -123,6 +124,61 @@ def test_ctr_checkpoint_says_what_is_missing(containerd):
     assert ctr_status(containerd, "still") == "RUNNING"
     containerd.run("task", "rm", "-f", "still", check=False)
     containerd.run("container", "rm", "still")
+
+
+COUNTING = "n=0; while :; do n=$((n+1)); echo $n; sleep 0.1; done"
+
+
+@criu.needed
+def test_ctr_restores_elsewhere(containerd):
+    """From an image of the checkpoint, with what was written."""
+    containerd.run(*ctr_run("-d", CTR_IMAGE, "first", "sh", "-c", "x=kept; echo $x >/file; while :; do sleep 0.1; done"))
+    inside = "task", "exec", "--exec-id", "one"
+    wait_for(lambda: containerd.run(*inside, "first", "cat", "/file", check=False).stdout == "kept\n", "its file")
+    containerd.run("container", "checkpoint", "--task", "--rw", "--image", "first", "checkpoint:first")
+    assert ctr_status(containerd, "first") == "RUNNING"
+    containerd.run("task", "rm", "-f", "first", check=False)
+    containerd.run("container", "rm", "first")
+    containerd.run("container", "restore", "--live", "--rw", "second", "checkpoint:first")
+    assert ctr_status(containerd, "second") == "RUNNING"
+    assert containerd.run(*inside, "second", "sh", "-c", "cat /file /proc/1/comm") == "kept\nsh"
+    containerd.run("task", "rm", "-f", "second", check=False)
+    containerd.run("container", "rm", "second")
+
+
+def counted(docker, name):
+    lines = docker("logs", "--tail", "1", name).split()
+    return int(lines[-1]) if lines else 0
+
+
+@criu.needed
+def test_podman_checkpoint(podman):
+    """Stopped and restored, and by an archive, under another name beside the first."""
+    name = podman.start("-m", "64m", "busybox", "sh", "-c", COUNTING)
+    wait_for(lambda: counted(podman, name) >= 2, "it to count")
+    podman("container", "checkpoint", name)
+    before = counted(podman, name)
+    podman("container", "restore", name)
+    wait_for(lambda: counted(podman, name) > before, "it to count on")
+    podman("container", "checkpoint", "--leave-running", "--export", "/run/peer/archive.tar.gz", name)
+    podman("container", "restore", "--import", "/run/peer/archive.tar.gz", "--name", "copy")
+    assert podman("exec", "copy", "cat", "/proc/1/comm") == podman("exec", name, "cat", "/proc/1/comm") == "sh"
+    podman.end("copy")
+    podman.end(name)
+
+
+@criu.needed
+def test_dockerd_checkpoint(dockerd):
+    name = dockerd.start("busybox", "sh", "-c", COUNTING)
+    wait_for(lambda: counted(dockerd, name) >= 2, "it to count")
+    dockerd("checkpoint", "create", name, "point")
+    assert dockerd("checkpoint", "ls", name).split()[-1] == "point" and dockerd.inspect(name, ".State.Status") == "exited"
+    before = counted(dockerd, name)
+    dockerd("start", "--checkpoint", "point", name)
+    wait_for(lambda: counted(dockerd, name) > before, "it to count on")
+    dockerd("checkpoint", "create", "--leave-running", name, "other")
+    assert dockerd.inspect(name, ".State.Status") == "running"
+    dockerd.end(name)
 
 
 def test_ctr_terminals(containerd):
