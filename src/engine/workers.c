@@ -221,10 +221,10 @@ static int worker_send(struct worker *worker, json_t *body, const void *surplus,
 	size_t fd_count, struct err **reterr)
 {
 	_autojson_ json_t *owned = body;
-	_cleanup_(buf_finish) struct buf text = BUF_INIT(CHANNEL_MESSAGE_MAX);
+	_cleanup_(buf_finish) struct buf text = BUF_INIT(WORKER_MESSAGE_MAX);
 	int r = message_pack(owned, surplus, surplus_len, &text);
 	if (r == 0)
-		r = channel_send(worker->channel, text.data, text.len, fds, fd_count);
+		r = channel_send_long(worker->channel, text.data, text.len, fds, fd_count);
 	return r < 0 ? err_errno(reterr, r, "cannot talk to a new worker") : 0;
 }
 

@@ -14,6 +14,8 @@
 #define MESSAGE_VERSION 1
 /* No answer is expected. */
 #define MESSAGE_NO_ID (-1)
+/* What a worker is asked for may have an image's whole configuration in it (channel_send_long). */
+#define WORKER_MESSAGE_MAX (8 * 1024 * 1024)
 
 struct message {
 	json_t *body;

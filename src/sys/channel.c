@@ -25,6 +25,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -148,6 +149,50 @@ static ssize_t message_receive_flags(int fd, void *data, size_t size, int fds[CH
 ssize_t message_receive(int fd, void *data, size_t size, int fds[CHANNEL_FDS_MAX], size_t *ret_fd_count)
 {
 	return message_receive_flags(fd, data, size, fds, ret_fd_count, 0);
+}
+
+/* Messages in a file */
+
+static const char in_a_file[] = "file"; /* no message of ours begins so */
+
+int channel_send_long(struct channel *channel, const void *data, size_t len, const int *fds, size_t fd_count)
+{
+	int all[CHANNEL_FDS_MAX];
+	if (len <= CHANNEL_MESSAGE_MAX)
+		return channel_send(channel, data, len, fds, fd_count);
+	if (fd_count >= CHANNEL_FDS_MAX)
+		return -EMSGSIZE;
+	_autoclose_ int file = memfd_create("message", MFD_CLOEXEC);
+	int r = file < 0 ? -errno : io_write_full(file, data, len);
+	if (r < 0)
+		return r;
+	memcpy(all, fds, fd_count * sizeof *fds);
+	all[fd_count] = file;
+	return channel_send(channel, in_a_file, sizeof in_a_file, all, fd_count + 1);
+}
+
+static int read_file(int fd, struct buf *ret)
+{
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return -errno;
+	buf_reset(ret);
+	return io_read_all(fd, ret);
+}
+
+int message_receive_long(int fd, struct buf *ret, int fds[CHANNEL_FDS_MAX], size_t *ret_fd_count)
+{
+	int r = buf_reserve(ret, CHANNEL_MESSAGE_MAX);
+	if (r < 0)
+		return r;
+	ssize_t len = message_receive(fd, ret->data, CHANNEL_MESSAGE_MAX, fds, ret_fd_count);
+	if (len < 0)
+		return (int)len;
+	ret->len = (size_t)len;
+	if (ret->len != sizeof in_a_file || memcmp(ret->data, in_a_file, sizeof in_a_file) != 0 || !*ret_fd_count)
+		return 0;
+	r = read_file(fds[--*ret_fd_count], ret);
+	fd_close(&fds[*ret_fd_count]);
+	return r;
 }
 
 /* Sending */

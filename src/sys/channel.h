@@ -10,6 +10,7 @@
 
 #include <sys/types.h>
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "sys/loop.h"
 
@@ -48,6 +49,13 @@ int message_send(int fd, const void *data, size_t len, const int *fds, size_t fd
 /* Returns the length, 0 at end of file, -errno (-EMSGSIZE: more bytes or descriptors than fit). Received descriptors are
  * O_CLOEXEC; unused slots are -1. */
 ssize_t message_receive(int fd, void *data, size_t size, int fds[CHANNEL_FDS_MAX], size_t *ret_fd_count);
+
+/*
+ * The same for messages of any length: what is more than CHANNEL_MESSAGE_MAX is in a file without a name, the last of the
+ * descriptors. For a peer of the same build, which receives with message_receive_long: 0 with an empty buffer at end of file.
+ */
+int channel_send_long(struct channel *channel, const void *data, size_t len, const int *fds, size_t fd_count);
+int message_receive_long(int fd, struct buf *ret, int fds[CHANNEL_FDS_MAX], size_t *ret_fd_count);
 
 /* Connected pair, and a listener/connector on a path reached through a folder's descriptor (sun_path is short). */
 int channel_pair(int ret_fds[2]);

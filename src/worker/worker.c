@@ -237,19 +237,17 @@ static int handle(struct worker *worker, const struct message *message, int *fd)
 /* An engine that died before it sent anything is no fault of this process. */
 static int one_message(struct worker *worker)
 {
-	_cleanup_free_ char *data = malloc(CHANNEL_MESSAGE_MAX);
+	_cleanup_(buf_finish) struct buf text = BUF_INIT(WORKER_MESSAGE_MAX);
 	_autofree_(err) struct err *err = NULL;
 	struct message message;
 	int fds[CHANNEL_FDS_MAX], status;
 	size_t count;
-	ssize_t len;
 
-	if (!data)
+	if (message_receive_long(CHANNEL_FD, &text, fds, &count) < 0)
 		return EXIT_FAILURE;
-	len = message_receive(CHANNEL_FD, data, CHANNEL_MESSAGE_MAX, fds, &count);
-	if (len <= 0)
-		return len == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-	if (message_parse(data, (size_t)len, &message, &err) < 0) {
+	if (!text.len)
+		return EXIT_SUCCESS;
+	if (message_parse(text.data, text.len, &message, &err) < 0) {
 		log_error("the engine's message: %s", err_message(err));
 		return EXIT_FAILURE;
 	}

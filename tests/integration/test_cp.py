@@ -325,6 +325,12 @@ def test_commit_and_its_body(engine):
     assert (config["Cmd"], config["Entrypoint"], config["User"], config["ExposedPorts"]) == (
         ["echo", "body"], ["busybox"], "user", {"80/tcp": {}})
     assert engine.docker("run", "--rm", "body").stdout == "body\n"
+    assert engine.docker("rmi", "body").stdout
+    for size, status in ((300_000, 201), (3_900_000, 201), (4_200_000, 413)):  # past what one message holds, and past what a request may say
+        labels = {"long": "x" * (size // 2), "longer": "y" * (size // 2)}
+        got, made = engine.api("POST", f"/commit?container={container}&repo=body", {"Labels": labels})
+        assert got == status, (size, made)
+        assert status != 201 or config_of(engine, made["Id"])["Config"]["Labels"] == labels
     for query, status in (("container=nowhere", 404), (f"container={container}&repo=BAD", 400), (f"container={container}&changes=FROM%20x", 400)):
         assert engine.api("POST", f"/commit?{query}")[0] == status
     engine.docker("rm", container)

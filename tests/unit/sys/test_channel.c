@@ -295,6 +295,39 @@ static void listener_is_reached_by_folder_and_private(void **state)
 	assert_int_equal(rmdir(folder), 0);
 }
 
+/* On both sides of what one message holds; and with all descriptors that fit beside the file. */
+static void long_messages_arrive_whole(void **state)
+{
+	struct peer *peer = *state;
+	for (size_t len = CHANNEL_MESSAGE_MAX - 1; len <= CHANNEL_MESSAGE_MAX + 1; len++) {
+		_cleanup_(buf_finish) struct buf sent = BUF_INIT(len), got = BUF_INIT(CHANNEL_MESSAGE_MAX + 1);
+		int fds[CHANNEL_FDS_MAX], before = count_fds();
+		size_t count;
+		for (size_t i = 0; i < len; i++)
+			assert_int_equal(buf_putc(&sent, (char)('a' + i % 26)), 0);
+		assert_int_equal(channel_send_long(peer->channel, sent.data, len, &peer->raw, 1), 0);
+		assert_int_equal(message_receive_long(peer->raw, &got, fds, &count), 0);
+		assert_int_equal(count, 1);
+		assert_int_equal(got.len, len);
+		assert_memory_equal(got.data, sent.data, len);
+		close(fds[0]);
+		assert_int_equal(count_fds(), before);
+	}
+	int many[CHANNEL_FDS_MAX], fds[CHANNEL_FDS_MAX];
+	_cleanup_(buf_finish) struct buf sent = BUF_INIT(CHANNEL_MESSAGE_MAX + 1), got = BUF_INIT(CHANNEL_MESSAGE_MAX);
+	size_t count;
+	for (size_t i = 0; i < CHANNEL_FDS_MAX; i++)
+		many[i] = peer->raw;
+	for (size_t i = 0; i <= CHANNEL_MESSAGE_MAX; i++)
+		assert_int_equal(buf_putc(&sent, 'x'), 0);
+	assert_int_equal(channel_send_long(peer->channel, sent.data, sent.len, many, CHANNEL_FDS_MAX), -EMSGSIZE);
+	assert_int_equal(channel_send_long(peer->channel, sent.data, sent.len, many, CHANNEL_FDS_MAX - 1), 0);
+	assert_int_equal(message_receive_long(peer->raw, &got, fds, &count),
+		-EFBIG); /* than the receiver has room for */
+	for (size_t i = 0; i < count; i++)
+		close(fds[i]);
+}
+
 int main(void)
 {
 #define channel_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -309,6 +342,7 @@ int main(void)
 		channel_test(drain_leaves_the_end_to_the_loop),
 		channel_test(channel_may_be_freed_in_its_message),
 		channel_test(listener_is_reached_by_folder_and_private),
+		channel_test(long_messages_arrive_whole),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
