@@ -9,6 +9,10 @@
 /* What records of json-file say of their container: engine/log_attrs.h. */
 static const char *const attributes[] = { "labels", "labels-regex", "env", "env-regex", "tag" };
 
+/* Docker's own that we don't have. */
+static const char *const foreign_drivers[] = { "awslogs", "fluentd", "gcplogs", "gelf", "journald", "splunk",
+	"syslog" };
+
 static bool is_attribute(const char *driver, const char *key)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(attributes); i++)
@@ -75,6 +79,11 @@ int logopts_parse(const struct log_config *log, struct logopts *ret, struct err 
 	*ret = (struct logopts){
 		.driver = driver, .max_size = LOGOPTS_MAX_SIZE_DEFAULT, .max_file = LOGOPTS_MAX_FILE_DEFAULT
 	};
+	for (size_t i = 0; i < ARRAY_SIZE(foreign_drivers); i++)
+		if (strcmp(driver, foreign_drivers[i]) == 0)
+			return err_set(reterr, ERR_INVALID, 0,
+				"logging driver %s is not supported by this engine, whose drivers are json-file, local and none",
+				driver);
 	if (strcmp(driver, "json-file") != 0 && strcmp(driver, "local") != 0 && strcmp(driver, "none") != 0)
 		return err_set(reterr, ERR_INVALID, 0, "error looking up logging plugin %s: plugin \"%s\" not found",
 			driver, driver);

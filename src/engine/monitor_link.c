@@ -645,6 +645,9 @@ static int link_send(struct monitor_link *link, struct pending *pending, struct 
 			link->finish_sent |= link->anticipates;
 			r = 0;
 		}
+		if (r == -EFBIG || r == -EMSGSIZE)
+			return err_set(reterr, ERR_TOO_LARGE, -r, "the request is larger than %d bytes",
+				CHANNEL_MESSAGE_MAX);
 		return r < 0 ? err_errno(reterr, r, "cannot talk to the container's monitor") : 0;
 	}
 	return spawn(link, reterr);

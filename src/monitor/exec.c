@@ -541,8 +541,10 @@ int exec_resize(struct monitor *monitor, const char *id, uint16_t columns, uint1
 	int ret = exec_find(monitor, id, &exec, reterr);
 	if (ret < 0)
 		return ret;
-	if (exec->phase != EXEC_RUNNING)
+	if (exec->phase == EXEC_CREATED)
 		return err_set(reterr, ERR_CONFLICT, 0, "exec process is not started");
+	if (exec->phase != EXEC_RUNNING)
+		return err_set(reterr, ERR_NOT_FOUND, 0, "no such exec: %s has ended", id);
 	int terminal = procio_terminal(&exec->stdio);
 	ret = terminal >= 0 ? pty_set_size(terminal, columns, rows) : 0;
 	return ret < 0 ? err_errno(reterr, ret, "cannot resize the terminal of exec %s", id) : 0;

@@ -731,6 +731,11 @@ def test_exec_streams_and_code(monitors):
 def test_exec_terminal(monitors):
     monitor = monitors("sleep", "1000")
     monitor.ask("start")
+    unstarted = secrets.token_hex(32)
+    monitor.ask("exec-create", exec=unstarted, config={"Cmd": ["true"], "Tty": True})
+    with pytest.raises(Failed) as caught:
+        monitor.ask("resize", exec=unstarted, width=5, height=5)
+    assert caught.value.kind == "conflict"
     name, client = monitor.exec("sh", tty=True, stdin=True, console_height=11, console_width=44)
     client.read_head()
     client.sock.sendall(b"stty size\n")
@@ -740,6 +745,9 @@ def test_exec_terminal(monitors):
     client.read_until(b"22 55")
     client.read_all()
     assert monitor.ask("exec-inspect", exec=name)["exec_state"]["ExitCode"] == 9
+    with pytest.raises(Failed) as caught:
+        monitor.ask("resize", exec=name, width=5, height=5)
+    assert caught.value.kind == "not-found"
     monitor.finish()
 
 

@@ -96,7 +96,7 @@ static const struct {
 	{ "{'HostConfig':{'UTSMode':'private'}}", "invalid UTS mode: private" },
 	{ "{'HostConfig':{'Runtime':'kata'}}", "unknown or invalid runtime name: kata" },
 	{ "{'HostConfig':{'LogConfig':{'Type':'syslog'}}}",
-		"error looking up logging plugin syslog: plugin \"syslog\" not found" },
+		"logging driver syslog is not supported by this engine, whose drivers are json-file, local and none" },
 	{ "{'HostConfig':{'LogConfig':{'Type':'json-file','Config':{'max-sise':'1m'}}}}",
 		"unknown log opt 'max-sise' for json-file log driver" },
 	{ "{'HostConfig':{'LogConfig':{'Config':{'max-file':'0'}}}}", "max-file cannot be less than 1" },
