@@ -3,6 +3,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -22,6 +23,10 @@ class Terminal:
 
     def resize(self, rows, columns):
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def announce(self):
+        """Has the program look at the size once more."""
+        self.process.send_signal(signal.SIGWINCH)
 
     def type(self, text):
         os.write(self.master, text.encode())

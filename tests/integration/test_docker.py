@@ -3,7 +3,6 @@ import concurrent.futures
 import json
 import pathlib
 import re
-import signal
 import subprocess
 import time
 
@@ -121,7 +120,7 @@ def test_a_real_terminal(client):
     # The signal, the request and the ioctl have no common event: the shell looks until it sees them. And docker's command looks at
     # the size first and listens for changes then: one that comes in between it does not hear of.
     terminal.type("until stty size | grep '50 120'; do sleep 0.1; done; tty\n")
-    terminal.expect("\n50 120", nudge=lambda: terminal.process.send_signal(signal.SIGWINCH))
+    terminal.expect("\n50 120", nudge=terminal.announce)
     terminal.expect("/dev/pts/0")
     terminal.type("sh -c 'echo in front; exec sleep 100'\n")
     terminal.expect("\nin front")

@@ -16,7 +16,7 @@ CTR_IMAGE = "docker.io/library/busybox:latest"
 LIMIT = "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null; true"
 POLITE = "trap 'echo bye; exit 5' TERM; echo ready; while :; do sleep 0.1; done"
 
-SIZED = "tty; while [ \"$(stty size)\" != '31 77' ]; do sleep 0.1; done; echo siz''ed\n"  # which is told after the start
+SIZED = "tty; while [ \"$(stty size)\" != '31 77' ]; do sleep 0.1; done; echo siz''ed\n"  # which is told after the start, by a client that may miss the moment
 
 
 def opened(peer, *load):
@@ -185,7 +185,7 @@ def test_ctr_terminals(containerd):
     terminal = Terminal(containerd, *containerd.inside(*containerd.cli, *ctr_run("--rm", "-t", CTR_IMAGE, "tty", "sh")), rows=31, columns=77)
     terminal.type(SIZED)
     terminal.expect("/dev/pts/0")
-    terminal.expect("sized")
+    terminal.expect("sized", nudge=terminal.announce)
     within = Terminal(containerd, *containerd.inside(*containerd.cli, "task", "exec", "-t", "--exec-id", "two", "tty", "sh", "-c", "tty; exit 4"))
     within.expect("/dev/pts/1")
     assert within.wait() == 4
@@ -257,7 +257,7 @@ def test_terminals(docker):
     first = terminal("run", "--rm", "-it", "--name", "tty", *docker.common, "busybox", "sh")
     first.type(SIZED)
     first.expect("/dev/pts/0")
-    first.expect("sized")
+    first.expect("sized", nudge=first.announce)
     second = terminal("exec", "-it", "tty", "sh", "-c", "tty; exit 4")
     second.expect("/dev/pts/1")
     assert second.wait() == 4
