@@ -156,19 +156,34 @@ static void put_forgotten(struct netlink_request *request, const struct lease_en
 	}
 }
 
+/* Who connects to a port that the host publishes has a route by lo, and so segments as large as lo lets through. Where somebody has
+ * allowed more than the usual there, it is not to be cut up on its way. A bridge that is the host's own is left as it is. */
+static void put_segments(struct site *site, struct netlink_request *request, const struct link_info *bridge,
+	const struct link_info *end)
+{
+	struct link_info lo;
+	if (link_find(&site->host, "lo", &lo) < 0)
+		return;
+	if (lo.segment != end->segment)
+		link_put_segment(request, end->index, lo.segment);
+	if (lo.segment != bridge->segment && lease_is_owner(bridge->alias))
+		link_put_segment(request, bridge->index, lo.segment);
+}
+
 /* The host's end: no addresses of the kernel's making, and up. The bridge is told where the container is, and not left to learn it: the
  * namespace of a container that had the same addresses may still be on its way out, and would go on getting what is sent to them. */
-static int put_up_outside(struct site *site, const struct lease_endpoint *endpoint, int bridge, const uint8_t *mac,
-	struct err **reterr)
+static int put_up_outside(struct site *site, const struct lease_endpoint *endpoint, const struct link_info *bridge,
+	const uint8_t *mac, struct err **reterr)
 {
 	_cleanup_(netlink_request_finish) struct netlink_request request = NETLINK_REQUEST;
 	struct link_info info;
-	int results[7];
+	int results[9];
 	int r = link_find(&site->host, site->host_end, &info);
 	if (r < 0)
 		return failed(&site->host, r, endpoint, "the interface that was made is not there", reterr);
-	put_forgotten(&request, endpoint, bridge);  /* fails if there is nothing to forget */
-	link_put_no_autoconf(&request, info.index); /* fails where there is no IPv6 */
+	put_forgotten(&request, endpoint, bridge->index); /* fails if there is nothing to forget */
+	link_put_no_autoconf(&request, info.index);       /* fails where there is no IPv6 */
+	put_segments(site, &request, bridge, &info);      /* slower without */
 	unsigned first = request.count;
 	link_put_up(&request, info.index, true);
 	if (mac)
@@ -200,7 +215,7 @@ static int make_veth(struct site *site, const struct lease_endpoint *endpoint, c
 		.mtu = (unsigned)endpoint->mtu,
 		.peer = &peer };
 	r = make_link(site, endpoint, &link, reterr);
-	return r < 0 ? r : put_up_outside(site, endpoint, bridge.index, mac, reterr);
+	return r < 0 ? r : put_up_outside(site, endpoint, &bridge, mac, reterr);
 }
 
 static int make_vlan(struct site *site, const struct lease_endpoint *endpoint, const uint8_t *mac, struct err **reterr)

@@ -8,6 +8,8 @@
 #include "base/strv.h"
 #include "spec/oci_check.h"
 
+#define OWNER "tare "
+
 #define PORT_MAX 65535
 #define MTU_MAX  65535
 
@@ -99,7 +101,12 @@ static bool is_set(const char *text)
 
 void lease_owner(const char *exec_root, char out[static LEASE_OWNER_SIZE])
 {
-	snprintf(out, LEASE_OWNER_SIZE, "tare %.200s", exec_root);
+	snprintf(out, LEASE_OWNER_SIZE, OWNER "%.200s", exec_root);
+}
+
+bool lease_is_owner(const char *alias)
+{
+	return strncmp(alias, OWNER, strlen(OWNER)) == 0;
 }
 
 bool lease_is_interface(const char *name)

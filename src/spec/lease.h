@@ -111,6 +111,8 @@ void lease_derive_mac(const char *ipv4, const char *ipv6, uint8_t ret[INET_MAC_B
 /* What interfaces of an engine's making have as their alias: whose they are. */
 #define LEASE_OWNER_SIZE 256
 void lease_owner(const char *exec_root, char out[static LEASE_OWNER_SIZE]);
+/* Some engine's. */
+bool lease_is_owner(const char *alias);
 
 /* An interface's name as the kernel takes it: 1 to 15 bytes, no slash, no space, not "." or "..", no control character, no
  * "%" (which it would count up) and no ":" (an alias). */

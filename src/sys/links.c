@@ -12,7 +12,8 @@
 
 #include "base/cleanup.h"
 
-#define LINKS_TRIES 20
+#define LINKS_TRIES  20
+#define IFLA_SEGMENT 63 /* IFLA_GSO_IPV4_MAX_SIZE, which is younger than the headers may be */
 
 static void begin_link(struct netlink_request *request, uint16_t type, uint16_t flags, int index, unsigned on,
 	unsigned mask)
@@ -119,6 +120,12 @@ void link_put_mtu(struct netlink_request *request, int index, unsigned mtu)
 {
 	begin_link(request, RTM_NEWLINK, 0, index, 0, 0);
 	netlink_put_u32(request, IFLA_MTU, mtu);
+}
+
+void link_put_segment(struct netlink_request *request, int index, unsigned segment)
+{
+	begin_link(request, RTM_NEWLINK, 0, index, 0, 0);
+	netlink_put_u32(request, IFLA_SEGMENT, segment);
 }
 
 static void put_port_flag(struct netlink_request *request, int index, uint16_t flag, bool on)
@@ -242,10 +249,10 @@ static void copy_text(char *out, size_t size, const struct nlattr *attribute)
 static int read_link(const struct nlmsghdr *message, struct link_info *ret)
 {
 	const struct ifinfomsg *info = NLMSG_DATA(message);
-	const struct nlattr *table[IFLA_IFALIAS + 1], *kind[IFLA_INFO_KIND + 1] = { 0 };
+	const struct nlattr *table[IFLA_SEGMENT + 1], *kind[IFLA_INFO_KIND + 1] = { 0 };
 	int r = message->nlmsg_len < NLMSG_LENGTH(sizeof(*info)) ? -EBADMSG : 0;
 	if (r == 0)
-		r = netlink_message_attributes(message, sizeof(*info), table, IFLA_IFALIAS);
+		r = netlink_message_attributes(message, sizeof(*info), table, IFLA_SEGMENT);
 	if (r == 0 && table[IFLA_LINKINFO])
 		r = netlink_attributes(netlink_data(table[IFLA_LINKINFO]), netlink_len(table[IFLA_LINKINFO]), kind,
 			IFLA_INFO_KIND);
@@ -255,7 +262,8 @@ static int read_link(const struct nlmsghdr *message, struct link_info *ret)
 		.master = (int)netlink_u32(table[IFLA_MASTER], 0),
 		.parent = (int)netlink_u32(table[IFLA_LINK], 0),
 		.flags = info->ifi_flags,
-		.mtu = netlink_u32(table[IFLA_MTU], 0) };
+		.mtu = netlink_u32(table[IFLA_MTU], 0),
+		.segment = netlink_u32(table[IFLA_SEGMENT], 0) };
 	copy_text(ret->name, sizeof(ret->name), table[IFLA_IFNAME]);
 	copy_text(ret->alias, sizeof(ret->alias), table[IFLA_IFALIAS]);
 	copy_text(ret->kind, sizeof(ret->kind), kind[IFLA_INFO_KIND]);

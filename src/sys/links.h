@@ -48,6 +48,9 @@ void link_put_move(struct netlink_request *request, int index, int netns_fd, con
 /* The same one again counts as a change, too. */
 void link_put_mac(struct netlink_request *request, int index, const uint8_t *mac);
 void link_put_mtu(struct netlink_request *request, int index, unsigned mtu);
+/* What of a TCP stream over IPv4 goes through in one piece, where the usual is 64 kB: what is larger is cut into packets of the MTU
+ * before. A bridge takes more than the usual once it has a port. */
+void link_put_segment(struct netlink_request *request, int index, unsigned segment);
 /* One port of a bridge that talks to no other isolated one. The interface must be at its bridge. */
 void link_put_isolated(struct netlink_request *request, int index, bool isolated);
 /* One that gets back what it sent, if that is where it has to go: with br_netfilter, a packet to one's own published port. */
@@ -75,6 +78,7 @@ struct link_info {
 	int parent; /* IFLA_LINK: of a veth, its peer */
 	unsigned flags;
 	unsigned mtu;
+	unsigned segment; /* 0: the kernel doesn't say */
 	char name[IF_NAMESIZE];
 	char kind[16];
 	char alias[LINK_ALIAS_SIZE];

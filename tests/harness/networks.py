@@ -2,7 +2,12 @@
 they go."""
 import json
 import re
+import socket
+import struct
 import subprocess
+
+RTM_NEWLINK, RTM_GETLINK, NLM_F_REQUEST, NLM_F_ACK, NLMSG_ERROR = 16, 18, 1, 4, 2
+IFLA_GSO_IPV4_MAX_SIZE = 63  # of which iproute2 knows nothing before 6.3
 
 
 def links():
@@ -43,3 +48,29 @@ def clear(engine):
         subprocess.run(["nft", f"add table {family} {name}; delete table {family} {name}"], check=True)
     for name in bridges(engine):
         subprocess.run(["ip", "link", "delete", name], check=True)
+
+
+def link_message(kind, flags, name, attributes=b""):
+    """What the kernel answers to a message about that interface."""
+    body = struct.pack("BxHiII", 0, 0, socket.if_nametoindex(name), 0, 0) + attributes
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as kernel:
+        kernel.send(struct.pack("IHHII", 16 + len(body), kind, NLM_F_REQUEST | flags, 1, 0) + body)
+        answer = kernel.recv(65536)
+    error = struct.unpack_from("i", answer, 16)[0] if struct.unpack_from("H", answer, 4)[0] == NLMSG_ERROR else 0
+    assert error == 0, (name, error)
+    return answer
+
+
+def segment(name):
+    """What of a TCP stream goes through that interface in one piece; None where the kernel has nothing to say of it."""
+    answer, at = link_message(RTM_GETLINK, 0, name), 32
+    while at < len(answer):
+        size, kind = struct.unpack_from("HH", answer, at)
+        if kind == IFLA_GSO_IPV4_MAX_SIZE:
+            return struct.unpack_from("I", answer, at + 4)[0]
+        at += (size + 3) & ~3
+    return None
+
+
+def allow_segment(name, size):
+    link_message(RTM_NEWLINK, NLM_F_ACK, name, struct.pack("HHI", 8, IFLA_GSO_IPV4_MAX_SIZE, size))

@@ -1,11 +1,23 @@
 """What daemon.json and tared's options say of networks: Docker's keys, each with what it does, and clear words for nonsense."""
+import ctypes
+import hashlib
 import json
+import os
+import select
+import socket
+import struct
 import subprocess
+import threading
+import time
 
 import pytest
 
 from harness import images, networks
 from harness.engine import PROGRAMS, TIMEOUT, Engine, wait_for
+from harness.nets import PATIENCE, Namespace
+
+USUAL, LARGE = 65536, 196608  # bytes in one segment
+SO_ATTACH_FILTER, ETH_P_IP = 26, 0x0800
 
 
 @pytest.fixture
@@ -32,6 +44,15 @@ def configured(tmp_path):
 def end(engine):
     engine.holder.terminate()
     engine.holder.wait(TIMEOUT)
+
+
+@pytest.fixture
+def allow_large():
+    """Makes lo let through larger segments, where the kernel can; it is as before after the test."""
+    can = networks.segment("lo") is not None
+    yield lambda: can and networks.allow_segment("lo", LARGE) is None
+    if can:
+        networks.allow_segment("lo", USUAL)
 
 
 def bridge(engine):
@@ -200,7 +221,7 @@ def test_the_address_that_ports_are_published_on(configured):
     engine.docker("network", "rm", "own", "six")
 
 
-def test_the_host_s_own_bridge(configured):
+def test_the_host_s_own_bridge(configured, allow_large):
     """Its addresses are the network's; it is neither made, nor otherwise configured, nor taken away."""
     subprocess.run("ip link add lan0 type bridge && ip addr add 10.74.0.7/24 dev lan0 && ip addr add fd74::7/64 dev lan0 && ip link set lan0 up",
                    shell=True, check=True)
@@ -209,7 +230,10 @@ def test_the_host_s_own_bridge(configured):
         described = bridge(engine)
         assert described["Options"]["com.docker.network.bridge.name"] == "lan0"
         assert described["IPAM"]["Config"] == [{"Subnet": "10.74.0.0/24", "IPRange": "10.74.0.128/25", "Gateway": "10.74.0.7"}]
+        usual = networks.segment("lan0")
+        allow_large()
         engine.docker("run", "-d", "--name", "on", "busybox", "sleep", "1000")
+        assert networks.segment("lan0") == usual
         assert "inet 10.74.0.128/24" in engine.tare("exec", "on", "ip", "addr").stdout
         assert " 0% packet loss" in engine.tare("exec", "on", "ping", "-c", "1", "-W", "30", "10.74.0.7").stdout
         own = json.loads(subprocess.check_output(["ip", "-j", "addr", "show", "lan0"]))[0]
@@ -295,3 +319,62 @@ def test_help_and_manual_page():
     page = subprocess.check_output([PROGRAMS / "tared", "--man"], text=True)
     assert "--default-address-pool base=SUBNET,size=BITS" in shown and "--icc" in shown
     assert page.startswith(".TH TARED 8") and "\\-\\-fixed\\-cidr\\-v6" in page and "host\\-gateway\\-ips" in page
+
+
+def larger_than_usual(namespace):
+    """A socket that is readable as soon as something larger than the usual has come to eth0 in one piece."""
+    def sniff():
+        sniffer = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_IP))
+        program = b"".join(struct.pack("HBBI", *line) for line in
+                           ((0x80, 0, 0, 0), (0x25, 0, 1, USUAL), (0x06, 0, 0, 64), (0x06, 0, 0, 0)))  # len > USUAL ? 64 bytes of it : none
+        buffer = (ctypes.c_char * len(program)).from_buffer_copy(program)
+        sniffer.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(buffer)))
+        sniffer.bind(("eth0", ETH_P_IP))
+        return sniffer
+    return namespace.do(sniff)
+
+
+def digest_of_all(listener, result):
+    digest = hashlib.sha256()
+    client, _ = listener.accept()
+    with client:
+        while piece := client.recv(1 << 20):
+            digest.update(piece)
+    result.append(digest.hexdigest())
+
+
+def test_what_lo_lets_through_in_one_piece_stays_whole(configured, allow_large):
+    """Links are as lo is when a container starts."""
+    engine = configured({})
+    run(engine, "true")
+    [name] = [name for name in networks.bridges(engine) if name.startswith("tare0")]
+    usual = networks.segment(name)
+    if not allow_large():
+        pytest.skip("no large segments over IPv4 before Linux 6.3")
+    assert usual == USUAL
+    engine.tare("network", "create", "new")
+    for network, options in (("new", ()), ("bridge", ("-p", "18099:99"))):
+        engine.tare("run", "-d", "--name", f"in-{network}", "--network", network, *options, "busybox", "sleep", "1000")
+    assert [networks.segment(bridge) for bridge in networks.bridges(engine)] == [LARGE, LARGE]
+    assert [networks.segment(port) for port in networks.ports(engine)] == [LARGE, LARGE]
+
+    pid = engine.api("GET", "/containers/in-bridge/json")[1]["State"]["Pid"]
+    container, result, sent = Namespace(f"/proc/{pid}/ns/net"), [], hashlib.sha256()
+    listener, piece, deadline = container.listen("0.0.0.0", 99), os.urandom(1 << 20), time.monotonic() + PATIENCE
+    thread = threading.Thread(target=digest_of_all, args=(listener, result), daemon=True)
+    thread.start()
+    with larger_than_usual(container) as sniffer, socket.create_connection(("127.0.0.1", 18099), PATIENCE) as client:
+        while not select.select([sniffer], [], [], 0)[0]:
+            assert time.monotonic() < deadline, "all of it comes in pieces"
+            client.sendall(piece)
+            sent.update(piece)
+    thread.join(PATIENCE)
+    assert result == [sent.hexdigest()]
+    listener.close()
+    container.close()
+
+    networks.allow_segment("lo", USUAL)
+    engine.tare("rm", "-f", "in-new", "in-bridge")
+    engine.tare("network", "rm", "new")
+    run(engine, "true")
+    assert networks.segment(name) == USUAL
