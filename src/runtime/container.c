@@ -39,6 +39,7 @@
 #include "runtime/birth.h"
 #include "runtime/container_internal.h"
 #include "runtime/hooks.h"
+#include "runtime/id_maps.h"
 #include "runtime/listener.h"
 #include "runtime/net_devices.h"
 #include "runtime/rdt.h"
@@ -227,6 +228,33 @@ static int end_scope_start(struct container *container, const struct oci_resourc
 	return resources_apply(container->group, &pids, RESOURCES_CHANGED, reterr);
 }
 
+static bool shows_own_groups(const struct oci_spec *spec)
+{
+	const struct oci_namespace *own = oci_spec_namespace(spec, "cgroup");
+
+	if (!own || (own->path && *own->path))
+		return false;
+	for (size_t i = 0; i < spec->mount_count; i++) {
+		const struct oci_mount *mount = &spec->mounts[i];
+		if (mount->type && (strcmp(mount->type, "cgroup") == 0 || strcmp(mount->type, "cgroup2") == 0) &&
+			!strv_has(mount->options, "ro") && !strv_has(mount->options, "rro"))
+			return true;
+	}
+	return false;
+}
+
+/* What the specification calls cgroup ownership: root of a user namespace, a systemd there say, can use what it may write to. */
+static int give_groups(struct container *container, const struct oci_spec *spec, struct err **reterr)
+{
+	const struct oci_linux *config = &spec->linux_config;
+	int64_t owner = id_map_host(config->uid_mappings, config->uid_mapping_count, 0);
+
+	if (!oci_spec_namespace(spec, "user") || !config->uid_mapping_count || owner < 0 || !shows_own_groups(spec))
+		return 0;
+	int r = cgroup_give(container->group, (uid_t)owner);
+	return r < 0 ? err_errno(reterr, r, "cannot give the container's root its cgroup") : 0;
+}
+
 static int make_groups(struct container *container, const struct oci_spec *spec,
 	const struct container_options *options, struct err **reterr)
 {
@@ -247,6 +275,9 @@ static int make_groups(struct container *container, const struct oci_spec *spec,
 	if (r < 0)
 		return err_errno(reterr, r, "cannot make the cgroup %s", failed);
 	container->groups_made = true;
+	r = give_groups(container, spec, reterr);
+	if (r < 0)
+		return r;
 	if (container->rdt_root) {
 		r = rdt_make(container->rdt_root, spec->linux_config.intel_rdt, container->id, reterr);
 		if (r < 0)

@@ -17,6 +17,14 @@ int id_map_text(const struct oci_id_mapping *maps, size_t count, struct buf *out
 	return 0;
 }
 
+int64_t id_map_host(const struct oci_id_mapping *maps, size_t count, uint32_t id)
+{
+	for (size_t i = 0; i < count; i++)
+		if (id >= maps[i].container_id && id - maps[i].container_id < maps[i].size)
+			return maps[i].host_id + (id - maps[i].container_id);
+	return count ? -1 : (int64_t)id;
+}
+
 int id_map_for_mount(const struct oci_mount *mount, const struct oci_spec *spec, struct err **reterr)
 {
 	_cleanup_(buf_finish) struct buf uids = BUF_INIT(ID_MAP_TEXT_MAX), gids = BUF_INIT(ID_MAP_TEXT_MAX);

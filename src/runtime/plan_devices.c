@@ -15,6 +15,7 @@
 #include <sys/sysmacros.h>
 
 #include "base/strv.h"
+#include "runtime/id_maps.h"
 #include "runtime/plan.h"
 
 static const struct {
@@ -87,19 +88,11 @@ static int fill_device(struct plan *plan, const struct oci_device *spec, struct 
 /* A node is there to be opened, whatever the host's /dev allows. */
 static const struct mount_attrs closed = { .set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC };
 
-static int64_t host_id(const struct oci_id_mapping *mappings, size_t count, uint32_t id)
-{
-	for (size_t i = 0; i < count; i++)
-		if (id >= mappings[i].container_id && id - mappings[i].container_id < mappings[i].size)
-			return mappings[i].host_id + (id - mappings[i].container_id);
-	return count ? -1 : (int64_t)id;
-}
-
 /* One that the host has not got, or not so: a node of our own, on a filesystem that nobody else sees. */
 static int make_outside(struct plan_device *device, size_t number, const struct oci_linux *config, int *folder)
 {
-	int64_t uid = host_id(config->uid_mappings, config->uid_mapping_count, device->uid);
-	int64_t gid = host_id(config->gid_mappings, config->gid_mapping_count, device->gid);
+	int64_t uid = id_map_host(config->uid_mappings, config->uid_mapping_count, device->uid);
+	int64_t gid = id_map_host(config->gid_mappings, config->gid_mapping_count, device->gid);
 	char name[32];
 
 	if (*folder < 0)

@@ -624,6 +624,32 @@ static int kill_frozen(struct cgroup *group)
 	return r;
 }
 
+static int give_file(const char *folder, const char *file, uid_t owner)
+{
+	_autoclose_ int fd = cgroup_file_open(folder, file, O_PATH);
+
+	if (fd < 0)
+		return fd;
+	return fchownat(fd, "", owner, (gid_t)-1, AT_EMPTY_PATH) < 0 ? -errno : 0;
+}
+
+int cgroup_give(struct cgroup *group, uid_t owner)
+{
+	char names[1024], *save = NULL;
+	const char *folder = cgroup_folder_of(group, "");
+
+	if (!folder)
+		return 0;
+	if (cgroup_file_read("/sys/kernel/cgroup", "delegate", names, sizeof(names)) < 0)
+		strcpy(names, "cgroup.procs\ncgroup.threads\ncgroup.subtree_control"); /* before 4.15 */
+	int r = give_file(folder, ".", owner);
+	for (char *name = strtok_r(names, "\n", &save); r == 0 && name; name = strtok_r(NULL, "\n", &save)) {
+		r = give_file(folder, name, owner);
+		r = r == -ENOENT ? 0 : r; /* of a controller that the group has not */
+	}
+	return r;
+}
+
 int cgroup_kill(struct cgroup *group)
 {
 	struct cgroup_member *v2 = member_of(group, "");

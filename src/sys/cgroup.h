@@ -75,6 +75,9 @@ int cgroup_lines(const struct cgroup *group, char ***ret);
  * and is in use or frozen, which those of a unit may be. On failure what this call made is removed; `*ret_folder`, borrowed, is the one that failed. */
 int cgroup_make(struct cgroup *group, const char **ret_folder);
 
+/* v2: to make groups below, and move processes there, is `owner`'s right, too; to change the group's own limits is not. */
+int cgroup_give(struct cgroup *group, uid_t owner);
+
 /* Removes the folders with those a container made below, waiting for dying members up to `timeout_ms`. -EBUSY: something
  * lives. Missing folders are fine. */
 int cgroup_remove(struct cgroup *group, int timeout_ms);

@@ -16,6 +16,7 @@ import threading
 
 import pytest
 
+from harness.box import PARENT, cgroup_folders
 from harness.engine import SLOW
 
 
@@ -453,6 +454,20 @@ def test_tmpcopyup(box):
     text = box.output("cat /data/link; echo; stat -c %a /data; echo new >/data/sub/file; cat /etc/passwd; touch /etc/x || echo ro")
     assert text.splitlines()[:2] == ["below", "751"] and "web:x:1000" in text and text.endswith("ro")
     assert (box.root / "data/sub/file").read_text() == "below"
+
+
+@pytest.mark.parametrize("mode", ["rw", "ro"])
+def test_its_root_owns_a_group_that_it_may_write_to(box, mode):
+    own_user_namespace(box)
+    cgroup = next(mount for mount in box.spec["mounts"] if mount["type"] == "cgroup")
+    cgroup["options"] = [word for word in cgroup["options"] if word not in ("ro", "rw")] + [mode]
+    identifier = box.start()
+    group = next((path for path in (top / identifier for top in cgroup_folders(PARENT)) if (path / "cgroup.controllers").exists()), None)
+    if not group:
+        pytest.skip("needs a host with cgroup v2")
+    owner = 100000 if mode == "rw" else 0
+    assert [(group / name).stat().st_uid for name in (".", "cgroup.procs", "cgroup.subtree_control", "cgroup.type", "cgroup.max.depth")] == \
+        [owner] * 3 + [0, 0]
 
 
 def test_mounts_are_listed_in_the_documents_order(box):
