@@ -44,7 +44,7 @@ FILES = {
     "monitor/foreign.c": ("open", "the container's folder of the data root, which is not in its tree"),
     "monitor/hostproc.c": ("open", "procfs of the host, by number"),
     "monitor/logs.c": ("mkdir open", "the container's folder of the data root, which is not in its tree"),
-    "monitor/logset.c": ("faccessat openat renameat unlinkat", "the log's files, in that folder"),
+    "monitor/logset.c": ("faccessat linkat openat renameat unlinkat", "the log's files, in that folder"),
     "monitor/monitor.c": ("open", "the container's folder of the run root"),
     "monitor/prepare_devices.c": ("open openat fstatat stat", "--device: a path of the host that the user named"),
     "monitor/names_files.c": ("fchmodat open openat", "hosts, hostname and resolv.conf, in the container's folder of the data root"),

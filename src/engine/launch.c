@@ -416,6 +416,7 @@ static int fill_log(const struct container *container, struct launch *launch, st
 		return r;
 	log->max_size_bytes = options.max_size;
 	log->max_file = options.max_file;
+	log->compress = options.compress;
 	if (set_text(&log->driver, options.driver) < 0)
 		return err_oom(reterr);
 	if (strcmp(options.driver, "none") == 0)

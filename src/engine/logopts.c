@@ -28,19 +28,13 @@ static int unsupported(const char *key, const char *value, struct err **reterr)
 		value);
 }
 
-/* "compress" and "mode" may say what is so anyway. */
-static int check_fixed_option(const char *key, const char *value, struct err **reterr)
+/* May say what is so anyway. */
+static int check_mode(const char *value, struct err **reterr)
 {
-	bool compress = false;
-	if (strcmp(key, "compress") == 0) {
-		if (parse_bool(value, &compress) < 0)
-			return err_set(reterr, ERR_INVALID, 0, "invalid value for compress: %s", value);
-		return compress ? unsupported(key, value, reterr) : 0;
-	}
 	if (!value[0] || strcmp(value, "blocking") == 0)
 		return 0;
 	return strcmp(value, "non-blocking") == 0
-		       ? unsupported(key, value, reterr)
+		       ? unsupported("mode", value, reterr)
 		       : err_set(reterr, ERR_INVALID, 0, "logger: logging mode not supported: %s", value);
 }
 
@@ -62,8 +56,11 @@ static int read_option(const char *driver, const char *key, const char *value, s
 			return err_set(reterr, ERR_INVALID, 0, "max-file cannot be less than 1");
 		if (ret->max_file > LOGOPTS_MAX_FILE_MAX)
 			return err_set(reterr, ERR_INVALID, 0, "max-file cannot be more than %d", LOGOPTS_MAX_FILE_MAX);
-	} else if (strcmp(key, "compress") == 0 || strcmp(key, "mode") == 0) {
-		return check_fixed_option(key, value, reterr);
+	} else if (strcmp(key, "compress") == 0) {
+		if (parse_bool(value, &ret->compress) < 0)
+			return err_set(reterr, ERR_INVALID, 0, "invalid value for compress: %s", value);
+	} else if (strcmp(key, "mode") == 0) {
+		return check_mode(value, reterr);
 	} else {
 		bool is_local = strcmp(driver, "local") == 0; /* Docker's two wordings */
 		return err_set(reterr, ERR_INVALID, 0,
@@ -93,6 +90,9 @@ int logopts_parse(const struct log_config *log, struct logopts *ret, struct err 
 		if (r < 0)
 			return r;
 	}
+	if (ret->compress && (ret->max_file < 2 || ret->max_size <= 0))
+		return err_set(reterr, ERR_INVALID, 0,
+			"compress cannot be true when max-file is less than 2 or max-size is not set");
 	return 0;
 }
 

@@ -13,6 +13,7 @@ struct logopts {
 	const char *driver; /* json-file, local, none */
 	int64_t max_size;   /* 0: never rotated */
 	int64_t max_file;
+	bool compress; /* those that were rotated away */
 };
 
 /* ERR_INVALID in Docker's words; also for options of Docker's that our drivers could only ignore. */

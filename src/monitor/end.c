@@ -315,7 +315,8 @@ void end_reap(struct monitor *monitor)
 		if (monitor->phase == PHASE_RUNNING && info.si_pid == monitor->state.pid) {
 			init_is_dead = true;
 			init_code = exit_code_of(&info);
-		} else if (!run_reaped(monitor, info.si_pid, exit_code_of(&info)) &&
+		} else if (!logs_reaped(monitor, info.si_pid, exit_code_of(&info)) &&
+			   !run_reaped(monitor, info.si_pid, exit_code_of(&info)) &&
 			   !resolve_reaped(monitor, info.si_pid, exit_code_of(&info)) &&
 			   !spliced_reaped(monitor, info.si_pid, exit_code_of(&info)))
 			exec_reaped(monitor, info.si_pid, exit_code_of(&info));

@@ -10,11 +10,13 @@
 #include <string.h>
 
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "base/buf.h"
 #include "codec/percent.h"
 #include "codec/stdcopy.h"
 #include "monitor/monitor.h"
+#include "sys/spawn.h"
 
 #define LOGS_PIECE_MAX (64 * 1024)
 /* Attributes as they are shown: each byte of them may be escaped by three. */
@@ -129,6 +131,50 @@ static const struct session_ops session_ops = { .drained = on_drained, .gone = o
 
 /* --- the files --- */
 
+/* What is compressed, a child sees to: it takes its time, and we stay small. */
+static int run_filter(const struct monitor *monitor, const char *verb, int in_fd, int out_fd, pid_t *ret_pid)
+{
+	char *argv[] = { (char *)"tare-worker", (char *)verb, NULL };
+	_cleanup_free_ char *path = NULL;
+
+	if (asprintf(&path, "%s/tare-worker", monitor->options.program_dir) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	const struct spawn spawn = { .program_fd = -1, .path = path, .argv = argv, .stdio = { in_fd, out_fd, 2 } };
+	return spawn_program(&spawn, ret_pid, NULL);
+}
+
+static int pack(void *user, int in_fd, int out_fd)
+{
+	struct monitor *monitor = user;
+	return monitor->log_packer > 0 ? -EBUSY : run_filter(monitor, "--gzip", in_fd, out_fd, &monitor->log_packer);
+}
+
+/* Waited for: it is a matter of milliseconds, and of who reads old logs. */
+static int unpack(void *user, int in_fd, int out_fd)
+{
+	int status = 0;
+	pid_t pid;
+	int ret = run_filter(user, "--gunzip", in_fd, out_fd, &pid);
+
+	if (ret < 0)
+		return ret;
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EIO;
+}
+
+bool logs_reaped(struct monitor *monitor, pid_t pid, int exit_code)
+{
+	if (pid != monitor->log_packer)
+		return false;
+	monitor->log_packer = 0;
+	if (monitor->logset)
+		logset_packed(monitor->logset, exit_code == 0);
+	return true;
+}
+
 static int open_set(struct monitor *monitor, struct err **reterr)
 {
 	const struct launch_log *log = &monitor->launch.log;
@@ -150,7 +196,12 @@ static int open_set(struct monitor *monitor, struct err **reterr)
 							    : (unsigned)log->max_file;
 	int ret = logset_new(fd, slash + 1, log->max_size_bytes > 0 ? log->max_size_bytes : -1, files,
 		&monitor->logset);
-	return ret < 0 ? err_errno(reterr, ret, "cannot open the log %s", log->path) : 0;
+	if (ret < 0)
+		return err_errno(reterr, ret, "cannot open the log %s", log->path);
+	if (log->compress)
+		logset_set_packing(monitor->logset,
+			&(struct logset_packing){ .pack = pack, .unpack = unpack, .user = monitor });
+	return 0;
 }
 
 static int need_set(struct monitor *monitor, struct err **reterr)

@@ -14,6 +14,9 @@ int logs_open_writer(struct monitor *monitor, struct err **reterr);
 void logs_close_writer(struct monitor *monitor);
 void logs_free(struct monitor *monitor);
 
+/* Whether it was the child that compresses a rotated file. */
+bool logs_reaped(struct monitor *monitor, pid_t pid, int exit_code);
+
 /* Something was written. */
 void logs_tell_followers(struct monitor *monitor);
 /* Nothing more will be written by this run: who follows it gets what is left, and the end. */

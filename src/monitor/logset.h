@@ -23,10 +23,24 @@
 struct logset;
 struct logfile;
 
+/* How a file that was rotated away is made small, "NAME.2.gz", and read again. */
+struct logset_packing {
+	/* Begins; logset_packed is called when it is over. -EBUSY: another one is on its way. */
+	int (*pack)(void *user, int in_fd, int out_fd);
+	/* 0 when it is done. */
+	int (*unpack)(void *user, int in_fd, int out_fd);
+	void *user;
+};
+
 /* `max_bytes` -1: never rotated. `max_files` 1 to LOGSET_FILES_MAX, the written one included. `dirfd` is duplicated. */
 int logset_new(int dirfd, const char *name, int64_t max_bytes, unsigned max_files, struct logset **ret);
 void logset_free(struct logset *set);
 DEFINE_AUTOFREE(logset, struct logset *, logset_free);
+
+/* Before anything else is done with the set: rotated files are packed. */
+void logset_set_packing(struct logset *set, const struct logset_packing *packing);
+/* What `pack` began is over, for this set or for one before it. */
+void logset_packed(struct logset *set, bool ok);
 
 /*
  * For writing. `whole(fd, size)` tells how much of a file that a crash left behind is whole records; the rest is cut off.

@@ -102,6 +102,7 @@ struct monitor {
 	/* Streams and log */
 	struct procio stdio;
 	struct logset *logset;
+	pid_t log_packer;              /* compresses a rotated file; 0: none */
 	const struct log_ops *log_ops; /* NULL: the driver writes nothing */
 	struct logwriter *logwriter;
 	bool log_news; /* followers will be told this round */

@@ -20,6 +20,7 @@ static const struct json_field launch_log_fields[] = {
 	JSON_FIELD(struct launch_log, path, "path", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct launch_log, max_size_bytes, "max_size_bytes", JSON_INT),
 	JSON_FIELD(struct launch_log, max_file, "max_file", JSON_INT),
+	JSON_FIELD(struct launch_log, compress, "compress", JSON_BOOL_FIELD, .flags = JSON_OMITEMPTY),
 	JSON_FIELD(struct launch_log, attrs, "attrs", JSON_STRING_FIELD, .flags = JSON_OMITEMPTY),
 };
 static const struct json_table launch_log_table = JSON_TABLE(struct launch_log, launch_log_fields);

@@ -42,6 +42,7 @@ struct launch_log {
 	char *path;             /* absolute; rotated ones are path.1, path.2, ... */
 	int64_t max_size_bytes; /* 0: never rotate */
 	int64_t max_file;       /* at least 1 */
+	bool compress;          /* rotated ones are path.1.gz, ... */
 	char *attrs; /* a JSON object of strings, on one line: what each record says of the container; or NULL */
 };
 

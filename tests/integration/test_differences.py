@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import subprocess
 import tarfile
 import threading
 import time
@@ -12,7 +13,7 @@ import time
 import pytest
 
 from harness import images
-from harness.engine import UnixConnection, wait_for
+from harness.engine import PROGRAMS, TIMEOUT, UnixConnection, wait_for
 
 
 @pytest.fixture
@@ -339,6 +340,27 @@ def test_attributes_of_a_log(engine, docker, options, details):
     log, = (engine.data / "containers").glob("*/*-json.log")
     line = json.loads(log.read_text())
     assert list(line) == (["log", "stream", "attrs", "time"] if details else ["log", "stream", "time"])
+
+
+def test_a_compressed_log(engine, docker):
+    """Read by tail, by time, whole and by a follower; by the container's monitor, and by one that is asked later."""
+    count = 3000
+    limits = ["--log-opt", "max-size=50k", "--log-opt", "max-file=20", "--log-opt", "compress=true"]
+    docker("run", "-d", "--name", "small", *limits, "busybox", "sh", "-c",
+           f"i=0; while [ $i -lt {count} ]; do echo line $i; i=$((i+1)); done; while [ ! -e /go ]; do sleep 0.05; done; echo end")
+    name = engine.tare("inspect", "-f", "{{.LogPath}}", "small").stdout.strip()
+    plain = lambda: [n for n in range(1, 20) if os.path.exists(f"{name}.{n}")]
+    wait_for(lambda: docker("logs", "--tail", "1", "small").stdout == f"line {count - 1}\n", "all that is said at first")
+    wait_for(lambda: os.path.exists(f"{name}.1.gz") and not plain(), lambda: f"what was rotated to be compressed: {plain()}")
+    said = "".join(f"line {i}\n" for i in range(count))
+    follower = engine.popen(PROGRAMS / "tare", "logs", "-f", "small", stdout=subprocess.PIPE)
+    docker("exec", "small", "touch", "/go")
+    assert follower.communicate(timeout=TIMEOUT)[0].decode() == f"{said}end\n"
+    assert docker("wait", "small").stdout == "0\n"
+    for client in (docker, engine.tare):
+        assert client("logs", "small").stdout == f"{said}end\n"
+        assert client("logs", "--since", "1h", "--tail", str(count), "small").stdout == said.partition("\n")[2] + "end\n"
+    docker("rm", "small")
 
 
 def test_a_tag_is_of_its_container(docker):

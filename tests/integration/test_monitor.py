@@ -1,6 +1,7 @@
 """The monitor by itself: the real program and real containers, with the test in the engine's place on its channel."""
 import array
 import fcntl
+import gzip
 import json
 import os
 import pathlib
@@ -823,12 +824,13 @@ def test_logs_with_limits(monitors):
     monitor.finish()
 
 
-def test_followers_lose_no_line_over_rotation(monitors):
+@pytest.mark.parametrize("compress", [False, True])
+def test_followers_lose_no_line_over_rotation(monitors, compress):
     lines = 20000
     monitor = monitors("sh", "-c", f"read go; i=0; while [ $i -lt {lines} ]; do echo line $i; i=$((i+1)); done",
                        open_stdin=True)
     monitor.launch("sh", "-c", f"read go; i=0; while [ $i -lt {lines} ]; do echo line $i; i=$((i+1)); done",
-                   open_stdin=True, log={"driver": "json-file", "max_size_bytes": 100000, "max_file": 3,
+                   open_stdin=True, log={"driver": "json-file", "max_size_bytes": 100000, "max_file": 3, "compress": compress,
                                          "path": str(monitor.data / f"{monitor.id}-json.log")})
     waiter = monitor.wait()
     monitor.ask("start")
@@ -839,11 +841,18 @@ def test_followers_lose_no_line_over_rotation(monitors):
     for follower in followers:
         assert unframe(unchunk(follower.read_all()))[1] == expected
     assert exit_code(waiter) == 0
-    files = sorted(entry for entry in os.listdir(monitor.data) if "json.log" in entry)
+    names = lambda: sorted(entry for entry in os.listdir(monitor.data) if "json.log" in entry)
+    if compress:
+        log = f"{monitor.id}-json.log"
+        wait_for(lambda: names() == [log, f"{log}.1.gz", f"{log}.2.gz"], lambda: f"the last to be compressed: {names()}")
+        assert gzip.decompress((monitor.data / f"{log}.1.gz").read_bytes()).startswith(b'{"log":"line ')
+    files = names()
     assert len(files) == 3
     assert all(os.stat(monitor.data / name).st_size < 101000 for name in files)
     kept = unframe(unchunk(monitor.logs().read_all()))[1]
     assert expected.endswith(kept) and len(kept) > 20000
+    for tail in (1, 500, 2000):
+        assert unframe(unchunk(monitor.logs(tail=tail).read_all()))[1] == b"".join(expected.splitlines(True)[-tail:])
     monitor.finish()
 
 

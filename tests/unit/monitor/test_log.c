@@ -10,6 +10,7 @@
 
 #include "../unit.h"
 #include "base/buf.h"
+#include "base/io.h"
 #include "monitor/logreader.h"
 #include "monitor/logwriter.h"
 
@@ -41,6 +42,8 @@ static void close_place(struct place *place)
 	for (unsigned i = 0; i < 20; i++) {
 		char name[16];
 		snprintf(name, sizeof name, i ? "log.%u" : "log", i);
+		unlinkat(place->fd, name, 0);
+		strcat(name, ".gz");
 		unlinkat(place->fd, name, 0);
 	}
 	assert_int_equal(rmdir(place->path), 0);
@@ -281,6 +284,109 @@ static void no_log_is_an_empty_one(void **state)
 	close(fd);
 }
 
+/* A packer that turns every byte over, when the test says so. */
+struct packer {
+	int in_fd, out_fd; /* -1: idle */
+	unsigned unpacked;
+};
+
+static int turn_over(int in_fd, int out_fd)
+{
+	_cleanup_(buf_finish) struct buf text = BUF_INIT(TEXT_MAX);
+	assert_int_equal(io_read_all(in_fd, &text), 0);
+	for (size_t i = 0; i < text.len; i++)
+		text.data[i] = (char)~text.data[i];
+	return io_write_full(out_fd, text.data, text.len);
+}
+
+static int pack(void *user, int in_fd, int out_fd)
+{
+	struct packer *packer = user;
+	if (packer->in_fd >= 0)
+		return -EBUSY;
+	packer->in_fd = dup(in_fd);
+	packer->out_fd = dup(out_fd);
+	return 0;
+}
+
+static int unpack(void *user, int in_fd, int out_fd)
+{
+	((struct packer *)user)->unpacked++;
+	return turn_over(in_fd, out_fd);
+}
+
+static void finish_packing(struct place *place, struct packer *packer, bool ok)
+{
+	if (packer->in_fd < 0)
+		return;
+	if (ok)
+		assert_int_equal(turn_over(packer->in_fd, packer->out_fd), 0);
+	fd_close(&packer->in_fd);
+	fd_close(&packer->out_fd);
+	logset_packed(place->set, ok);
+}
+
+static bool exists(const struct place *place, const char *name)
+{
+	return faccessat(place->fd, name, F_OK, 0) == 0;
+}
+
+/* What is kept is the end of all that was said. */
+static void expect_end_of(struct place *place, const struct buf *said, int64_t tail, size_t min)
+{
+	_cleanup_(buf_finish) struct buf text = BUF_INIT(TEXT_MAX);
+	struct logreader_options options = all();
+	options.tail = tail;
+	struct logreader *reader = reader_for(place, options);
+	assert_int_equal(drain(reader, &text), LOGREADER_END);
+	logreader_free(reader);
+	assert_in_range(text.len, min, said->len);
+	assert_memory_equal(text.data, said->data + said->len - text.len, text.len);
+}
+
+/* Packing ends at once, late, behind further rotations, when its file is gone already, or fails: no line is missing. */
+static void packed_files_are_read(void **state)
+{
+	struct packer packer = { -1, -1, 0 };
+	struct place place;
+	open_place(&place, ops_of(state), 400, 4);
+	logset_set_packing(place.set, &(struct logset_packing){ pack, unpack, &packer });
+	_cleanup_(buf_finish) struct buf said = BUF_INIT(TEXT_MAX), followed = BUF_INIT(TEXT_MAX);
+	struct logreader_options follow = all();
+	follow.follow = true;
+	struct logreader *follower = reader_for(&place, follow);
+	for (int i = 0; i < 400; i++) {
+		assert_int_equal(buf_printf(&said, "line %d\n", i), 0);
+		put_numbers(&place, i, i + 1);
+		if (i < 100 || i % 37 == 0)
+			finish_packing(&place, &packer, i % 3 != 0);
+		if (i % 20 == 0) {
+			expect_end_of(&place, &said, -1, i < 5 ? 1 : 50);
+			expect_end_of(&place, &said, 12, i < 12 ? 1 : 84);
+			assert_int_equal(drain(follower, &followed), LOGREADER_WAIT);
+		}
+	}
+	assert_int_equal(drain(follower, &followed), LOGREADER_WAIT);
+	assert_string_equal(followed.data, said.data);
+	logreader_free(follower);
+	while (packer.in_fd >= 0)
+		finish_packing(&place, &packer, true);
+	for (unsigned i = 1; i < 4; i++) {
+		char name[16];
+		snprintf(name, sizeof name, "log.%u", i);
+		assert_false(exists(&place, name));
+		strcat(name, ".gz");
+		assert_true(exists(&place, name));
+	}
+	assert_false(exists(&place, "log.4.gz"));
+	packer.unpacked = 0;
+	expect_end_of(&place, &said, 1, 9);
+	assert_int_equal(packer.unpacked, 0); /* not asked for */
+	expect_end_of(&place, &said, -1, 50);
+	assert_int_equal(packer.unpacked, 3);
+	close_place(&place);
+}
+
 #define FOR_EACH_DRIVER(test)                                            \
  { #test " (json-file)", test, NULL, NULL, (void *)&log_ops_json_file }, \
  {                                                                       \
@@ -299,6 +405,7 @@ int main(void)
 		FOR_EACH_DRIVER(a_follower_far_behind_pins_no_more_than_the_bound),
 		FOR_EACH_DRIVER(a_torn_record_is_cut_off),
 		FOR_EACH_DRIVER(no_log_is_an_empty_one),
+		FOR_EACH_DRIVER(packed_files_are_read),
 		cmocka_unit_test(damage_costs_what_it_hits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
