@@ -199,6 +199,8 @@ static int limit_groups(struct container *container, const struct oci_resources 
 	struct oci_resources with_one_more;
 	bool has_none = options->cgroup_manager == CONTAINER_NO_CGROUPS;
 
+	if (resources && options->on_warn)
+		resources_warn(container->group, resources, options->on_warn, options->user_data);
 	if (has_none && resources && resources->device_count && options->on_warn)
 		options->on_warn("cgroups are disabled: linux.resources.devices is without effect", options->user_data);
 	if (container->scope && resources && resources->pids.limit.value > 0) {

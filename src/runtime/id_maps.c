@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <string.h>
 
+#include "base/strv.h"
 #include "sys/namespaces.h"
 
 int id_map_text(const struct oci_id_mapping *maps, size_t count, struct buf *out, struct err **reterr)
@@ -25,12 +27,58 @@ int64_t id_map_host(const struct oci_id_mapping *maps, size_t count, uint32_t id
 	return count ? -1 : (int64_t)id;
 }
 
+/* What crun takes in an option, and Podman hands on: "idmap=uids=0-1-10#10-100-1;gids=0-1-10". */
+static const char *maps_in_option(const struct oci_mount *mount)
+{
+	strv_foreach (option, mount->options) {
+		const char *word = **option == 'r' ? *option + 1 : *option;
+		if (strncmp(word, "idmap=", 6) == 0)
+			return word + 6;
+	}
+	return NULL;
+}
+
+/* "0-1-10#10-100-1", up to a semicolon. */
+static int triplets_text(const char *at, struct buf *out)
+{
+	for (;;) {
+		for (int i = 0; i < 3; i++) {
+			size_t digits = strspn(at, "0123456789");
+			if (!digits || (i < 2 && at[digits] != '-') ||
+				buf_printf(out, "%.*s%c", (int)digits, at, i < 2 ? ' ' : '\n') < 0)
+				return -EINVAL;
+			at += digits + (i < 2);
+		}
+		if (*at != '#')
+			return !*at || *at == ';' ? 0 : -EINVAL;
+		at++;
+	}
+}
+
+static int option_text(const struct oci_mount *mount, const char *text, struct buf *uids, struct buf *gids,
+	struct err **reterr)
+{
+	int r = 0;
+
+	while (r == 0 && *text) {
+		struct buf *kind = strncmp(text, "uids=", 5) == 0 ? uids : strncmp(text, "gids=", 5) == 0 ? gids : NULL;
+		r = kind && !kind->len ? triplets_text(text + 5, kind) : -EINVAL;
+		text += strcspn(text, ";");
+		text += *text == ';';
+	}
+	if (r < 0 || !uids->len || !gids->len)
+		return err_set(reterr, ERR_INVALID, 0,
+			"the mount at %s: idmap= takes uids=INSIDE-OUTSIDE-SIZE#...;gids=...", mount->destination);
+	return 0;
+}
+
 int id_map_for_mount(const struct oci_mount *mount, const struct oci_spec *spec, struct err **reterr)
 {
 	_cleanup_(buf_finish) struct buf uids = BUF_INIT(ID_MAP_TEXT_MAX), gids = BUF_INIT(ID_MAP_TEXT_MAX);
 	const struct oci_linux *config = &spec->linux_config;
 	const struct oci_namespace *user = oci_spec_namespace(spec, "user");
-	bool own = mount->uid_mapping_count;
+	const char *in_option = maps_in_option(mount);
+	bool own = mount->uid_mapping_count || in_option;
 	int r;
 
 	if (!own && user && user->path && *user->path)
@@ -40,9 +88,11 @@ int id_map_for_mount(const struct oci_mount *mount, const struct oci_spec *spec,
 			"the mount at %s: idmap needs mappings: of its own, or the container's user namespace's",
 			mount->destination);
 	else {
-		r = id_map_text(own ? mount->uid_mappings : config->uid_mappings,
-			own ? mount->uid_mapping_count : config->uid_mapping_count, &uids, reterr);
-		if (r == 0)
+		r = in_option ? option_text(mount, in_option, &uids, &gids, reterr) : 0;
+		if (r == 0 && !in_option)
+			r = id_map_text(own ? mount->uid_mappings : config->uid_mappings,
+				own ? mount->uid_mapping_count : config->uid_mapping_count, &uids, reterr);
+		if (r == 0 && !in_option)
 			r = id_map_text(own ? mount->gid_mappings : config->gid_mappings,
 				own ? mount->gid_mapping_count : config->gid_mapping_count, &gids, reterr);
 		if (r < 0)

@@ -139,7 +139,7 @@ static int take_data(struct mount_words *out, const char *option, char ***string
 static int take_word(struct mount_words *out, const char *option, char ***strings, struct err **reterr)
 {
 	/* Asked for and not there: refused, since leaving it out changes what the container sees. */
-	if (strcmp(option, "move") == 0 || strncmp(option, "idmap=", 6) == 0 || strncmp(option, "ridmap=", 7) == 0)
+	if (strcmp(option, "move") == 0)
 		return err_set(reterr, ERR_UNSUPPORTED, 0, "mount option %s is not supported yet", option);
 	if (is_listed(option, ignored, ARRAY_SIZE(ignored)))
 		return 0;
@@ -148,7 +148,8 @@ static int take_word(struct mount_words *out, const char *option, char ***string
 		out->is_recursive_bind = out->is_recursive_bind || option[0] == 'r';
 		return 0;
 	}
-	if (strcmp(option, "idmap") == 0 || strcmp(option, "ridmap") == 0) {
+	const char *idmap = option + (option[0] == 'r');
+	if (strncmp(idmap, "idmap", 5) == 0 && (!idmap[5] || idmap[5] == '=')) {
 		out->is_idmapped = true;
 		out->is_idmapped_recursively = option[0] == 'r';
 		return 0;

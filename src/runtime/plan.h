@@ -52,6 +52,7 @@ struct plan_mount {
 	/* A bind's source that lies in the container's own root, where earlier mounts are: from there, and only then. */
 	const char *inner_source;
 	bool is_idmapped;
+	bool is_idmapped_recursively;
 	bool target_nofollow;
 	char *mode_text; /* of tmpfs without a mode: the child's to fill in with the covered folder's; NULL */
 };

@@ -253,7 +253,7 @@ int plan_map_owners(const struct plan *plan, size_t mount, int tree, const struc
 {
 	if (mount >= plan->mount_count || mount >= spec->mount_count || !plan->mounts[mount].is_idmapped)
 		return err_set(reterr, ERR_INTERNAL, EPROTO, "the container's process asked for an unknown mount");
-	return map_owners(tree, &spec->mounts[mount], spec, strv_has(spec->mounts[mount].options, "ridmap"), reterr);
+	return map_owners(tree, &spec->mounts[mount], spec, plan->mounts[mount].is_idmapped_recursively, reterr);
 }
 
 /* ---- what lies in the container's own root ---- */
@@ -304,6 +304,7 @@ static int fill_inner(struct plan *plan, struct plan_mount *out, const struct oc
 	const struct mount_words *words, struct err **reterr)
 {
 	out->is_idmapped = has_maps(spec, words);
+	out->is_idmapped_recursively = words->is_idmapped_recursively;
 	if (out->is_idmapped && plan->has_no_right)
 		return err_set(reterr, ERR_FORBIDDEN, EPERM, "the mount at %s: idmapped mounts need root's rights",
 			spec->destination);

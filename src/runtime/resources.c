@@ -528,6 +528,45 @@ static int apply_unified(struct cgroup *group, const struct oci_resources *resou
 	return 0;
 }
 
+static bool has_v1(struct cgroup *group, const char *controller)
+{
+	return cgroup_folder_of(group, controller) && !cgroup_is_v2(group, controller);
+}
+
+static bool has_leaf_weight(const struct oci_block_io *io)
+{
+	bool found = io->leaf_weight.value;
+
+	for (size_t i = 0; i < io->weight_device_count; i++)
+		found = found || io->weight_device[i].leaf_weight.value;
+	return found;
+}
+
+void resources_warn(struct cgroup *group, const struct oci_resources *resources, resources_warn_fn *warn,
+	void *user_data)
+{
+	const struct oci_memory *memory = &resources->memory;
+	const struct {
+		const char *name;
+		bool is_lost;
+	} members[] = {
+		{ "memory.kernel", memory->kernel.value },
+		{ "memory.useHierarchy", memory->use_hierarchy.set && !memory->use_hierarchy.value },
+		{ "memory.kernelTCP", memory->kernel_tcp.value && !has_v1(group, "memory") },
+		{ "memory.swappiness", memory->swappiness.set && !has_v1(group, "memory") },
+		{ "blockIO.leafWeight", has_leaf_weight(&resources->block_io) && !has_v1(group, "blkio") },
+	};
+	char text[96];
+
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+		if (!members[i].is_lost)
+			continue;
+		snprintf(text, sizeof(text), "linux.resources.%s is without effect: this kernel has no such thing",
+			members[i].name);
+		warn(text, user_data);
+	}
+}
+
 int resources_apply(struct cgroup *group, const struct oci_resources *resources, enum resources_scope scope,
 	struct err **reterr)
 {
@@ -542,8 +581,7 @@ int resources_apply(struct cgroup *group, const struct oci_resources *resources,
 			continue;
 		/* A v1 hierarchy of its own goes first; without one it is v2's, which says what is missing there. */
 		const char *v1 = controllers[i].v1_controller;
-		bool has_v1 = cgroup_folder_of(group, v1) && !cgroup_is_v2(group, v1);
-		bool is_v2 = !has_v1 && controllers[i].v2 && cgroup_folder_of(group, "");
+		bool is_v2 = !has_v1(group, v1) && controllers[i].v2 && cgroup_folder_of(group, "");
 		r = is_v2 ? controllers[i].v2(group, resources, reterr) : controllers[i].v1(group, resources, reterr);
 	}
 	return r < 0 || !resources ? r : apply_unified(group, resources, reterr);

@@ -17,5 +17,10 @@ enum resources_scope {
 int resources_apply(struct cgroup *group, const struct oci_resources *resources, enum resources_scope scope,
 	struct err **reterr);
 
+/* What the kernel, or v2, has no place for, and callers send all the same: told one by one. */
+typedef void resources_warn_fn(const char *message, void *user_data);
+void resources_warn(struct cgroup *group, const struct oci_resources *resources, resources_warn_fn *warn,
+	void *user_data);
+
 /* What is wrong in itself, without touching anything. */
 int resources_check(const struct oci_resources *resources, struct err **reterr);

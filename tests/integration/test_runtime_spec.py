@@ -163,6 +163,14 @@ def test_pids_limit_of_zero(box):
     assert "fork" in box.run("ls /; true").stderr
 
 
+def test_limits_that_no_kernel_has_are_told(box):
+    box.spec["linux"].setdefault("resources", {})["memory"] = {"kernel": 1 << 30, "useHierarchy": False}
+    said = box.run("true").stderr
+    assert all(f"linux.resources.memory.{name} is without effect" in said for name in ("kernel", "useHierarchy"))
+    box.spec["linux"]["resources"]["memory"] = {"kernel": 0, "useHierarchy": True}
+    assert "without effect" not in box.run("true").stderr
+
+
 def test_memory_policy(box):
     box.spec["linux"]["memoryPolicy"] = {"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]}
     result = box.run("cat /proc/self/numa_maps")
@@ -343,15 +351,16 @@ def test_idmapped_mounts(box):
     """Root of the folder is root of the container, whose root is somebody else outside; and a mount with maps of its own."""
     own_user_namespace(box)
     source = source_folder(box, 0)
-    for name in ("mapped", "own", "plain"):
+    for name in ("mapped", "own", "said", "plain"):
         (box.root / name).mkdir()
     maps = [{"containerID": 0, "hostID": 100007, "size": 1000}]
     box.spec["mounts"] += [
         {"destination": "/mapped", "type": "bind", "source": str(source), "options": ["rbind", "ridmap"]},
         {"destination": "/own", "type": "bind", "source": str(source), "options": ["bind", "idmap"], "uidMappings": maps, "gidMappings": maps},
+        {"destination": "/said", "type": "bind", "source": str(source), "options": ["bind", "idmap=uids=0-100003-1#1-100000-3;gids=0-100004-9"]},
         {"destination": "/plain", "type": "bind", "source": str(source), "options": ["bind"]}]
-    text = box.output("stat -c %u:%g /mapped/file /own/file /plain/file; touch /mapped/new")
-    assert text.split() == ["0:0", "7:7", "65534:65534"]
+    text = box.output("stat -c %u:%g /mapped/file /own/file /said/file /plain/file; touch /mapped/new")
+    assert text.split() == ["0:0", "7:7", "3:4", "65534:65534"]
     assert (source / "new").stat().st_uid == 0
 
 
@@ -360,6 +369,9 @@ def test_idmap_needs_maps_and_a_bind(box):
     mount = {"destination": "/mapped", "type": "bind", "source": str(source), "options": ["bind", "idmap"]}
     box.spec["mounts"].append(mount)
     assert "idmap needs mappings" in box.run("true").stderr
+    for wrong in ("", "uids=0-1-10", "uids=0-1;gids=0-1-10", "uids=0-1-10;gids=0-1-10;uids=0-1-10", "uids=@0-1-10;gids=0-1-10"):
+        mount["options"] = ["bind", f"idmap={wrong}"]
+        assert "idmap= takes uids=" in box.run("true").stderr
     mount.update(type="tmpfs", source="tmpfs", options=["idmap"])
     assert "only bind mounts can be idmapped" in box.run("true").stderr
 

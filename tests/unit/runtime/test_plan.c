@@ -50,7 +50,10 @@ static void test_mount_words(void **state)
 	assert_string_equal(words.data[0].key, "size");
 	assert_string_equal(words.data[0].value, "64m");
 	free(words.data);
-	assert_true(parse_words("bind,idmap=uids=0-1-2", &words, &strings) < 0);
+	assert_int_equal(parse_words("bind,ridmap=uids=0-1-2,rro,nodev,dev,nosuid,noatime,atime", &words, &strings), 0);
+	assert_true(words.is_idmapped && words.is_idmapped_recursively && words.data_count == 0);
+	assert_true(words.named == MS_NOSUID && words.unnamed == (MS_NODEV | MS_NOATIME));
+	free(words.data);
 	assert_true(parse_words("move", &words, &strings) < 0);
 }
 
