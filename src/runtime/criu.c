@@ -182,7 +182,8 @@ int criu_start(struct criu *self, const int *fds, size_t fd_count, struct err **
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_errno(reterr, -errno, "cannot make a socket for criu");
 	all[0] = pair[1];
-	memcpy(all + 1, fds, fd_count * sizeof(*fds));
+	for (size_t i = 0; i < fd_count; i++)
+		all[i + 1] = fds[i];
 	const struct spawn spawn = { .program_fd = -1,
 		.path = program,
 		.argv = argv,

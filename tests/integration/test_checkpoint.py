@@ -304,3 +304,26 @@ def test_a_chain_of_pre_dumps(box):
     run(box, "restore", identifier, *image(box))
     box.rt("kill", identifier, "USR1", check=True)
     wait_for(lambda: (box.root / "data/said").exists() and (box.root / "data/said").read_text() == "kept\n", "what it kept")
+
+
+@criu.needed
+def test_a_restore_that_is_killed(box):
+    """What it began is cleared by name: its processes, groups and folder. The image is as it was."""
+    identifier = start(box, LOOP)
+    box.rt("checkpoint", *image(box), identifier, check=True)
+    hook = box.top / "hooked"
+    box.spec["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", f"touch {hook}; exec sleep 1000"]}]}
+    box.write(identifier)
+    with open("/dev/null", "r+b") as null:
+        held = subprocess.Popen([box.program, "--root", box.state, "restore", "-d", "-b", box.bundle, *image(box), identifier],
+                                stdin=null, stdout=null, stderr=null)
+    wait_for(hook.exists, "its hook")
+    held.kill()
+    held.wait()
+    assert box.status(identifier) is None
+    box.rt("delete", "--force", identifier, check=True)
+    assert not (box.state / identifier).exists() and str(box.top) not in pathlib.Path("/proc/self/mountinfo").read_text()
+    del box.spec["hooks"]
+    box.write(identifier)
+    run(box, "restore", identifier, *image(box))
+    assert box.status(identifier) == "running"
