@@ -25,6 +25,7 @@ DRAWING = {
     "api": ["base", "sys", "codec", "spec", "store", "doctor", "engine"],
     "cli": ["base", "sys", "codec", "archive", "spec", "doctor"],
     "library": ["base", "sys", "codec", "spec"],
+    "musl": [],
     "main": ["base", "sys", "codec", "spec", "holder", "runtime", "store", "network", "monitor", "worker", "engine", "api", "cli"],
 }
 

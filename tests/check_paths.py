@@ -29,6 +29,7 @@ FOLDERS = {
     "store": (BELOW, "entries of the store, named by digests and random numbers; what is inside of a layer is nobody's here"),
     "sys": (BELOW, "inroot is here; the others are given folders of ours"),
     "archive": (BELOW, "in a child that is shut into the one folder; names are taken apart and never followed (extract.c, pack.c)"),
+    "musl": (BELOW, "the system calls themselves"),
     "worker": (BELOW, "in folders of a job, and in a child that is shut into the container's root"),
 }
 

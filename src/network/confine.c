@@ -37,7 +37,8 @@ static const int calls[] = {
 	SYS_gettimeofday,
 	SYS_getpid,
 	SYS_gettid,
-	SYS_tgkill, /* abort */
+	SYS_tgkill, /* abort; musl's: the next */
+	SYS_tkill,
 	SYS_rt_sigaction,
 	SYS_rt_sigprocmask,
 	SYS_rt_sigreturn,

@@ -29,6 +29,7 @@ static const int calls[] = {
 	SYS_recvmmsg,
 	SYS_sendto,
 	SYS_sendmmsg,
+	SYS_sendmsg, /* musl makes many of one */
 	SYS_accept4,
 	SYS_connect,
 	SYS_getsockopt,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include "base/strv.h"
 #include "spec/egress.h"

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include <linux/icmpv6.h>
-#include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/in6.h>
 #include <linux/ip.h>
@@ -15,6 +14,7 @@
 #include <linux/netfilter_ipv4.h>
 #include <linux/rtnetlink.h>
 #include <linux/udp.h>
+#include <netinet/if_ether.h>
 
 #include "sys/conntrack.h"
 #include "sys/nflog.h"

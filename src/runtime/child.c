@@ -41,6 +41,7 @@
 #include "sys/keyring.h"
 #include "sys/loopback.h"
 #include "sys/procfs.h"
+#include "sys/signals.h"
 
 void child_fail(const struct child *child, enum report_stage stage, int errnum, const char *format, ...)
 {
@@ -111,18 +112,6 @@ static void wait_for(const struct child *child, enum report_type type)
 
 	if (report_receive(child->sync, &report, NULL) != 1 || report.type != type)
 		_exit(125); /* the creator is gone: so is the reason to live */
-}
-
-static void reset_signals(void)
-{
-	struct sigaction action = { .sa_handler = SIG_DFL };
-	sigset_t none;
-
-	for (int signo = 1; signo <= SIGRTMAX; signo++)
-		if (signo != SIGKILL && signo != SIGSTOP && signo != 32 && signo != 33)
-			sigaction(signo, &action, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /* ---- namespaces ---- */
@@ -590,7 +579,7 @@ _Noreturn void child_run(const struct plan *plan, int sync, const int *keep, siz
 		.console_fd = -1 };
 
 	child_close_others(keep, keep_count, sync);
-	reset_signals();
+	signals_reset();
 	umask(0);
 	if (plan->has_joiner)
 		wait_for(&child, REPORT_GO);

@@ -6,6 +6,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <strings.h>
+#include <unistd.h>
+
+#include <sys/syscall.h>
 
 #include "base/cleanup.h"
 #include "base/parse.h"
@@ -102,4 +105,14 @@ void signal_format(int signo, char out[static SIGNAL_NAME_MAX])
 		snprintf(out, SIGNAL_NAME_MAX, "SIGRTMAX-%d", SIGNAL_RTMAX - signo);
 	else
 		snprintf(out, SIGNAL_NAME_MAX, "%d", signo);
+}
+
+__attribute__((no_sanitize("address"))) void signals_reset(void)
+{
+	static const unsigned long by_default[4]; /* the kernel's own form of a struct sigaction */
+	static const uint64_t none;
+
+	for (int signo = 1; signo <= SIGNAL_LAST; signo++) /* refused for KILL and STOP */
+		syscall(SYS_rt_sigaction, signo, by_default, NULL, sizeof(none));
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none));
 }

@@ -26,6 +26,7 @@
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
+#include "sys/signals.h"
 
 #define SPAWN_STACK_BYTES (64 * 1024) /* of each of the two */
 #define FIRST_PLACED_FD   3
@@ -41,17 +42,6 @@ struct child {
 /* The child runs in the parent's memory, on a stack that is unmapped behind it: a sanitizer's notes about that stack would
  * be taken for the next mapping's. */
 #define IN_PARENTS_MEMORY __attribute__((no_sanitize("address")))
-
-IN_PARENTS_MEMORY static void child_reset_signals(void)
-{
-	const struct sigaction by_default = { .sa_handler = SIG_DFL };
-	for (int signo = 1; signo < NSIG; signo++)
-		sigaction(signo, &by_default,
-			NULL); /* refused for KILL, STOP and the library's own two: as they should be */
-	sigset_t none;
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
 
 IN_PARENTS_MEMORY static int child_raise_fd(int fd, int floor)
 {
@@ -103,7 +93,7 @@ IN_PARENTS_MEMORY static int child_main(void *data)
 	char *const no_env[] = { NULL };
 	char *const *env = spawn->env ? spawn->env : no_env;
 
-	child_reset_signals();
+	signals_reset();
 	umask(022);
 	if (spawn->oom_score_adj)
 		child_set_oom_score(spawn->oom_score_adj);

@@ -239,7 +239,7 @@ class Options(TaredCase):
 
     def test_mistakes_are_named(self):
         for options, text in ((["--log-level", "loud"], 'unknown log level "loud"'), (["extra"], 'unexpected argument "extra"'),
-                              (["--data-root", ""], "an empty path"), (["--nonsense"], "--nonsense")):
+                              (["--data-root", ""], "an empty path"), (["--nonsense"], "nonsense")):
             self.assertIn(text, self.fails(*options))
         self.assertFalse(self.run.exists())
 
