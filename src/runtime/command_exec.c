@@ -299,6 +299,7 @@ static int run_exec(struct execution *self, const char *id, char *const *args, s
 		r = command_write_pid_file(self->values.pid_file, started.pid, reterr);
 	if (r == 0)
 		r = command_send_pidfd(self->values.pidfd_socket, started.pidfd, reterr);
+	fd_close(&self->command->view_fd); /* waits for RCU: now the program is at work meanwhile */
 	if (r == 0 && !self->values.detach)
 		r = foreground_wait(started.pid, started.pidfd, started.console_fd, NULL, &self->command->exit_code,
 			reterr);

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -243,7 +244,8 @@ static bool waits_for_start(int folder)
 {
 	_autoclose_ int fd = -1;
 
-	return channel_connect(folder, STATE_START_SOCKET, &fd) == 0;
+	return faccessat(folder, STATE_START_SOCKET, F_OK, 0) == 0 &&
+	       channel_connect(folder, STATE_START_SOCKET, &fd) == 0;
 }
 
 static enum state_status find_status(const struct opened *opened)

@@ -811,13 +811,16 @@ int container_adopt(const char *id, char *const *folders, pid_t pid, int pidfd, 
 {
 	_autofree_(cgroup_host) struct cgroup_host *host = NULL;
 	_autofree_(container) struct container *container = NULL;
-	int r = open_host(&host, reterr);
 
-	if (r == 0 && container_new(id, &container) < 0)
-		r = err_oom(reterr);
-	if (r < 0)
-		return r;
-	r = cgroup_new(host, folders, &container->group);
+	if (container_new(id, &container) < 0)
+		return err_oom(reterr);
+	int r = cgroup_new(NULL, folders, &container->group);
+	if (r == -ENODATA) { /* written down by somebody else, or by one of us before */
+		r = open_host(&host, reterr);
+		if (r < 0)
+			return r;
+		r = cgroup_new(host, folders, &container->group);
+	}
 	if (r < 0)
 		return err_errno(reterr, r, "the cgroups of container %s are not this host's", id);
 	container->groups_made = true;
@@ -836,8 +839,17 @@ static bool is_alive(int pidfd)
 	return pidfd >= 0 && poll(&ended, 1, 0) == 0;
 }
 
+/* Made for it, and nobody's before: not to be compared with. */
+static bool is_its_own(const struct oci_linux *config, uint64_t flag)
+{
+	for (size_t i = 0; config && i < config->namespace_count; i++)
+		if (namespace_flag(config->namespaces[i].type) == flag)
+			return !config->namespaces[i].path || !*config->namespaces[i].path;
+	return false;
+}
+
 /* Joining a user namespace that one is in already is an error: only those that differ are joined. */
-static int differing_namespaces(int proc, pid_t pid, uint64_t *ret)
+static int differing_namespaces(int proc, pid_t pid, const struct oci_linux *config, uint64_t *ret)
 {
 	static const uint64_t flags[] = { CLONE_NEWUSER, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC,
 		CLONE_NEWUTS, CLONE_NEWCGROUP, CLONE_NEWTIME };
@@ -846,6 +858,10 @@ static int differing_namespaces(int proc, pid_t pid, uint64_t *ret)
 
 	*ret = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+		if (flags[i] != CLONE_NEWUSER && is_its_own(config, flags[i])) {
+			*ret |= flags[i];
+			continue;
+		}
 		snprintf(own, sizeof(own), "%d/ns/%s", getpid(), namespace_file(flags[i]));
 		snprintf(other, sizeof(other), "%d/ns/%s", pid, namespace_file(flags[i]));
 		if (fstatat(proc, own, &own_st, 0) < 0)
@@ -936,40 +952,32 @@ static int open_subgroups(struct container *container, char *const *wishes, stru
 		     : open_join_fds(plan, group, 0, reterr);
 }
 
-static bool has_own_mounts(const struct oci_linux *config)
-{
-	for (size_t i = 0; i < config->namespace_count; i++)
-		if (strcmp(config->namespaces[i].type, "mount") == 0)
-			return !config->namespaces[i].path || !*config->namespaces[i].path;
-	return false;
-}
-
 /* Without a mount namespace of the container's own, joining leads to somebody else's root. */
 static int open_root(const struct container *container, int proc, const struct oci_linux *config, struct plan *plan,
 	struct err **reterr)
 {
 	char path[32];
 
-	if (!config || has_own_mounts(config))
+	if (!config || is_its_own(config, CLONE_NEWNS))
 		return 0;
 	snprintf(path, sizeof(path), "%d/root", container->init.pid);
 	plan->root_fd = openat(proc, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return plan->root_fd < 0 ? err_errno(reterr, -errno, "cannot get at the container's root") : 0;
 }
 
-static int plan_joins(struct container *container, int proc, char *const *subgroups, struct plan *plan,
-	struct err **reterr)
+static int plan_joins(struct container *container, int proc, const struct container_exec_options *options,
+	struct plan *plan, struct err **reterr)
 {
 	uint64_t flags;
-	int r = proc < 0 ? proc : differing_namespaces(proc, container->init.pid, &flags);
+	int r = proc < 0 ? proc : differing_namespaces(proc, container->init.pid, options->config, &flags);
 
 	if (r < 0 || !is_alive(container->init.pidfd))
 		return err_set(reterr, ERR_CONFLICT, ESRCH, "container %s is not running", container->id);
 	plan->joins[0] = (struct plan_join){ .flag = flags, .fd = container->init.pidfd, .is_pidfd = true };
 	plan->join_count = flags ? 1 : 0;
 	plan->becomes_root = plan->process.in_user_namespace = flags & CLONE_NEWUSER;
-	return subgroups ? open_subgroups(container, subgroups, plan, reterr)
-			 : open_join_fds(plan, container->group, container->init.pid, reterr);
+	return options->subgroups ? open_subgroups(container, options->subgroups, plan, reterr)
+				  : open_join_fds(plan, container->group, container->init.pid, reterr);
 }
 
 static int hear_exec(const struct container_exec_options *options, struct birth *birth, int *console_fd,
@@ -1009,7 +1017,7 @@ int container_exec(struct container *container, const struct oci_process *proces
 	if (r == 0 && !options->ignore_paused && cgroup_is_frozen(container->group) == 1)
 		r = err_set(reterr, ERR_CONFLICT, 0, "cannot exec in a paused container");
 	if (r == 0)
-		r = plan_joins(container, proc, options->subgroups, plan, reterr);
+		r = plan_joins(container, proc, options, plan, reterr);
 	if (r == 0)
 		r = open_root(container, proc, options->config, plan, reterr);
 	if (r == 0)

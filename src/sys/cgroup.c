@@ -19,6 +19,8 @@
 #include "base/strv.h"
 #include "sys/cgroup_internal.h"
 
+#define HIERARCHIES_MARK "hierarchies:"
+
 /* ---- files ---- */
 
 int cgroup_file_open(const char *folder, const char *file, int flags)
@@ -111,29 +113,111 @@ static const struct cgroup_hierarchy *hierarchy_of(const struct cgroup_host *hos
 	return best;
 }
 
-static int add_member(struct cgroup *group, const struct cgroup_host *host, const char *folder)
+static int add_member(struct cgroup *group, const char *folder)
 {
-	const struct cgroup_hierarchy *hierarchy = hierarchy_of(host, folder);
 	struct cgroup_member *member = &group->items[group->count];
 
-	if (!hierarchy || group->count == CGROUP_HIERARCHIES || strlen(folder) >= CGROUP_PATH_MAX ||
-		strstr(folder, "/../"))
+	if (group->count == CGROUP_HIERARCHIES || strlen(folder) >= CGROUP_PATH_MAX || strstr(folder, "/../"))
 		return -EINVAL;
 	group->count++;
+	member->folder = strdup(folder);
+	return member->folder ? strv_append(&group->folders, folder) : -ENOMEM;
+}
+
+static int set_hierarchy(struct cgroup_member *member, const struct cgroup_host *host)
+{
+	const struct cgroup_hierarchy *hierarchy = hierarchy_of(host, member->folder);
+
+	if (!hierarchy)
+		return -EINVAL;
 	member->is_v2 = hierarchy->is_v2;
 	member->is_alone = cgroup_host_is_unified(host);
 	member->mount_len = strlen(hierarchy->mount);
-	member->folder = strdup(folder);
 	member->controllers = strv_copy(hierarchy->controllers);
-	if (!member->folder || (hierarchy->controllers && !member->controllers))
+	return hierarchy->controllers && !member->controllers ? -ENOMEM : 0;
+}
+
+/* The hierarchies' mark: for each member how much of its folder is the mount, its version ("2a": v2 without v1 beside it) and its controllers:
+ * "hierarchies:21 1 memory;22 2 hugetlb misc". */
+static int note_hierarchies(struct cgroup *group)
+{
+	_cleanup_(buf_finish) struct buf text = BUF_INIT(CGROUP_FILE_MAX);
+
+	for (size_t i = 0; i < group->count; i++) {
+		const struct cgroup_member *member = &group->items[i];
+		_cleanup_free_ char *controllers = strv_join(member->controllers, " ");
+		int r = controllers
+				? buf_printf(&text, "%s%zu %s %s", i == 0 ? HIERARCHIES_MARK : ";", member->mount_len,
+					  member->is_alone ? "2a"
+					  : member->is_v2  ? "2"
+							   : "1",
+					  controllers)
+				: -ENOMEM;
+		if (r < 0)
+			return r;
+	}
+	return group->count == 0 ? 0 : strv_append(&group->marks, text.data);
+}
+
+static int take_hierarchy(struct cgroup_member *member, char *const *words)
+{
+	uint64_t mount_len;
+
+	if (strv_count(words) < 2 || parse_u64(words[0], CGROUP_PATH_MAX, &mount_len) < 0 ||
+		mount_len >= strlen(member->folder) || member->folder[mount_len] != '/')
+		return -EINVAL;
+	member->mount_len = (size_t)mount_len;
+	member->is_v2 = words[1][0] == '2';
+	member->is_alone = member->is_v2 && words[1][1] == 'a';
+	for (words += 2; *words; words++)
+		if (**words && strv_append(&member->controllers, *words) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
+static int take_hierarchies(struct cgroup *group, const char *mark)
+{
+	_autofree_(strv) char **parts = strv_split(mark + strlen(HIERARCHIES_MARK), ';');
+
+	if (!parts)
 		return -ENOMEM;
-	return strv_append(&group->folders, folder);
+	if (strv_count(parts) != group->count)
+		return -EINVAL;
+	for (size_t i = 0; i < group->count; i++) {
+		_autofree_(strv) char **words = strv_split(parts[i], ' ');
+		int r = words ? take_hierarchy(&group->items[i], words) : -ENOMEM;
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
 
 static int add_mark(struct cgroup *group, const char *mark)
 {
 	return strv_count(group->marks) == CGROUP_MARKS_MAX || !strchr(mark, ':') ? -EINVAL
 										  : strv_append(&group->marks, mark);
+}
+
+static const char *find_mark(const struct cgroup *group, const char *prefix)
+{
+	strv_foreach (mark, group->marks)
+		if (strncmp(*mark, prefix, strlen(prefix)) == 0)
+			return *mark;
+	return NULL;
+}
+
+static int set_hierarchies(struct cgroup *group, const struct cgroup_host *host)
+{
+	const char *mark = find_mark(group, HIERARCHIES_MARK);
+	int r = 0;
+
+	if (mark)
+		return take_hierarchies(group, mark);
+	if (!host)
+		return -ENODATA;
+	for (size_t i = 0; i < group->count && r == 0; i++)
+		r = set_hierarchy(&group->items[i], host);
+	return r < 0 ? r : note_hierarchies(group);
 }
 
 int cgroup_new(const struct cgroup_host *host, char *const *folders, struct cgroup **ret)
@@ -143,10 +227,13 @@ int cgroup_new(const struct cgroup_host *host, char *const *folders, struct cgro
 	if (!group)
 		return -ENOMEM;
 	strv_foreach (folder, folders) {
-		int r = **folder == '/' ? add_member(group, host, *folder) : add_mark(group, *folder);
+		int r = **folder == '/' ? add_member(group, *folder) : add_mark(group, *folder);
 		if (r < 0)
 			return r;
 	}
+	int r = set_hierarchies(group, host);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < group->count; i++)
 		group->items[i].is_unit = cgroup_unit(group);
 	*ret = TAKE(group);
@@ -178,10 +265,7 @@ char *const *cgroup_marks(const struct cgroup *group)
 
 const char *cgroup_unit(const struct cgroup *group)
 {
-	strv_foreach (mark, group->marks)
-		if (strncmp(*mark, CGROUP_UNIT_PREFIX, strlen(CGROUP_UNIT_PREFIX)) == 0)
-			return *mark;
-	return NULL;
+	return find_mark(group, CGROUP_UNIT_PREFIX);
 }
 
 int cgroup_lines(const struct cgroup *group, char ***ret)

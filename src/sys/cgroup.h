@@ -5,7 +5,8 @@
  *
  * A folder is the group's absolute path in one hierarchy. The list of them is what a caller keeps on disk, before
  * cgroup_make, to be able to clear up after a crash. Among them may be marks, lines that begin with another character than a
- * slash: what else their writer wants to know at the end. One that begins with CGROUP_UNIT_PREFIX is a unit whose folders systemd makes.
+ * slash: what else their writer wants to know at the end. One that begins with CGROUP_UNIT_PREFIX is a unit whose folders systemd makes;
+ * one of our own tells of the folders' hierarchies, so that nobody has to look for these again.
  */
 #pragma once
 
@@ -22,7 +23,7 @@
 #define CGROUP_DEPTH_MAX   64
 #define CGROUP_PIDS_MAX    65536
 #define CGROUP_FILE_MAX    (64 * 1024)
-#define CGROUP_MARKS_MAX   4
+#define CGROUP_MARKS_MAX   5
 #define CGROUP_UNIT_PREFIX "systemd"
 
 struct cgroup_host;
@@ -60,7 +61,8 @@ int cgroup_host_folders_from_root(const struct cgroup_host *host, const char *pa
 /* Whether the folder can be made by this process and joined: by the rights of what is there above it. */
 bool cgroup_host_may_make(const struct cgroup_host *host, const char *folder);
 
-/* A handle on folders, made or not (yet, any more). Folders of hierarchies that the host does not have are an -EINVAL. Copies. */
+/* A handle on folders, made or not (yet, any more). Folders of hierarchies that the host does not have are an -EINVAL. Copies. A host of NULL will do
+ * where cgroup_lines of a handle are given; -ENODATA else. */
 int cgroup_new(const struct cgroup_host *host, char *const *folders, struct cgroup **ret);
 void cgroup_free(struct cgroup *group);
 DEFINE_AUTOFREE(cgroup, struct cgroup *, cgroup_free);
