@@ -22,12 +22,13 @@
 #include "sys/namespaces.h"
 #include "sys/spawn.h"
 
-static int open_namespace(pid_t pid, struct err **reterr)
+#define NO_NAMESPACE "cannot open the container's network namespace"
+
+static int open_namespace(pid_t pid)
 {
 	char path[64];
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
-	int fd = namespace_open(path, CLONE_NEWNET);
-	return fd < 0 ? err_errno(reterr, fd, "cannot open the container's network namespace") : fd;
+	return namespace_open(path, CLONE_NEWNET);
 }
 
 /* Somewhere else than at home there is nothing that we may do. */
@@ -186,9 +187,9 @@ int network_make(pid_t pid, void *user, struct err **reterr)
 	const struct launch_network *network = &monitor->legs;
 	if (network->endpoint_count == 0)
 		return 0;
-	_autoclose_ int netns_fd = open_namespace(pid, reterr);
+	_autoclose_ int netns_fd = open_namespace(pid);
 	if (netns_fd < 0)
-		return netns_fd;
+		return err_errno(reterr, netns_fd, NO_NAMESPACE);
 	egress_begin(monitor);
 	int r = egress_hold(monitor, network, NULL, reterr);
 	if (r == 0)
@@ -277,9 +278,11 @@ int network_change(struct monitor *monitor, struct err **reterr)
 	int r = monitor_load_launch(monitor, reterr);
 	if (r < 0 || monitor->phase != PHASE_RUNNING)
 		return r;
-	_autoclose_ int netns_fd = open_namespace((pid_t)monitor->state.pid, reterr);
+	_autoclose_ int netns_fd = open_namespace((pid_t)monitor->state.pid);
+	if (netns_fd == -ENOENT || netns_fd == -ESRCH)
+		return 0; /* it has ended, as we are about to hear */
 	if (netns_fd < 0)
-		return netns_fd;
+		return err_errno(reterr, netns_fd, NO_NAMESPACE);
 	if (json_clone(&launch_network_table, &monitor->launch.network, &after) < 0)
 		return err_oom(reterr);
 	r = foreign_keep(monitor, &after, reterr);

@@ -1,8 +1,10 @@
 """Networks: what is made of them on the host and in containers, and what must not be left of them."""
+import ctypes
 import errno
 import ipaddress
 import json
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -427,6 +429,25 @@ def test_refused_connections(engine, made):
         assert done.returncode == 1 and message in done.stderr
     done = engine.docker("network", "connect", "nowhere", "net-host", check=False)
     assert done.returncode == 1 and "network nowhere not found" in done.stderr
+
+
+def test_disconnecting_what_ends_just_then(engine, made):
+    """A container whose init is on its way out has no interfaces to change: nothing fails. A tracer of another process holds it there."""
+    made["networks"].append("net-last")
+    made["containers"].append("net-ending")
+    engine.tare("network", "create", "net-last")
+    engine.tare("run", "-d", "--name", "net-ending", "--network", "net-last", "busybox", "sh", "-c", "sleep 1000 & wait")
+    init = inspect(engine, "net-ending")["State"]["Pid"]
+    other = int(wait_for(lambda: pathlib.Path(f"/proc/{init}/task/{init}/children").read_text().split(), "its child")[0])
+    assert ctypes.CDLL(None, use_errno=True).ptrace(0x4206, other, None, None) == 0, ctypes.get_errno()  # PTRACE_SEIZE
+    try:
+        os.kill(init, signal.SIGKILL)
+        wait_for(lambda: not os.path.exists(f"/proc/{init}/ns/net"), "the end of its namespaces")
+        engine.tare("network", "disconnect", "net-last", "net-ending")
+        assert places(engine, "net-ending") == {}
+    finally:
+        os.waitpid(other, 0x40000000)  # __WALL
+    wait_for(lambda: inspect(engine, "net-ending")["State"]["Status"] == "exited", "its end")
 
 
 def test_shared_and_host_namespaces(engine, made):
