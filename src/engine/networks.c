@@ -893,6 +893,7 @@ int networks_prune(struct networks *networks, const struct filters *filters, jso
 	}
 	if (r < 0)
 		return r;
+	events_tell_prune(networks->engine, "network", 0);
 	*ret = json_pack("{s:O}", "NetworksDeleted", deleted);
 	return *ret ? 0 : err_oom(reterr);
 }

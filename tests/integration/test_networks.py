@@ -9,6 +9,8 @@ import re
 import signal
 import socket
 import subprocess
+import time
+from urllib.parse import quote
 
 import docker
 import pytest
@@ -774,6 +776,8 @@ def test_prune(engine, made):
     assert engine.docker("network", "prune", "-f", "--filter", "label=old").stdout.split() == ["Deleted", "Networks:", "pruned"]
     engine.docker("network", "prune", "-f")
     assert engine.api("GET", "/networks/kept")[0] == 200
+    told = engine.api("GET", f"/events?since=1&until={time.time():.9f}&filters=" + quote('{"type":["network"],"event":["prune"]}'), raw=True)[1]
+    assert [json.loads(line)["Actor"] for line in told.splitlines()][-2:] == [{"ID": "", "Attributes": {"reclaimed": "0"}}] * 2
 
 
 # --- deaths
