@@ -61,8 +61,9 @@ def exec_of_runtimes(context):
             each[one.name] = lambda one=one: one.ms("exec", name, "/bin/true")
         pid = str(json.loads(live[0].cli("state", name)[1])["pid"])
         floor = [str(context.build / "bench/floor"), "exec", pid, "1"]
+        each["bare program"] = lambda: contenders.spawn_and_wait(floor, contenders.ENV)[0]  # the same with its own start, as who is asked has one
         yield Row("OCI runtime: exec a static true", {"floor": lambda: float(subprocess.check_output(floor).split()[0]), **each},
-                  [Target(1.5, "floor"), Target(1 / 1.5, "crun")])
+                  [Target(1.5, "floor"), Target(1.5, "bare"), Target(1 / 1.5, "crun")])
     finally:
         for one in live:
             one.cli("delete", "-f", name)

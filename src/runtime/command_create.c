@@ -79,7 +79,7 @@ struct creation {
 	struct notify notify;
 	bool remote_start;
 	bool starts_at_once;
-	int64_t start_time; /* of init; -errno */
+	int64_t mark; /* of init; -errno */
 };
 
 static void creation_finish(struct creation *creation)
@@ -145,7 +145,7 @@ static void note_birth(pid_t pid, void *user)
 {
 	struct creation *creation = user;
 
-	creation->start_time = process_start_time(pid);
+	creation->mark = process_mark(pid, -1);
 	command_debug(creation->command, "child process in init()");
 	fd_close(&creation->command->view_fd);
 }
@@ -162,7 +162,7 @@ static int save(const struct creation *creation, struct err **reterr)
 	char created[CLOCK_RFC3339_MAX];
 	struct saved_state state = { .id = (char *)creation->id,
 		.pid = container_pid(creation->container),
-		.start_time = creation->start_time,
+		.mark = creation->mark,
 		.bundle = creation->bundle,
 		.created = created,
 		.annotations = creation->spec.annotations,
@@ -170,8 +170,8 @@ static int save(const struct creation *creation, struct err **reterr)
 		.no_new_keyring = creation->values->no_new_keyring };
 
 	clock_format_rfc3339(clock_realtime_ns(), created);
-	if (creation->start_time < 0)
-		return err_errno(reterr, (int)creation->start_time, "cannot look at the container's first process");
+	if (creation->mark < 0)
+		return err_errno(reterr, (int)creation->mark, "cannot look at the container's first process");
 	return state_write(creation->folder, &state, reterr);
 }
 

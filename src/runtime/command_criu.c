@@ -816,15 +816,15 @@ static int save(const struct job *self, struct err **reterr)
 	char created[CLOCK_RFC3339_MAX];
 	struct saved_state state = { .id = (char *)self->id,
 		.pid = self->pid,
-		.start_time = process_start_time(self->pid),
+		.mark = process_mark(self->pid, -1),
 		.bundle = self->bundle,
 		.created = created,
 		.annotations = self->spec.annotations,
 		.rootfs = self->spec.root->path };
 
 	clock_format_rfc3339(clock_realtime_ns(), created);
-	if (state.start_time < 0)
-		return err_errno(reterr, (int)state.start_time, "cannot look at the restored process");
+	if (state.mark < 0)
+		return err_errno(reterr, (int)state.mark, "cannot look at the restored process");
 	int r = state_write(self->folder, &state, reterr);
 	return r < 0 ? r : command_write_pid_file(self->values.pid_file, self->pid, reterr);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 
 #include "base/io.h"
@@ -21,11 +22,14 @@
 #include "sys/procfs.h"
 
 #define GROUPS_FILE_MAX (32 * 1024)
+#ifndef PID_FS_MAGIC
+# define PID_FS_MAGIC 0x50494446
+#endif
 
 static const struct json_field saved_state_fields[] = {
 	JSON_FIELD(struct saved_state, id, "id", JSON_STRING_FIELD, .flags = JSON_REQUIRED),
 	JSON_FIELD(struct saved_state, pid, "pid", JSON_INT),
-	JSON_FIELD(struct saved_state, start_time, "startTime", JSON_INT),
+	JSON_FIELD(struct saved_state, mark, "mark", JSON_INT),
 	JSON_FIELD(struct saved_state, bundle, "bundle", JSON_STRING_FIELD),
 	JSON_FIELD(struct saved_state, rootfs, "rootfs", JSON_STRING_FIELD),
 	JSON_FIELD(struct saved_state, created, "created", JSON_STRING_FIELD),
@@ -204,7 +208,7 @@ int state_read_groups(int folder, char ***ret)
 	return 0;
 }
 
-int64_t process_start_time(pid_t pid)
+static int64_t start_time(pid_t pid)
 {
 	_autoclose_ int proc = procfs_open_host();
 	char path[32], text[1024];
@@ -228,13 +232,25 @@ int64_t process_start_time(pid_t pid)
 	return value;
 }
 
+int64_t process_mark(pid_t pid, int pidfd)
+{
+	_autoclose_ int own = pidfd < 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+	struct statfs fs;
+	struct stat st;
+
+	pidfd = pidfd < 0 ? own : pidfd;
+	if (pidfd >= 0 && fstatfs(pidfd, &fs) == 0 && fs.f_type == PID_FS_MAGIC && fstat(pidfd, &st) == 0)
+		return (int64_t)st.st_ino;
+	return start_time(pid);
+}
+
 /* Init's pidfd, if that pid is still the process that the state speaks of and has not ended. */
 static int open_init(const struct saved_state *state)
 {
 	_autoclose_ int pidfd = state->pid > 0 ? (int)syscall(SYS_pidfd_open, (pid_t)state->pid, 0) : -1;
 	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
 
-	if (pidfd < 0 || process_start_time((pid_t)state->pid) != state->start_time || poll(&ended, 1, 0) != 0)
+	if (pidfd < 0 || process_mark((pid_t)state->pid, pidfd) != state->mark || poll(&ended, 1, 0) != 0)
 		return -1;
 	return TAKE_FD(pidfd);
 }

@@ -24,7 +24,7 @@
 struct saved_state {
 	char *id;
 	int64_t pid;
-	int64_t start_time; /* of the process, clock ticks: tells a reused pid */
+	int64_t mark; /* of the process: tells a reused pid */
 	char *bundle;
 	char *rootfs;
 	char *created;
@@ -74,5 +74,6 @@ void command_run_poststop(struct command *command, const struct oci_spec *spec, 
 
 const char *state_status_name(enum state_status status);
 
-/* Start time of a process, or -errno. */
-int64_t process_start_time(pid_t pid);
+/* What no other process of this boot with the same pid has: the number that the kernel knows it by (Linux 6.9), or else its start time.
+ * -errno. `pidfd` may be -1. */
+int64_t process_mark(pid_t pid, int pidfd);
