@@ -114,7 +114,7 @@ static int open_target(struct child *child, const struct plan_mount *mount, bool
 
 	if (strcmp(to, "/proc") == 0 || strcmp(to, "/sys") == 0 || strcmp(to, "/dev") == 0)
 		return plain_root_dir(child, to + 1, STAGE_MOUNT);
-	int fd = mount->mode_text ? open_covered(child, mount) : -ENOENT;
+	int fd = mount->mode_text && !mount->target_nofollow ? open_covered(child, mount) : -ENOENT;
 	if (fd == -ENOENT)
 		fd = mount->target_nofollow ? inroot_mount_target_nofollow(child->root_fd, to, is_dir)
 					    : inroot_mount_target(child->root_fd, to, is_dir);
