@@ -256,8 +256,40 @@ static void examine_container(struct examination *examination, int folder_fd, co
 	runstate_finish(&container.state);
 }
 
+/* --- segments --- */
+
+struct narrow {
+	const struct link_info *lo;
+	struct link_info bridge; /* the first that lets through less */
+};
+
+static int take_narrow(const struct link_info *link, void *user)
+{
+	struct narrow *narrow = user;
+	if (narrow->bridge.index == 0 && strcmp(link->kind, "bridge") == 0 && link->segment < narrow->lo->segment &&
+		!lease_is_owner(link->alias))
+		narrow->bridge = *link;
+	return 0;
+}
+
+/* Ours are made like lo; what goes from lo to others' (docker0, cni0) is cut up where that lets through more than they do. */
+static void examine_segments(struct examination *examination)
+{
+	struct link_info lo;
+	struct narrow narrow = { .lo = &lo };
+	if (link_find(&examination->route, "lo", &lo) < 0 || lo.segment <= LEASE_SEGMENT_USUAL)
+		return;
+	links_each(&examination->route, take_narrow, &narrow);
+	if (narrow.bridge.index)
+		report_note(examination, SECTION,
+			"lo lets through segments of %u bytes and the bridge %s of %u: what this host sends to ports that are "
+			"published behind it is cut up in software",
+			lo.segment, narrow.bridge.name, narrow.bridge.segment);
+}
+
 void examine_ports(struct examination *examination)
 {
+	examine_segments(examination);
 	_autoclose_ int root = open(examination->options->exec_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int fd = root < 0 ? -1 : openat(root, "containers", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);

@@ -166,9 +166,11 @@ static int begin(struct network *network, struct err **reterr)
 		return err_oom(reterr);
 	list_init(&job->waiters);
 	job->network = network;
-	int r = workers_ask(network->engine->workers, HOLDER_NETWORK,
-		job_message(network->engine, list_of(bridge_document(network)), NULL), HELPER_ANSWER_MS, on_made, job,
-		reterr);
+	json_t *body = job_message(network->engine, list_of(bridge_document(network)), NULL);
+	int64_t segments = network->engine->settings.loopback_segments;
+	if (segments && has_bridge(network)) /* before its first container: links are made like lo */
+		message_add(body, "segments", json_integer(segments));
+	int r = workers_ask(network->engine->workers, HOLDER_NETWORK, body, HELPER_ANSWER_MS, on_made, job, reterr);
 	if (r < 0)
 		free(job);
 	else

@@ -45,6 +45,7 @@ static const struct json_field settings_fields[] = {
 	JSON_FIELD(struct settings, mtu, "mtu", JSON_INT),
 	JSON_FIELD(struct settings, ports_obey_input, "ports-obey-input", JSON_BOOL_FIELD),
 	JSON_FIELD(struct settings, ip_forward, "ip-forward", JSON_OPT_BOOL),
+	JSON_FIELD(struct settings, loopback_segments, "loopback-segments", JSON_INT),
 	JSON_FIELD_ARRAY(struct settings, pools, pool_count, "default-address-pools", JSON_OBJECTS,
 		.table = &pool_table),
 	JSON_FIELD(struct settings, dns, "dns", JSON_STRV),

@@ -37,6 +37,7 @@ struct settings {
 	json_t *network_options;         /* "DRIVER": {"OPTION": "VALUE"}: of networks that are made */
 	bool ports_obey_input;           /* of containers that are started from then on */
 	struct json_opt_bool ip_forward; /* true unless set */
+	int64_t loopback_segments;       /* 0: lo is left as it is */
 	struct info_address_pool *pools; /* where networks without a subnet of their own get it */
 	size_t pool_count;
 	char **dns, **dns_options, **dns_search; /* of containers that have none of their own */

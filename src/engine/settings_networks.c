@@ -196,6 +196,14 @@ static int check_host_gateways(struct settings *settings, struct err **reterr)
 	return 0;
 }
 
+static int check_segments(int64_t bytes, struct err **reterr)
+{
+	if (bytes == 0 || (bytes >= LEASE_SEGMENT_USUAL && bytes <= LEASE_SEGMENT_MAX))
+		return 0;
+	return err_set(reterr, ERR_INVALID, 0, "loopback-segments: %lld is not valid: expected %d to %d bytes",
+		(long long)bytes, LEASE_SEGMENT_USUAL, LEASE_SEGMENT_MAX);
+}
+
 /* --- what is taken for Docker's sake --- */
 
 static int check_iptables(const struct settings *settings, struct err **reterr)
@@ -241,6 +249,8 @@ int settings_check_networks(struct settings *settings, struct err **reterr)
 		r = check_pools(settings, reterr);
 	if (r == 0)
 		r = check_host_address(settings->ip, reterr);
+	if (r == 0)
+		r = check_segments(settings->loopback_segments, reterr);
 	if (r == 0)
 		r = check_iptables(settings, reterr);
 	if (r == 0)

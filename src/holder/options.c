@@ -50,7 +50,7 @@ static const struct option_text option_texts[] = {
 	{ "config-file", "FILE", OPTION_CONFIG_FILE, "settings (default /etc/tare/daemon.json, if it is there)" },
 	{ "cleanup", NULL, OPTION_CLEANUP,
 		"remove what networks are on the host (bridges, tables of nf_tables), which tared leaves to running containers when it "
-		"ends, and end; for a removal, when no container runs. Forwarding stays as it is" },
+		"ends, and end; for a removal, when no container runs. Forwarding and lo stay as they are" },
 	{ "version", NULL, OPTION_VERSION, "print the version" },
 	{ "help", NULL, OPTION_HELP, "print this" },
 };

@@ -114,6 +114,10 @@ void lease_owner(const char *exec_root, char out[static LEASE_OWNER_SIZE]);
 /* Some engine's. */
 bool lease_is_owner(const char *alias);
 
+/* Bytes of a TCP stream that go through an interface in one piece: as the kernel has it, and the most that it takes. */
+#define LEASE_SEGMENT_USUAL 65536
+#define LEASE_SEGMENT_MAX   524280
+
 /* An interface's name as the kernel takes it: 1 to 15 bytes, no slash, no space, not "." or "..", no control character, no
  * "%" (which it would count up) and no ":" (an alias). */
 bool lease_is_interface(const char *name);

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from harness import networks
 from harness.engine import wait_for
 from harness.nets import PATIENCE, Namespace, join
 
@@ -227,6 +228,23 @@ def test_forwarding_that_is_off(engine, web):
     subprocess.run(remedy, shell=True, check=True)
     examine(engine, healthy=True)
     host.close()
+
+
+def test_segments_that_are_cut_up(engine, web):
+    """Others' bridges let through less than lo."""
+    def notes():
+        return [check["Message"] for check in examine(engine, healthy=True)["Checks"] if "segments of" in check["Message"]]
+    if networks.segment("lo") is None:
+        pytest.skip("no large segments over IPv4 before Linux 6.3")
+    subprocess.run(["ip", "link", "add", "cni7", "type", "bridge"], check=True)
+    try:
+        assert not notes()
+        networks.allow_segment("lo", 196608)
+        [note] = notes()
+        assert "lo lets through segments of 196608 bytes and the bridge cni7 of 65536" in note
+    finally:
+        networks.allow_segment("lo", 65536)
+        subprocess.run(["ip", "link", "delete", "cni7"], check=True)
 
 
 def test_without_an_engine(engine, tmp_path, web):

@@ -278,6 +278,10 @@ def test_no_default_bridge(configured):
     ({"ipv6": True, "bip6": "10.0.0.1/24"}, [], "the bridge's IPv6 address"),
     ({"mtu": 67}, [], "mtu: 67 is not valid: expected 68 to 65535 bytes"),
     ({"mtu": 65536}, [], "mtu: 65536"),
+    ({"loopback-segments": 65535}, [], "loopback-segments: 65535 is not valid: expected 65536 to 524280 bytes"),
+    ({"loopback-segments": 524281}, [], "loopback-segments: 524281"),
+    ({"loopback-segments": "large"}, [], "loopback-segments"),
+    ({}, ["--loopback-segments=-1"], '--loopback-segments: "-1" is not understood'),
     ({"mtu": 1279, "ipv6": True}, [], "expected 1280"),
     ({"default-address-pools": [{"base": "10.0.0.0/16"}]}, [], "size"),
     ({"default-address-pools": [{"base": "10.0.0.0/16", "size": 15}]}, [], "subnets of size 15 can't be cut from 10.0.0.0/16"),
@@ -343,6 +347,24 @@ def digest_of_all(listener, result):
     result.append(digest.hexdigest())
 
 
+def send_whole(engine, name):
+    """By the host's port 18099 to the container's 99, until something large has come in one piece; what came is what was sent."""
+    pid = engine.api("GET", f"/containers/{name}/json")[1]["State"]["Pid"]
+    container, result, sent = Namespace(f"/proc/{pid}/ns/net"), [], hashlib.sha256()
+    listener, piece, deadline = container.listen("0.0.0.0", 99), os.urandom(1 << 20), time.monotonic() + PATIENCE
+    thread = threading.Thread(target=digest_of_all, args=(listener, result), daemon=True)
+    thread.start()
+    with larger_than_usual(container) as sniffer, socket.create_connection(("127.0.0.1", 18099), PATIENCE) as client:
+        while not select.select([sniffer], [], [], 0)[0]:
+            assert time.monotonic() < deadline, "all of it comes in pieces"
+            client.sendall(piece)
+            sent.update(piece)
+    thread.join(PATIENCE)
+    assert result == [sent.hexdigest()]
+    listener.close()
+    container.close()
+
+
 def test_what_lo_lets_through_in_one_piece_stays_whole(configured, allow_large):
     """Links are as lo is when a container starts."""
     engine = configured({})
@@ -358,23 +380,27 @@ def test_what_lo_lets_through_in_one_piece_stays_whole(configured, allow_large):
     assert [networks.segment(bridge) for bridge in networks.bridges(engine)] == [LARGE, LARGE]
     assert [networks.segment(port) for port in networks.ports(engine)] == [LARGE, LARGE]
 
-    pid = engine.api("GET", "/containers/in-bridge/json")[1]["State"]["Pid"]
-    container, result, sent = Namespace(f"/proc/{pid}/ns/net"), [], hashlib.sha256()
-    listener, piece, deadline = container.listen("0.0.0.0", 99), os.urandom(1 << 20), time.monotonic() + PATIENCE
-    thread = threading.Thread(target=digest_of_all, args=(listener, result), daemon=True)
-    thread.start()
-    with larger_than_usual(container) as sniffer, socket.create_connection(("127.0.0.1", 18099), PATIENCE) as client:
-        while not select.select([sniffer], [], [], 0)[0]:
-            assert time.monotonic() < deadline, "all of it comes in pieces"
-            client.sendall(piece)
-            sent.update(piece)
-    thread.join(PATIENCE)
-    assert result == [sent.hexdigest()]
-    listener.close()
-    container.close()
+    send_whole(engine, "in-bridge")
 
     networks.allow_segment("lo", USUAL)
     engine.tare("rm", "-f", "in-new", "in-bridge")
     engine.tare("network", "rm", "new")
     run(engine, "true")
     assert networks.segment(name) == USUAL
+
+
+def test_the_engine_raises_what_lo_lets_through(configured, allow_large):
+    """Before the first link is made, and never down again."""
+    usual = networks.segment("lo")
+    engine = configured({"loopback-segments": LARGE})
+    engine.tare("run", "-d", "--name", "large", "--network", "bridge", "-p", "18099:99", "busybox", "sleep", "1000")
+    if usual is None:
+        assert "segments of 196608 bytes, which needs Linux 6.3" in engine.tail_log()
+        return
+    assert "lo lets through segments of 196608 bytes from now on" in engine.tail_log()
+    assert [networks.segment(name) for name in ["lo", *networks.bridges(engine), *networks.ports(engine)]] == [LARGE] * 3
+    send_whole(engine, "large")
+    engine.tare("rm", "-f", "large")
+    engine = configured({}, "--loopback-segments", str(LARGE - 1))
+    run(engine, "true")
+    assert networks.segment("lo") == LARGE

@@ -675,6 +675,7 @@ def test_cleanup_takes_all_away(engine, made):
     create(engine, made, "cleaned-parent", "-d", "macvlan", "--subnet", "10.131.0.0/24")
     sleeper(engine, made, "net-last", "--network", "cleaned", "--egress", "default=deny")
     identifier = inspect(engine, "net-last")["Id"]
+    usual = networks.segment("lo")
     subprocess.run("ip link add stays0 type bridge; nft add table inet stays", shell=True, check=True)
     try:
         done = cleanup()
@@ -690,10 +691,16 @@ def test_cleanup_takes_all_away(engine, made):
         engine.holder.wait(60)
         wait_for(lambda: cleanup().returncode == 0, "a clean-up")  # a monitor may be about to end
         assert not networks.bridges(engine) and not tables()
-        assert cleanup().returncode == 0
+        done = cleanup()
+        assert done.returncode == 0 and "lo lets through" not in done.stdout
+        if usual:
+            networks.allow_segment("lo", 2 * usual)
+            assert f"left as it is: lo lets through segments of {2 * usual} bytes" in cleanup().stdout
         assert "stays0" in interfaces() and "table inet stays" in subprocess.check_output(["nft", "list", "tables"], text=True)
     finally:
         subprocess.run("ip link delete stays0; nft delete table inet stays", shell=True, check=True)
+        if usual:
+            networks.allow_segment("lo", usual)
         if engine.holder.poll() is not None:
             engine.start()
     engine.tare("start", "net-last")
