@@ -13,6 +13,7 @@
 #include "base/parse.h"
 #include "base/strv.h"
 #include "runtime/command.h"
+#include "runtime/command_bundle.h"
 #include "runtime/command_line.h"
 #include "runtime/command_state.h"
 #include "runtime/mount_options.h"
@@ -389,6 +390,9 @@ int command_features(struct command *command, struct err **reterr)
 		return r;
 	for (unsigned i = 0; i < cap_count() && cap_name(i); i++)
 		caps[i] = (char *)cap_name(i);
+	/* What changes how a container is run: a file that CRIU reads, a unit's properties, groups that are kept. */
+	static char *unsafe[] = { (char *)"org.criu.config", (char *)"org.systemd.property.",
+		(char *)BUNDLE_GROUPS_ANNOTATION, NULL };
 	struct oci_features_cgroup cgroup = { .v1 = yes, .v2 = yes, .systemd = yes, .systemd_user = yes, .rdma = yes };
 	struct oci_features_seccomp seccomp = { .enabled = yes,
 		.actions = (char **)seccomp_known_actions(),
@@ -412,6 +416,7 @@ int command_features(struct command *command, struct err **reterr)
 		.version_max = (char *)OCI_VERSION,
 		.hooks = hooks,
 		.mount_options = (char **)mount_words_known(),
-		.linux_features = &linux_features };
+		.linux_features = &linux_features,
+		.potentially_unsafe_config_annotations = unsafe };
 	return print_document(&oci_features_table, &features, reterr);
 }

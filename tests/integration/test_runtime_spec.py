@@ -671,7 +671,8 @@ def test_relative_mount_destination(box):
 
 @pytest.mark.skipif("resctrl" in pathlib.Path("/proc/mounts").read_text(), reason="this host has resctrl")
 def test_intel_rdt_is_not_to_be_had(box):
-    assert json.loads(box.rt("features", check=True).stdout)["linux"]["intelRdt"] == {"enabled": True}
+    features = json.loads(box.rt("features", check=True).stdout)
+    assert features["linux"]["intelRdt"] == {"enabled": True} and "org.criu.config" in features["potentiallyUnsafeConfigAnnotations"]
     identifier = box.start(["sleep", "1000"])
     for option in ("--l3-cache-schema", "--mem-bw-schema"):
         assert "no resctrl filesystem is mounted" in box.rt("update", option, "MB:0=50", identifier).stderr
