@@ -552,11 +552,20 @@ static int bring_up(struct container *container, struct plan *plan, const struct
 /* ---- create, start ---- */
 
 /* Annotations, the hooks that run later and who listens to the filter, as a copy of the document with nothing else in it. */
+static bool has_hooks(const struct oci_hooks *hooks)
+{
+	return hooks->prestart_count || hooks->create_runtime_count || hooks->create_container_count ||
+	       hooks->start_container_count || hooks->poststart_count || hooks->poststop_count;
+}
+
+/* For the moments when nobody has the document any more. */
 static int keep_hooks(struct container *container, const struct oci_spec *spec)
 {
 	const struct oci_seccomp *seccomp = spec->linux_config.seccomp;
 	struct oci_seccomp listener = { .default_action = (char *)"" };
 
+	if (!has_hooks(&spec->hooks) && !(seccomp && seccomp->listener_path))
+		return 0;
 	if (seccomp) {
 		listener.listener_path = seccomp->listener_path;
 		listener.listener_metadata = seccomp->listener_metadata;

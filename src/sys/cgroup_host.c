@@ -126,31 +126,36 @@ static void unescape_octal(char *text)
 	*out = '\0';
 }
 
-/* A hierarchy mounted twice counts once: the first whole one. */
-static bool is_known(const struct cgroup_host *host, const struct cgroup_hierarchy *new)
+static int find(const struct cgroup_host *host, const struct cgroup_hierarchy *new)
 {
 	for (size_t i = 0; i < host->count; i++)
 		if (host->items[i].is_v2 == new->is_v2 && strcmp(host->items[i].name, new->name) == 0)
-			return true;
-	return false;
+			return (int)i;
+	return -1;
 }
 
 static int add_hierarchy(struct cgroup_host *host, const char *root, const char *mount, bool is_v2,
 	const char *super_options)
 {
-	/* Covered, or in a folder that is not ours to enter: CRIU, for one, mounts all of them once more for itself. */
-	if (access(mount, X_OK) < 0)
-		return 0;
 	struct cgroup_hierarchy new = { .mount = strdup(mount) };
 	char *root_copy = strdup(root);
 	int r = new.mount &&root_copy ? 0 : -ENOMEM;
 
 	if (r == 0)
 		r = is_v2 ? set_v2_controllers(&new, super_options) : set_v1_controllers(&new, super_options);
-	if (r < 0 || is_known(host, &new) || host->count == CGROUP_HIERARCHIES) {
+	/* Mounted twice it counts once: the first that can be entered. CRIU, for one, mounts all of them once more for itself alone. */
+	int known = r < 0 ? -1 : find(host, &new);
+	if (known >= 0 && access(host->items[known].mount, X_OK) < 0) {
+		hierarchy_finish(&host->items[known]);
+		free(host->roots[known]);
+		host->items[known] = new;
+		host->roots[known] = root_copy;
+		return 0;
+	}
+	if (r < 0 || known >= 0 || host->count == CGROUP_HIERARCHIES) {
 		hierarchy_finish(&new);
 		free(root_copy);
-		return r == -ENOENT ? 0 : r; /* the mount is covered by another */
+		return r == -ENOENT || r == -EACCES ? 0 : r; /* covered by another mount, or out of reach */
 	}
 	host->roots[host->count] = root_copy;
 	host->items[host->count++] = new;
