@@ -23,6 +23,8 @@
 
 #include "base/cleanup.h"
 
+#define BACKLOG 4096 /* the kernel's own default of its limit; a libc's SOMAXCONN may be of an older time */
+
 struct location {
 	int folder_fd;
 	const char *name; /* in the path */
@@ -108,7 +110,7 @@ static int location_bind(const struct location *location, gid_t gid, mode_t mode
 	if (fchmod(fd, 0600) < 0 || bind(fd, (const struct sockaddr *)&location->address, sizeof location->address) < 0)
 		return -errno;
 	if (fchownat(dirfd, location->name, (uid_t)-1, gid, AT_SYMLINK_NOFOLLOW) < 0 ||
-		fchmodat(dirfd, location->name, mode, 0) < 0 || listen(fd, SOMAXCONN) < 0 ||
+		fchmodat(dirfd, location->name, mode, 0) < 0 || listen(fd, BACKLOG) < 0 ||
 		fstatat(dirfd, location->name, ret_st, AT_SYMLINK_NOFOLLOW) < 0) {
 		int r = -errno;
 		unlinkat(dirfd, location->name, 0);
